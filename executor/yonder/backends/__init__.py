@@ -1,0 +1,1 @@
+"""One file per substrate behind the door of base.py."""

@@ -1,0 +1,67 @@
+"""The door to a substrate: start an executor, end it, say which ones of an owner exist, say what is missing.
+
+A backend knows one platform and nothing of pools, calls or sessions. It never keeps books that the platform keeps
+better: `owned` asks the platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+from yonder.wire import Place, PoolSpec
+
+
+class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What to start. `kind` pool, session or file; `workers` how many workers the executor has."""
+
+    executor: str
+    owner: str
+    kind: Literal["pool", "session", "file"]
+    workers: tuple[str, ...]
+    place: Place
+    pool: PoolSpec
+    preload: list[str]
+
+
+class Handle(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing the platform runs for us. `native` is the platform's own name for it (pid:start time, container id)."""
+
+    executor: str
+    owner: str
+    native: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `yonder doctor`: ok, or what is missing and what to do."""
+
+    name: str
+    ok: bool
+    sentence: str
+    remedy: str = ""
+
+
+PhaseSink = Callable[[str, str], None]
+"""Called with (phase, detail) while an executor comes up: creating, booting …"""
+
+
+class Backend(Protocol):
+    """Four methods. All are safe to call twice."""
+
+    async def boot(self, spec: BootSpec, phase: PhaseSink) -> Handle:
+        """Start one executor and return once the platform has it. Raises BootFailed."""
+        ...
+
+    def terminate(self, handle: Handle) -> Awaitable[None]:
+        """End it and everything it started; returns when the platform says that it is gone."""
+        ...
+
+    async def owned(self, owner: str) -> list[Handle]:
+        """What the platform still runs for this owner ("" = for any owner of this user)."""
+        ...
+
+    async def preflight(self) -> list[Finding]:
+        """What would keep `boot` from working."""
+        ...

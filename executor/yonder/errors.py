@@ -1,0 +1,121 @@
+"""Every error a person can meet, in one tree, branched by what the caller can do.
+
+    YonderError
+    ├── UsageError            fix the call, the setting or the file; nothing was started
+    │   ├── SettingsError     an unknown key or value; names itself, its place and what is allowed
+    │   └── SerializationError  a value does not travel; names it
+    ├── CannotRun             the place to run is not there (yet); the code is innocent
+    │   ├── BootFailed        an executor did not come up: phase, the platform's words, the remedy
+    │   ├── VersionMismatch   two versions of Yonder met; names both
+    │   └── PoolClosed        the pool has ended
+    ├── ExecutorLost          the executor died under the call: exit code, signal, verdict, last words
+    ├── CallTimeout           the call's deadline passed; also a TimeoutError
+    └── Cancelled             somebody asked for the end; also a CancelledError of concurrent.futures
+
+The user's own exceptions are never wrapped: a failed call raises the original type, with the remote traceback as its
+cause (`RemoteTraceback`). Foreign errors are translated where they enter, never by their text.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+
+
+class YonderError(Exception):
+    """Base of everything Yonder raises on its own account."""
+
+
+class UsageError(YonderError):
+    """The request itself is wrong; changing it helps."""
+
+
+class SettingsError(UsageError):
+    """A setting is unknown or has a value that is not allowed.
+
+    `place` says where it stands (`pyproject.toml, [tool.yonder.pools.gpu]`), `key` which one it is.
+    """
+
+    def __init__(self, sentence: str, *, place: str = "", key: str = "") -> None:
+        super().__init__(sentence)
+        self.place = place
+        self.key = key
+
+
+class SerializationError(UsageError):
+    """A value cannot travel to another process."""
+
+
+class CannotRun(YonderError):  # noqa: N818 - read at the call site: "except CannotRun"
+    """There is nowhere to run at present."""
+
+
+class BootFailed(CannotRun):
+    """An executor did not come up. `phase` is where it stopped."""
+
+    def __init__(self, sentence: str, *, phase: str = "") -> None:
+        super().__init__(sentence)
+        self.phase = phase
+
+
+class VersionMismatch(CannotRun):
+    """Two sides speak different versions of the wire."""
+
+    def __init__(self, *, ours: str, theirs: str, where: str) -> None:
+        super().__init__(
+            f"version mismatch: this side is yonder {ours}, the {where} is yonder {theirs}. "
+            f"Install the same version on both sides, or stop the older cluster (yonder reap) and run again."
+        )
+        self.ours = ours
+        self.theirs = theirs
+
+
+class PoolClosed(CannotRun):
+    """The pool has been closed; open a new one."""
+
+
+class ExecutorLost(YonderError):  # noqa: N818 - the design's word
+    """The executor died while it held the call.
+
+    `exit_code` or `signal` is what the operating system reported, `out_of_memory` the platform's verdict, `stderr` the
+    last lines that the process wrote.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        executor: str = "",
+        exit_code: int | None = None,
+        signal: int | None = None,
+        out_of_memory: bool = False,
+        stderr: str = "",
+    ) -> None:
+        super().__init__(sentence + (f"\nIts last words:\n{stderr}" if stderr else ""))
+        self.executor = executor
+        self.exit_code = exit_code
+        self.signal = signal
+        self.out_of_memory = out_of_memory
+        self.stderr = stderr
+
+
+class CallTimeout(YonderError, TimeoutError):  # noqa: N818 - the design's word
+    """The call's deadline passed. `phase` says what it was doing (queued, booting, running)."""
+
+    def __init__(self, sentence: str, *, phase: str = "") -> None:
+        super().__init__(sentence)
+        self.phase = phase
+
+
+class Cancelled(YonderError, concurrent.futures.CancelledError):  # noqa: N818 - the design's word
+    """The call was cancelled before it had a result."""
+
+
+class RemoteTraceback(Exception):  # noqa: N818 - shown as a cause, never caught
+    """The traceback of the process where an exception was raised; stands as the cause of the re-raised original."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'

@@ -1,0 +1,1 @@
+"""The shell on the owner's side: connections, sessions, journals. Never unpickles."""

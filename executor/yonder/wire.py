@@ -1,0 +1,1025 @@
+"""The wire: every message that crosses a process boundary of Yonder, by direction, and how it becomes bytes.
+
+What belongs here: message shapes, the version, the size limits, encoding and incremental decoding. What this file must
+not know: sockets, loops, clocks, pickles (bodies are opaque bytes), what a receiver does with a message.
+
+Frames: four bytes little-endian, of which the top bit says "more of this message follows" and the rest is the length
+(at most MAX_FRAME), then that many bytes. A message is one msgpack value of a closed, tagged union.
+
+Who speaks what::
+
+    owner (language server) ── OwnerToHub ──▶ hub ── HubToOwner ──▶ owner        one websocket, Numbered events are replayed
+    client (a Pool)         ── ClientToHub ─▶ hub ── HubToClient ─▶ client       in-process, or a Unix socket in a worker
+    agent                   ── AgentToHub ──▶ hub ── HubToAgent ──▶ agent        one per machine
+    worker, call lane       ── CallToHub ───▶ hub ── HubToCall ───▶ worker       main thread: user code and results
+    worker, control lane    ── ControlToHub ▶ hub ── HubToControl ▶ worker       side thread: interrupt, peek, metrics
+
+Every conversation begins with Hello and is answered by Welcome or Refused; these three keep their shape for ever, so
+that any two versions can tell each other who they are.
+
+Times are seconds since the epoch (float) where a person sees them and *seconds left* where they are deadlines.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+VERSION = 1
+MAX_FRAME = 64 * 1024
+MAX_MESSAGE = 2 * 1024 * 1024 * 1024
+MAX_HELLO = 4 * 1024
+_MORE = 0x8000_0000
+_HEADER = struct.Struct("<I")
+
+
+class WireError(Exception):
+    """The bytes are not what the protocol says; the connection must be closed."""
+
+
+# ── the handshake: shape frozen for ever ──────────────────────────────────────────────────────────────────────────────
+
+Role = Literal["owner", "client", "agent", "call", "control"]
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello", kw_only=True):
+    """First message of every conversation, sent by the one who dialled.
+
+    `id` is the owner's, agent's or worker's id; `resume` the highest event number the owner has stored (owners only).
+    """
+
+    version: int
+    package: str
+    role: Role
+    token: str
+    id: str
+    resume: int = 0
+    pid: int = 0
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome", kw_only=True):
+    """The hub's yes. `fresh` is false when the hub already knew this owner (a reload)."""
+
+    version: int
+    package: str
+    hub: str
+    fresh: bool = True
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused", kw_only=True):
+    """The hub's no, in words; the connection closes after it. `code` is one of token, version, role, busy, closing."""
+
+    code: str
+    sentence: str
+    version: int
+    package: str
+
+
+# ── shared parts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Msg(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of all other messages: compact arrays, the class name as the tag."""
+
+
+class _Part(msgspec.Struct, frozen=True, array_like=True):
+    """Base of what travels inside messages."""
+
+
+class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pool is. Counts are executors, times seconds."""
+
+    name: str = "default"
+    backend: str = "local"
+    min: int = 0
+    max: int = 8
+    concurrency: int = 1
+    idle_timeout: float = 60.0
+    boot_timeout: float = 120.0
+    preload: list[str] = []
+    env: dict[str, str] = {}
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where user code runs from: the project's Python and its surroundings.
+
+    `python` is the interpreter's path ("" = the hub's own), `core` a folder appended to its path when the executor core
+    is not installed in it, `folder` the working directory and first import entry, `env` extra environment variables.
+    """
+
+    python: str = ""
+    core: str = ""
+    folder: str = ""
+    env: dict[str, str] = {}
+
+
+class Frame(_Part, frozen=True):
+    """One line of a traceback: where, and the source line as it was when it ran."""
+
+    file: str
+    line: int
+    function: str
+    source: str
+    end_line: int = 0
+    column: int = -1
+    end_column: int = -1
+    user: bool = False
+
+
+class Failure(_Part, frozen=True):
+    """An exception as data: no pickle needed to show it. `text` is the whole formatted traceback."""
+
+    type: str
+    message: str
+    text: str
+    frames: list[Frame] = []
+
+
+class Preview(_Part, frozen=True):
+    """A value as a person sees it: `short` fits after a line (at most 100 characters), `text` is the whole repr, cut at
+    100 kB, `rich` maps MIME types to text (HTML tables, SVG)."""
+
+    type: str
+    short: str
+    text: str
+    rich: dict[str, str] = {}
+
+
+class Column(_Part, frozen=True):
+    """A batch of one metric's points: three little-endian float64 arrays of equal length."""
+
+    name: str
+    steps: bytes
+    values: bytes
+    times: bytes
+
+
+class ExitReport(_Part, frozen=True):
+    """How a process ended, as the operating system told its parent. `signal` 0 and `code` -1 mean unknown."""
+
+    code: int = -1
+    signal: int = 0
+    out_of_memory: bool = False
+    stderr: str = ""
+
+    def sentence(self) -> str:
+        """The end in words, without naming the process."""
+        if self.out_of_memory:
+            return "was killed because the machine ran out of memory"
+        if self.signal:
+            return f"was killed by signal {self.signal} ({_signal_name(self.signal)})"
+        if self.code >= 0:
+            return f"ended with exit code {self.code}"
+        return "ended; how is not known"
+
+
+def _signal_name(number: int) -> str:
+    names = {1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 6: "ABRT", 7: "BUS", 8: "FPE", 9: "KILL", 11: "SEGV", 13: "PIPE"}
+    return "SIG" + names.get(number, {14: "ALRM", 15: "TERM", 24: "XCPU", 31: "SYS"}.get(number, str(number)))
+
+
+# ── looking at live objects (EDITOR: section 4) ───────────────────────────────────────────────────────────────────────
+
+
+class Step(_Part, frozen=True):
+    """One step of a path: kind is name, attr, key (string subscript) or index (integer subscript)."""
+
+    kind: Literal["name", "attr", "key", "index"]
+    value: str | int
+
+
+class Query(_Part, frozen=True):
+    """What is asked of a namespace without running user code.
+
+    what = members   of the object at `path` ([] = the namespace itself), names starting with `prefix` first
+           describe  the object at `path`: a hover's facts
+           variables the namespace as rows (name, type, short)
+           keys      string keys or columns of the object at `path`
+           signature of the callable at `path`
+           imports   importable top-level modules (path []) or the submodules and members of the module named by path
+    """
+
+    what: Literal["members", "describe", "variables", "keys", "signature", "imports"]
+    path: list[Step] = []
+    prefix: str = ""
+    limit: int = 5000
+
+
+class Member(_Part, frozen=True):
+    """kind: f field, m method or function, p property, c class, M module, v variable, k key. rank: 0 instance data,
+    1 class members, 2 inherited from far (object and friends); the owner sorts by it."""
+
+    name: str
+    kind: str
+    rank: int
+    detail: str = ""
+
+
+class Fact(_Part, frozen=True):
+    """One line of a description, already in words: ("shape", "32 x 10")."""
+
+    label: str
+    value: str
+
+
+class Parameter(_Part, frozen=True):
+    name: str
+    label: str
+    keyword: bool = True
+
+
+class Answer(_Part, frozen=True):
+    """The reply to any Query; only the fields that fit are filled. `found` false: no such path; `why` says it in words.
+
+    `type` is the object's type name (qualified when not builtin), `short` a preview, `doc` the documentation's first
+    paragraphs, `file`/`line` where it is defined.
+    """
+
+    found: bool
+    why: str = ""
+    type: str = ""
+    short: str = ""
+    facts: list[Fact] = []
+    doc: str = ""
+    signature: str = ""
+    parameters: list[Parameter] = []
+    file: str = ""
+    line: int = 0
+    members: list[Member] = []
+    generation: int = 0
+    micros: int = 0
+
+
+# ── numbered events: hub → owner, kept until acknowledged ─────────────────────────────────────────────────────────────
+
+# A run is what a person asked for; `call` is "" for the run's own stream, else the id of a pool call made inside it.
+
+
+class Phase(_Msg, frozen=True, tag=True):
+    """A run (or, with run "", the session's or a pool's boot) entered a phase: queued, creating, booting, ready, running."""
+
+    run: str
+    phase: str
+    at: float
+    detail: str = ""
+
+
+class Output(_Msg, frozen=True, tag=True):
+    """Text of a run. fd 1 or 2; `after` is true for bytes that threads or children wrote after the run had ended;
+    `missing` > 0 is a gap: that many characters were dropped at the bound."""
+
+    run: str
+    call: str
+    fd: int
+    text: str
+    at: float
+    after: bool = False
+    missing: int = 0
+
+
+class Metrics(_Msg, frozen=True, tag=True):
+    run: str
+    call: str
+    columns: list[Column]
+
+
+class Progress(_Msg, frozen=True, tag=True):
+    """done of total (total 0: unknown), of the bar called `id` within the run or call."""
+
+    run: str
+    call: str
+    id: str
+    label: str
+    done: float
+    total: float
+    at: float
+
+
+class Display(_Msg, frozen=True, tag=True):
+    """A figure or other picture: `mime` is image/png, image/svg+xml, text/html or text/plain."""
+
+    run: str
+    call: str
+    mime: str
+    data: bytes
+    alt: str
+    at: float
+
+
+class InputWanted(_Msg, frozen=True, tag=True):
+    run: str
+    id: str
+    prompt: str
+    secret: bool
+
+
+class InputOver(_Msg, frozen=True, tag=True):
+    """The question was answered or its run ended; close the box."""
+
+    id: str
+
+
+class CallStarted(_Msg, frozen=True, tag=True):
+    """A pool call made inside a run began on an executor. `label` names the curve ("lr=0.01 width=32" or "3")."""
+
+    run: str
+    call: str
+    label: str
+    pool: str
+    executor: str
+    at: float
+
+
+class CallEnded(_Msg, frozen=True, tag=True):
+    """outcome: ok, error, lost, cancelled, timeout. `summary` is one line: the result's repr or the error's."""
+
+    run: str
+    call: str
+    outcome: str
+    summary: str
+    at: float
+    seconds: float
+
+
+class RunEnded(_Msg, frozen=True, tag=True):
+    """The one terminal event of a run, delivered after everything else of it.
+
+    outcome: ok (preview may be None for statements), error (failure), lost (report, sentence), cancelled (sentence).
+    """
+
+    run: str
+    outcome: Literal["ok", "error", "lost", "cancelled"]
+    at: float
+    seconds: float
+    preview: Preview | None = None
+    failure: Failure | None = None
+    report: ExitReport | None = None
+    sentence: str = ""
+    generation: int = 0
+
+
+class ExecutorChanged(_Msg, frozen=True, tag=True):
+    """state: creating, booting, ready, busy, draining, gone. pool "" is the session's own executor."""
+
+    executor: str
+    pool: str
+    state: str
+    at: float
+    pid: int = 0
+    reason: str = ""
+
+
+class SessionChanged(_Msg, frozen=True, tag=True):
+    """state: none, booting, idle, busy, dead. generation counts runs that ended; `note` is a sentence to show once."""
+
+    session: str
+    state: str
+    generation: int
+    at: float
+    python: str = ""
+    pid: int = 0
+    note: str = ""
+
+
+Event = (
+    Phase
+    | Output
+    | Metrics
+    | Progress
+    | Display
+    | InputWanted
+    | InputOver
+    | CallStarted
+    | CallEnded
+    | RunEnded
+    | ExecutorChanged
+    | SessionChanged
+)
+
+
+class Numbered(_Msg, frozen=True, tag=True):
+    """An event with its number, 1, 2, 3 … without holes; the owner stores it, then acknowledges."""
+
+    n: int
+    event: Event
+
+
+# ── owner ↔ hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Configure(_Msg, frozen=True, tag=True):
+    """The workspace: where code runs from and which pools exist. Sent after every Welcome and when it changes.
+
+    `linger` and `silence` are the hub's two clocks, in seconds.
+    """
+
+    place: Place
+    pools: list[PoolSpec]
+    linger: float
+    silence: float
+    stream_bound: int
+
+
+class Execute(_Msg, frozen=True, tag=True):
+    """Run a block in a session (made on demand). `line` is the 0-based line of the file where `code` begins.
+
+    kind block: statements in the session's namespace; the last expression's value is the result.
+    kind file: a fresh worker runs the text as __main__ with `argv` as sys.argv.
+    """
+
+    run: str
+    session: str
+    code: str
+    path: str
+    line: int
+    kind: Literal["block", "file"] = "block"
+    argv: list[str] = []
+    place: Place | None = None
+    preload: list[str] = []
+
+
+class Interrupt(_Msg, frozen=True, tag=True):
+    """Interrupt one run; answered by Interrupted. After `grace` seconds in C code the answer is "still in C code"."""
+
+    id: int
+    run: str
+    grace: float = 5.0
+    kill: bool = False
+
+
+class Interrupted(_Msg, frozen=True, tag=True):
+    """outcome: interrupted, idle, not_this_run, in_c_code, cancelled (was still queued), killed."""
+
+    id: int
+    outcome: str
+    sentence: str
+
+
+class RestartSession(_Msg, frozen=True, tag=True):
+    session: str
+
+
+class Peek(_Msg, frozen=True, tag=True):
+    """Ask a live namespace; answered by Peeked with the same id, or never (the asker has a deadline)."""
+
+    id: int
+    session: str
+    query: Query
+
+
+class Peeked(_Msg, frozen=True, tag=True):
+    id: int
+    session: str
+    answer: Answer
+
+
+class AnswerInput(_Msg, frozen=True, tag=True):
+    """text None: the person dismissed the question; input() raises EOFError."""
+
+    id: str
+    text: str | None
+
+
+class Ack(_Msg, frozen=True, tag=True):
+    """Everything up to and including n is stored."""
+
+    n: int
+
+
+class WindowAlive(_Msg, frozen=True, tag=True):
+    """The window itself (not just the extension host) answered a moment ago."""
+
+
+class Goodbye(_Msg, frozen=True, tag=True):
+    """The owner closes in good order: the linger clock starts."""
+
+    reason: str
+
+
+class Stop(_Msg, frozen=True, tag=True):
+    """End everything now, without linger; answered by Receipt."""
+
+    id: int
+
+
+class Receipt(_Msg, frozen=True, tag=True):
+    """What the cluster was and what the platform says is left of it."""
+
+    id: int
+    executors: int
+    peak: int
+    left: int
+    seconds: float
+    sentence: str
+
+
+class GetStatus(_Msg, frozen=True, tag=True):
+    id: int
+
+
+class PoolState(_Part, frozen=True):
+    name: str
+    backend: str
+    executors: int
+    booting: int
+    busy: int
+    max: int
+    queued: int
+    why: str = ""
+
+
+class ExecutorState(_Part, frozen=True):
+    id: str
+    pool: str
+    backend: str
+    state: str
+    pid: int
+    since: float
+    doing: str = ""
+    cpu_percent: float = 0.0
+    memory: int = 0
+
+
+class SessionState(_Part, frozen=True):
+    id: str
+    state: str
+    generation: int
+    python: str
+    pid: int
+    run: str = ""
+    queued: int = 0
+
+
+class Status(_Msg, frozen=True, tag=True):
+    """A snapshot, sent as the answer to GetStatus (same id) and unasked (id 0) after changes, at most 5 a second."""
+
+    id: int
+    pools: list[PoolState]
+    executors: list[ExecutorState]
+    sessions: list[SessionState]
+    hub_pid: int
+    peak: int
+    last: int
+
+
+OwnerToHub = (
+    Hello
+    | Configure
+    | Execute
+    | Interrupt
+    | RestartSession
+    | Peek
+    | AnswerInput
+    | Ack
+    | WindowAlive
+    | Goodbye
+    | Stop
+    | GetStatus
+)
+
+
+class Problem(_Msg, frozen=True, tag=True):
+    """Something the person should know that belongs to no run."""
+
+    sentence: str
+
+
+HubToOwner = Welcome | Refused | Numbered | Interrupted | Peeked | Receipt | Status | Problem
+
+
+# ── client (a Pool in a program, in a session or in a worker) ↔ hub ───────────────────────────────────────────────────
+
+
+class OpenPool(_Msg, frozen=True, tag=True):
+    """Open or attach to the pool `spec.name`. `given` names the fields the program gave: they win over the workspace's
+    settings for that name, the rest of `spec` is defaults. Answered by PoolOpened. `place` is for plain programs."""
+
+    id: int
+    spec: PoolSpec
+    given: list[str]
+    place: Place | None = None
+
+
+class PoolOpened(_Msg, frozen=True, tag=True):
+    id: int
+    pool: str
+    spec: PoolSpec
+
+
+class Submit(_Msg, frozen=True, tag=True):
+    """One call. `function` is the digest of the pickled function; its bytes come along (`function_body`) the first time
+    this client uses that digest, later they are empty. `timeout` is seconds left, 0 = none."""
+
+    call: int
+    pool: str
+    function: bytes
+    function_body: bytes
+    arguments: bytes
+    label: str
+    timeout: float = 0.0
+
+
+class Cancel(_Msg, frozen=True, tag=True):
+    call: int
+
+
+class ClosePool(_Msg, frozen=True, tag=True):
+    """Refuse new calls; with `cancel` the running ones end too. Answered by PoolClosedNow when its executors are gone
+    (a pool that the workspace keeps is only detached)."""
+
+    id: int
+    pool: str
+    cancel: bool
+
+
+class PoolClosedNow(_Msg, frozen=True, tag=True):
+    id: int
+
+
+class GetPool(_Msg, frozen=True, tag=True):
+    id: int
+    pool: str
+
+
+class PoolStatus(_Msg, frozen=True, tag=True):
+    id: int
+    state: PoolState
+
+
+class CallDone(_Msg, frozen=True, tag=True):
+    """outcome ok: `body` is the pickled value. error: `body` the pickled exception ("" if it did not pickle), `failure`
+    its data. lost: `report`. cancelled, timeout, boot_failed: `sentence` and `phase`."""
+
+    call: int
+    outcome: Literal["ok", "error", "lost", "cancelled", "timeout", "boot_failed"]
+    body: bytes = b""
+    failure: Failure | None = None
+    report: ExitReport | None = None
+    sentence: str = ""
+    phase: str = ""
+    executor: str = ""
+
+
+class CallPhase(_Msg, frozen=True, tag=True):
+    """A call began to run (Future.set_running_or_notify_cancel)."""
+
+    call: int
+    phase: str
+
+
+ClientToHub = Hello | OpenPool | Submit | Cancel | ClosePool | GetPool
+HubToClient = Welcome | Refused | PoolOpened | PoolClosedNow | PoolStatus | CallDone | CallPhase | Problem
+
+
+# ── agent ↔ hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Fork(_Msg, frozen=True, tag=True):
+    """Fork one worker. `env` is added to its environment, `folder` is its working directory and first import entry,
+    `preload` the modules the zygote must have imported before. kind: pool, session, file."""
+
+    worker: str
+    executor: str
+    kind: Literal["pool", "session", "file"]
+    env: dict[str, str]
+    folder: str
+    preload: list[str]
+    threads: int = 0
+
+
+class Preload(_Msg, frozen=True, tag=True):
+    """Import these in the zygote now, in the background of nothing: no fork waits for it unless it names them too."""
+
+    modules: list[str]
+
+
+class Kill(_Msg, frozen=True, tag=True):
+    """End a worker's process group and everything it started. hard: SIGKILL at once; else SIGTERM, then SIGKILL after 1 s."""
+
+    worker: str
+    hard: bool = True
+
+
+class AgentExit(_Msg, frozen=True, tag=True):
+    reason: str
+
+
+class Forked(_Msg, frozen=True, tag=True):
+    worker: str
+    pid: int
+    started: float
+
+
+class ForkFailed(_Msg, frozen=True, tag=True):
+    worker: str
+    sentence: str
+
+
+class Preloaded(_Msg, frozen=True, tag=True):
+    """`failed` maps a module to why it could not be imported (its workers import it themselves and see the error)."""
+
+    modules: list[str]
+    seconds: float
+    failed: dict[str, str] = {}
+
+
+class WorkerOutput(_Msg, frozen=True, tag=True):
+    """Text from a worker's descriptor 1 or 2. `task` is what it was running (0 = nothing yet), `n` counts this task's
+    pieces from 1, `after` says that the task had already ended."""
+
+    worker: str
+    task: int
+    n: int
+    fd: int
+    text: str
+    at: float
+    after: bool = False
+
+
+class Exited(_Msg, frozen=True, tag=True):
+    """The worker is dead (from waitpid); nothing of it comes after this, and all it wrote came before."""
+
+    worker: str
+    report: ExitReport
+
+
+class Usage(_Part, frozen=True):
+    worker: str
+    cpu_percent: float
+    memory: int
+
+
+class Beat(_Msg, frozen=True, tag=True):
+    usage: list[Usage]
+
+
+HubToAgent = Welcome | Refused | Fork | Preload | Kill | AgentExit
+AgentToHub = Hello | Forked | ForkFailed | Preloaded | WorkerOutput | Exited | Beat
+
+
+# ── worker ↔ hub ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# A task is one Call or one Block on one worker, numbered by the hub, unique for that worker and rising.
+
+
+class Call(_Msg, frozen=True, tag=True):
+    """`function_body` is empty when this worker has had that digest before."""
+
+    task: int
+    function: bytes
+    function_body: bytes
+    arguments: bytes
+
+
+class Block(_Msg, frozen=True, tag=True):
+    """See Execute. kind file: run as __main__, then the worker exits."""
+
+    task: int
+    run: str
+    code: str
+    path: str
+    line: int
+    kind: Literal["block", "file"]
+    argv: list[str]
+
+
+class Leave(_Msg, frozen=True, tag=True):
+    """End in good order (flush, atexit); the agent kills what does not."""
+
+
+class Done(_Msg, frozen=True, tag=True):
+    """A Call's end. `control` and `output` are the numbers of the last control-lane message and the last WorkerOutput of
+    this task (output -1: not known, do not wait): the hub delivers this only after them."""
+
+    task: int
+    ok: bool
+    body: bytes
+    control: int
+    output: int
+    summary: str = ""
+    failure: Failure | None = None
+
+
+class BlockDone(_Msg, frozen=True, tag=True):
+    """A Block's end; `interrupted` when it ended by the KeyboardInterrupt that was asked for."""
+
+    task: int
+    control: int
+    output: int
+    preview: Preview | None = None
+    failure: Failure | None = None
+    interrupted: bool = False
+
+
+HubToCall = Welcome | Refused | Call | Block | Leave
+CallToHub = Hello | Done | BlockDone
+
+
+class Raise(_Msg, frozen=True, tag=True):
+    """Raise KeyboardInterrupt in the main thread if `task` is current and its user code is on."""
+
+    task: int
+
+
+class Raised(_Msg, frozen=True, tag=True):
+    """outcome: interrupted (the exception is on its way), idle, not_this_run."""
+
+    task: int
+    outcome: str
+
+
+class Look(_Msg, frozen=True, tag=True):
+    id: int
+    query: Query
+
+
+class Looked(_Msg, frozen=True, tag=True):
+    id: int
+    answer: Answer
+
+
+class Typed(_Msg, frozen=True, tag=True):
+    """What the person typed for InputAsked."""
+
+    id: str
+    text: str | None
+
+
+class TaskMetrics(_Msg, frozen=True, tag=True):
+    task: int
+    n: int
+    columns: list[Column]
+
+
+class TaskProgress(_Msg, frozen=True, tag=True):
+    task: int
+    n: int
+    id: str
+    label: str
+    done: float
+    total: float
+    at: float
+
+
+class TaskDisplay(_Msg, frozen=True, tag=True):
+    task: int
+    n: int
+    mime: str
+    data: bytes
+    alt: str
+    at: float
+
+
+class InputAsked(_Msg, frozen=True, tag=True):
+    task: int
+    n: int
+    id: str
+    prompt: str
+    secret: bool
+
+
+HubToControl = Welcome | Refused | Raise | Look | Typed
+ControlToHub = Hello | Raised | Looked | TaskMetrics | TaskProgress | TaskDisplay | InputAsked
+
+Message = (
+    Hello
+    | Welcome
+    | Refused
+    | Numbered
+    | Configure
+    | Execute
+    | Interrupt
+    | Interrupted
+    | RestartSession
+    | Peek
+    | Peeked
+    | AnswerInput
+    | Ack
+    | WindowAlive
+    | Goodbye
+    | Stop
+    | Receipt
+    | GetStatus
+    | Status
+    | Problem
+    | OpenPool
+    | PoolOpened
+    | Submit
+    | Cancel
+    | ClosePool
+    | PoolClosedNow
+    | GetPool
+    | PoolStatus
+    | CallDone
+    | CallPhase
+    | Fork
+    | Preload
+    | Kill
+    | AgentExit
+    | Forked
+    | ForkFailed
+    | Preloaded
+    | WorkerOutput
+    | Exited
+    | Beat
+    | Call
+    | Block
+    | Leave
+    | Done
+    | BlockDone
+    | Raise
+    | Raised
+    | Look
+    | Looked
+    | Typed
+    | TaskMetrics
+    | TaskProgress
+    | TaskDisplay
+    | InputAsked
+)
+
+# ── bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """One message as msgpack, without a frame (websockets frame by themselves)."""
+    return _encoder.encode(message)
+
+
+def frames(message: Message) -> bytes:
+    """One message as length-prefixed frames, ready for a stream socket.
+
+    Raises WireError when it is larger than MAX_MESSAGE.
+    """
+    body = _encoder.encode(message)
+    size = len(body)
+    if size <= MAX_FRAME:
+        return _HEADER.pack(size) + body
+    if size > MAX_MESSAGE:
+        raise WireError(f"a message of {size} bytes is over the limit of {MAX_MESSAGE}")
+    view = memoryview(body)
+    parts: list[bytes | memoryview] = []
+    for start in range(0, size, MAX_FRAME):
+        piece = view[start : start + MAX_FRAME]
+        more = _MORE if start + MAX_FRAME < size else 0
+        parts += (_HEADER.pack(len(piece) | more), piece)
+    return b"".join(parts)
+
+
+M = TypeVar("M")
+
+
+class Parser(Generic[M]):
+    """Bytes to messages of one direction; what it does not know it refuses.
+
+    `kind` is one of the unions above. `limit` bounds one message in bytes; raise it once the peer is trusted.
+    """
+
+    def __init__(self, kind: Any, limit: int = MAX_MESSAGE) -> None:
+        self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(kind)
+        self._buffer = bytearray()
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.limit = limit
+
+    def message(self, body: bytes | bytearray | memoryview) -> M:
+        """One unframed message. Raises WireError when it is none of this direction's."""
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+            raise WireError(f"not a message of this conversation: {error}") from error
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[M]:
+        """Take what a stream socket gave and yield the messages that are complete. Raises WireError."""
+        buffer = self._buffer
+        buffer += data
+        at, end = 0, len(buffer)
+        try:
+            while end - at >= 4:
+                (word,) = _HEADER.unpack_from(buffer, at)
+                size = word & ~_MORE
+                if size > MAX_FRAME:
+                    raise WireError(f"a frame of {size} bytes is over the limit of {MAX_FRAME}")
+                if end - at < 4 + size:
+                    break
+                body = bytes(memoryview(buffer)[at + 4 : at + 4 + size])
+                at += 4 + size
+                self._size += size
+                if self._size > self.limit:
+                    raise WireError(f"a message of over {self.limit} bytes is not accepted here")
+                if word & _MORE:
+                    self._parts.append(body)
+                    continue
+                if self._parts:
+                    self._parts.append(body)
+                    body = b"".join(self._parts)
+                    self._parts.clear()
+                self._size = 0
+                yield self.message(body)
+        finally:
+            del buffer[:at]

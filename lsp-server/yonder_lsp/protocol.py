@@ -1,0 +1,432 @@
+"""The `yonder/*` methods between the editor's extension and the language server: one table, from which
+`vscode-extension/src/protocol.gen.ts` is generated (`python -m yonder_lsp.generate`) and checked.
+
+What belongs here: the shapes. Names are camelCase on the wire. Positions and ranges are LSP's (0-based, UTF-16 columns).
+What this file must not know: pygls, sockets, SQLite.
+
+Every request may fail with an LSP error whose message is a sentence for the person; `data` is a Remedy when there is
+something to press.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+
+class _Shape(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Base of everything here: JSON objects with camelCase keys."""
+
+
+class Position(_Shape, frozen=True):
+    line: int
+    character: int
+
+
+class Range(_Shape, frozen=True):
+    start: Position
+    end: Position
+
+
+class Remedy(_Shape, frozen=True):
+    """What the person can press: code core_missing (offer yonder/provide), python_too_old, no_python, settings, …"""
+
+    code: str
+    command: str = ""
+    detail: str = ""
+
+
+# ── initialize ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class InitOptions(_Shape, frozen=True):
+    """initializationOptions. `owner` is the window's id (kept in its workspace state), `folder` the workspace folder's
+    path or "", `storage` the folder for runs.sqlite, `core` the folder with the executor core for projects that lack it
+    ("" = not made yet), `wheels` the folder with Yonder's own wheel ("" in development)."""
+
+    owner: str
+    folder: str = ""
+    storage: str = ""
+    python: str = ""
+    wheels: str = ""
+    editor: str = ""
+    settings: Settings | None = None
+
+
+class Settings(_Shape, frozen=True):
+    """The `yonder.*` settings of the editor that the server needs; `pools` overrides [tool.yonder.pools]."""
+
+    python: str = ""
+    provide: Literal["ask", "install", "without"] = "ask"
+    static: Literal["auto", "jedi", "none"] = "auto"
+    looking: Literal["static-only", "limited", "evaluate"] = "limited"
+    linger: float = 20.0
+    silence: float = 600.0
+    code_lens: bool = True
+    other_language_server: bool = False
+    tool: dict[str, object] = {}
+
+
+# ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class RunParams(_Shape, frozen=True):
+    """where auto: the selection if not empty, else the `# %%` cell, else the top-level statement at the cursor."""
+
+    uri: str
+    where: Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above"] = "auto"
+    selection: Range
+
+
+class RunStarted(_Shape, frozen=True):
+    run: str
+    session: str
+    range: Range
+    title: str
+
+
+class RunRef(_Shape, frozen=True):
+    run: str
+
+
+class InterruptParams(_Shape, frozen=True):
+    """run "": whatever the session of `uri` runs now. kill: kill the worker (after "still in C code")."""
+
+    uri: str = ""
+    run: str = ""
+    kill: bool = False
+
+
+class InterruptResult(_Shape, frozen=True):
+    outcome: str
+    sentence: str
+
+
+class UriParams(_Shape, frozen=True):
+    uri: str
+
+
+class Nothing(_Shape, frozen=True):
+    pass
+
+
+class Sentence(_Shape, frozen=True):
+    sentence: str
+
+
+class PoolStatus(_Shape, frozen=True):
+    name: str
+    backend: str
+    executors: int
+    booting: int
+    busy: int
+    max: int
+    queued: int
+    why: str
+
+
+class ExecutorStatus(_Shape, frozen=True):
+    id: str
+    pool: str
+    backend: str
+    state: str
+    pid: int
+    since: float
+    doing: str
+    cpu_percent: float
+    memory: int
+
+
+class SessionStatus(_Shape, frozen=True):
+    id: str
+    state: str
+    generation: int
+    python: str
+    pid: int
+    run: str
+    queued: int
+    folder: str
+
+
+class StatusResult(_Shape, frozen=True):
+    """cluster: off (no hub), starting, on, stopping, lost. `python` is the project's interpreter as it would be used."""
+
+    cluster: Literal["off", "starting", "on", "stopping", "lost"]
+    python: str
+    python_version: str
+    problem: str
+    live: Literal["off", "ok", "slow"]
+    pools: list[PoolStatus]
+    executors: list[ExecutorStatus]
+    sessions: list[SessionStatus]
+    hub_pid: int
+    peak: int
+
+
+class SinceParams(_Shape, frozen=True):
+    """since: the revision from the last answer (0 at first)."""
+
+    since: int = 0
+
+
+class Trace(_Shape, frozen=True):
+    file: str
+    line: int
+    function: str
+    source: str
+    user: bool
+
+
+class RunSummary(_Shape, frozen=True):
+    """state: queued, creating, booting, running, ok, error, lost, cancelled. `range` is where the block stood when it
+    was run, `hash` the block's text hash for re-anchoring, `short` the value's or error's one line."""
+
+    run: str
+    revision: int
+    session: str
+    uri: str
+    title: str
+    hash: str
+    range: Range
+    kind: str
+    state: str
+    detail: str
+    created: float
+    started: float
+    ended: float
+    short: str
+    text: str
+    rich: dict[str, str]
+    error_type: str
+    trace: list[Trace]
+    metrics: list[str]
+    displays: int
+    calls: int
+    calls_done: int
+    output: int
+    stale: bool
+
+
+class RunsResult(_Shape, frozen=True):
+    revision: int
+    runs: list[RunSummary]
+
+
+class OutputParams(_Shape, frozen=True):
+    """Pieces of output number `since`+1 onwards, at most `limit` characters; call "" = the run's own, "*" = all."""
+
+    run: str
+    call: str = "*"
+    since: int = 0
+    limit: int = 200_000
+
+
+class OutputPiece(_Shape, frozen=True):
+    n: int
+    call: str
+    fd: int
+    text: str
+    after: bool
+
+
+class OutputResult(_Shape, frozen=True):
+    """`next` goes into the next `since`; `skipped` pieces were left out because of `limit` (the newest are kept)."""
+
+    pieces: list[OutputPiece]
+    next: int
+    skipped: int
+    total: int
+
+
+class SeriesParams(_Shape, frozen=True):
+    """Curves of a run, thinned to at most `pixels` columns (min and max of each). xMin/xMax null: everything.
+    names []: all metrics. x is step or time (seconds since the run began)."""
+
+    run: str
+    names: list[str] = []
+    x: Literal["step", "time"] = "step"
+    x_min: float | None = None
+    x_max: float | None = None
+    pixels: int = 600
+
+
+class Curve(_Shape, frozen=True):
+    """`xs` and `ys` are base64 of little-endian float32 arrays of equal length; `points` is how many there really are."""
+
+    name: str
+    call: str
+    label: str
+    points: int
+    last: float
+    xs: str
+    ys: str
+
+
+class SeriesResult(_Shape, frozen=True):
+    revision: int
+    curves: list[Curve]
+
+
+class CallsParams(_Shape, frozen=True):
+    run: str
+
+
+class CallRow(_Shape, frozen=True):
+    """One pool call of a run. `metrics` holds the last value of each metric; progress total 0 = unknown."""
+
+    call: str
+    label: str
+    pool: str
+    executor: str
+    state: str
+    started: float
+    seconds: float
+    summary: str
+    metrics: dict[str, float]
+    progress_label: str
+    done: float
+    total: float
+
+
+class CallsResult(_Shape, frozen=True):
+    """`progress` are the run's own bars (label, done, total)."""
+
+    calls: list[CallRow]
+    progress: list[ProgressRow]
+
+
+class ProgressRow(_Shape, frozen=True):
+    label: str
+    done: float
+    total: float
+
+
+class DisplaysParams(_Shape, frozen=True):
+    run: str
+    since: int = 0
+
+
+class DisplayItem(_Shape, frozen=True):
+    """`data` is base64 for images, else the text itself."""
+
+    n: int
+    call: str
+    mime: str
+    data: str
+    alt: str
+
+
+class DisplaysResult(_Shape, frozen=True):
+    displays: list[DisplayItem]
+    next: int
+
+
+class AnswerParams(_Shape, frozen=True):
+    id: str
+    text: str | None
+
+
+class StopResult(_Shape, frozen=True):
+    executors: int
+    peak: int
+    left: int
+    sentence: str
+
+
+class VariablesResult(_Shape, frozen=True):
+    variables: list[Variable]
+
+
+class Variable(_Shape, frozen=True):
+    name: str
+    type: str
+    short: str
+
+
+class ProvideParams(_Shape, frozen=True):
+    """How the executor core gets to the project's Python: install (pip into it) or without (a folder of our own)."""
+
+    choice: Literal["install", "without"]
+
+
+class SettingsParams(_Shape, frozen=True):
+    """The editor's settings or the selected interpreter changed."""
+
+    python: str
+    settings: Settings
+
+
+# ── notifications server → client ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class RunsChanged(_Shape, frozen=True):
+    """Something in runs, output, metrics, displays or calls is newer than before; at most 10 a second."""
+
+    revision: int
+
+
+class InputRequested(_Shape, frozen=True):
+    id: str
+    run: str
+    prompt: str
+    secret: bool
+
+
+class InputClosed(_Shape, frozen=True):
+    id: str
+
+
+class Notice(_Shape, frozen=True):
+    """A sentence for the person, shown once. level: info, warning, error."""
+
+    level: Literal["info", "warning", "error"]
+    sentence: str
+    remedy: Remedy | None = None
+
+
+class LogLine(_Shape, frozen=True):
+    """One line for the `Yonder` log channel."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    text: str
+
+
+class Method(NamedTuple):
+    """One `yonder/*` method. result None: a notification."""
+
+    name: str
+    params: type[_Shape]
+    result: type[_Shape] | None
+
+
+REQUESTS: tuple[Method, ...] = (
+    Method("yonder/run", RunParams, RunStarted),
+    Method("yonder/interrupt", InterruptParams, InterruptResult),
+    Method("yonder/restartSession", UriParams, Sentence),
+    Method("yonder/stopCluster", Nothing, StopResult),
+    Method("yonder/status", Nothing, StatusResult),
+    Method("yonder/runs", SinceParams, RunsResult),
+    Method("yonder/output", OutputParams, OutputResult),
+    Method("yonder/series", SeriesParams, SeriesResult),
+    Method("yonder/calls", CallsParams, CallsResult),
+    Method("yonder/displays", DisplaysParams, DisplaysResult),
+    Method("yonder/variables", UriParams, VariablesResult),
+    Method("yonder/answer", AnswerParams, Nothing),
+    Method("yonder/provide", ProvideParams, Sentence),
+    Method("yonder/clearRuns", Nothing, Nothing),
+)
+
+NOTIFICATIONS_TO_SERVER: tuple[Method, ...] = (
+    Method("yonder/heartbeat", Nothing, None),
+    Method("yonder/settings", SettingsParams, None),
+)
+
+NOTIFICATIONS_TO_CLIENT: tuple[Method, ...] = (
+    Method("yonder/runsChanged", RunsChanged, None),
+    Method("yonder/statusChanged", StatusResult, None),
+    Method("yonder/inputRequested", InputRequested, None),
+    Method("yonder/inputClosed", InputClosed, None),
+    Method("yonder/notice", Notice, None),
+    Method("yonder/log", LogLine, None),
+)
