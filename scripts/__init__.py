@@ -1,0 +1,1 @@
+"""Programs around the repository: the editor without a window, the demo. Nothing that ships to users belongs here."""
