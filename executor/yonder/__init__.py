@@ -2,4 +2,35 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from yonder.errors import (
+    BootFailed,
+    CallTimeout,
+    Cancelled,
+    CannotRun,
+    ExecutorLost,
+    PoolClosed,
+    SerializationError,
+    UsageError,
+    VersionMismatch,
+    YonderError,
+)
+from yonder.version import __version__
+
+__all__ = [
+    "BootFailed",
+    "CallTimeout",
+    "Cancelled",
+    "CannotRun",
+    "ExecutorLost",
+    "Future",
+    "Pool",
+    "PoolClosed",
+    "SerializationError",
+    "UsageError",
+    "VersionMismatch",
+    "YonderError",
+    "__version__",
+    "display",
+    "log",
+    "progress",
+]

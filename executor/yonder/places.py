@@ -88,7 +88,7 @@ class HubNote(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     version: int
     package: str
-    workspace: str = ""
+    hub: str = ""
 
 
 def started_at(pid: int) -> str:

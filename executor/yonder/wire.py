@@ -987,6 +987,11 @@ class Parser(Generic[M]):
         self._size = 0
         self.limit = limit
 
+    @property
+    def pending(self) -> bytes:
+        """Bytes fed but not yet part of a whole frame (what to hand to the next parser after Hello)."""
+        return bytes(self._buffer)
+
     def message(self, body: bytes | bytearray | memoryview) -> M:
         """One unframed message. Raises WireError when it is none of this direction's."""
         try:
@@ -998,14 +1003,14 @@ class Parser(Generic[M]):
         """Take what a stream socket gave and yield the messages that are complete. Raises WireError."""
         buffer = self._buffer
         buffer += data
-        at, end = 0, len(buffer)
+        at = 0
         try:
-            while end - at >= 4:
+            while len(buffer) - at >= 4:
                 (word,) = _HEADER.unpack_from(buffer, at)
                 size = word & ~_MORE
                 if size > MAX_FRAME:
                     raise WireError(f"a frame of {size} bytes is over the limit of {MAX_FRAME}")
-                if end - at < 4 + size:
+                if len(buffer) - at < 4 + size:
                     break
                 body = bytes(memoryview(buffer)[at + 4 : at + 4 + size])
                 at += 4 + size

@@ -15,7 +15,8 @@ from yonder.wire import Place, PoolSpec
 
 
 class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What to start. `kind` pool, session or file; `workers` how many workers the executor has."""
+    """What to start. `kind` pool, session or file; `workers` names the executor's workers, `threads`
+    the CPU share of each (0: unlimited)."""
 
     executor: str
     owner: str
@@ -24,14 +25,17 @@ class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     pool: PoolSpec
     preload: list[str]
+    threads: int = 0
 
 
 class Handle(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing the platform runs for us. `native` is the platform's own name for it (pid:start time, container id)."""
+    """One thing the platform runs for us. `native` is the platform's own name for it (pid:start time, container id),
+    `agent` the id under which its agent says hello to the hub."""
 
     executor: str
     owner: str
     native: str
+    agent: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,124 @@
+"""One framed conversation on a Unix socket, from the hello to the end: bytes to messages and back.
+
+Knows the wire and asyncio; not what any message means. Whoever accepts the hello becomes the receiver of the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from yonder import wire
+
+
+class Receiver(Protocol):
+    """Gets one conversation's messages, in order, then `lost` exactly once."""
+
+    def received(self, message: Any) -> None: ...
+
+    def lost(self) -> None: ...
+
+
+SPOKEN: dict[str, Any] = {
+    "client": wire.ClientToHub,
+    "agent": wire.AgentToHub,
+    "call": wire.CallToHub,
+    "control": wire.ControlToHub,
+}
+"""What each role may say on this socket."""
+
+Accept = Callable[["Conversation", wire.Hello], "Receiver | wire.Refused"]
+Trouble = Callable[[str], None]
+
+
+class Conversation(asyncio.Protocol):
+    """The hub's end of one connection. `accept` judges the hello; `trouble` is told what broke the protocol."""
+
+    def __init__(self, accept: Accept, trouble: Trouble) -> None:
+        self._accept = accept
+        self._trouble = trouble
+        self._parser: wire.Parser[Any] = wire.Parser(wire.Hello, limit=wire.MAX_HELLO)
+        self._receiver: Receiver | None = None
+        self._transport: asyncio.Transport | None = None
+        self.hello: wire.Hello | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=1 << 20)
+        uid = peer_uid(transport.get_extra_info("socket"))
+        if uid is not None and uid not in (os.getuid(), 0):
+            self._trouble(f"a process of user {uid} knocked and was refused")
+            self.close()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if self._receiver is None:
+                self._greet(data)
+            else:
+                self._pass_on(data)
+        except wire.WireError as error:
+            who = f"{self.hello.role} {self.hello.id}" if self.hello else "a stranger"
+            self._trouble(f"{who} broke the protocol and was cut off: {error}")
+            self.close()
+
+    def _greet(self, data: bytes) -> None:
+        first = next(iter(self._parser.feed(data)), None)
+        if first is None:
+            return
+        rest = self._parser.pending
+        hello = cast(wire.Hello, first)
+        answer: Receiver | wire.Refused
+        answer = self._accept(self, hello)
+        if isinstance(answer, wire.Refused):
+            self._trouble(f"{hello.role} {hello.id} (pid {hello.pid}) was refused: {answer.sentence}")
+            self.send(answer)
+            self.close()
+            return
+        self.hello = hello
+        self._receiver = answer
+        self._parser = wire.Parser(SPOKEN[hello.role])
+        if rest:
+            self._pass_on(rest)
+
+    def _pass_on(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        for message in self._parser.feed(data):
+            receiver.received(message)
+
+    def send(self, message: wire.Message) -> None:
+        """Queue a message; nothing happens when the connection has ended."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(wire.frames(message))
+
+    def hold(self, paused: bool) -> None:
+        """Stop or go on reading, so that a fast producer waits."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if paused and self._transport.is_reading():
+            self._transport.pause_reading()
+        elif not paused and not self._transport.is_reading():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.lost()
+
+
+def peer_uid(endpoint: socket.socket | None) -> int | None:
+    """The user at the other end of a Unix socket, None where the platform does not tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if endpoint is None or option is None:
+        return None
+    _, uid, _ = struct.unpack("3i", endpoint.getsockopt(socket.SOL_SOCKET, option, 12))
+    return int(uid)

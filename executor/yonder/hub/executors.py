@@ -1,0 +1,354 @@
+"""Executors as the hub sees them: booted through a backend, filled with workers by their agent, ended and confirmed.
+
+Knows backends, agents and workers; not calls or runs. "Gone" is said only after the platform has said it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from yonder import wire
+from yonder.backends.base import Backend, BootSpec, Handle
+from yonder.errors import BootFailed
+from yonder.hub.connection import Conversation
+from yonder.hub.worker import Worker, clock
+
+LEAVE_GRACE = 1.0
+"""Seconds between the polite request to leave and the kill."""
+
+
+END_LIMIT = 20.0
+"""Seconds after which `end_all` stops waiting for stubborn executors."""
+
+
+class Resident(Protocol):
+    """Who asked for the executor: a pool, a session or a file run."""
+
+    def up(self, executor: Executor) -> None:
+        """Every worker said hello."""
+
+    def boot_failed(self, executor: Executor, sentence: str) -> None:
+        """It will not come up; nothing of it is left."""
+
+    def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
+        """It was up and is gone, says the platform."""
+
+
+class Agent:
+    """One agent's conversation: forks are asked of it, and it tells of deaths and output."""
+
+    def __init__(self, agent: str, conversation: Conversation, floor: Executors) -> None:
+        self.id = agent
+        self._conversation = conversation
+        self._floor = floor
+
+    def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.AgentExit) -> None:
+        self._conversation.send(message)
+
+    def received(self, message: wire.AgentToHub) -> None:
+        match message:
+            case wire.WorkerOutput():
+                if (worker := self._floor.workers.get(message.worker)) is not None:
+                    worker.printed(message)
+            case wire.Beat():
+                for usage in message.usage:
+                    if (worker := self._floor.workers.get(usage.worker)) is not None:
+                        worker.usage = usage
+                self._floor.changed()
+            case wire.Forked():
+                if (worker := self._floor.workers.get(message.worker)) is not None:
+                    worker.pid = message.pid
+            case wire.Exited():
+                if (worker := self._floor.workers.get(message.worker)) is not None:
+                    worker.exited(message.report)
+            case wire.ForkFailed():
+                self._floor.fork_failed(message.worker, message.sentence)
+            case wire.Preloaded():
+                self._floor.preloaded(message)
+            case wire.Hello():
+                pass  # a second hello says nothing new
+
+    def lost(self) -> None:
+        self._floor.agent_lost(self)
+
+
+class Executor:
+    """One started machine and its workers. state: creating, booting, ready, busy, draining, gone."""
+
+    def __init__(self, spec: BootSpec, resident: Resident) -> None:
+        self.id = spec.executor
+        self.spec = spec
+        self.resident = resident
+        self.state = "creating"
+        self.since = clock()
+        self.reason = ""
+        self.handle: Handle | None = None
+        self.workers: dict[str, Worker] = {}
+        self.waiting: set[str] = set(spec.workers)
+        self.report = wire.ExitReport()
+        self.ending = False
+        self.emptied = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    @property
+    def pool(self) -> str:
+        return self.spec.pool.name if self.spec.kind == "pool" else ""
+
+    @property
+    def backend(self) -> str:
+        return self.spec.pool.backend
+
+    @property
+    def pid(self) -> int:
+        return next((worker.pid for worker in self.workers.values()), 0)
+
+
+class Executors:
+    """All executors of one owner, on all backends."""
+
+    def __init__(self, owner: str, backends: Mapping[str, Backend], tell: Callable[[wire.Event], None], changed: Callable[[], None]) -> None:
+        self._owner = owner
+        self._backends = backends
+        self._tell_owner = tell
+        self.changed = changed
+        self.all: dict[str, Executor] = {}
+        self.workers: dict[str, Worker] = {}
+        self._agents: dict[str, Agent] = {}
+        self._agent_waiters: dict[str, list[asyncio.Future[Agent]]] = {}
+        self._ended_agents: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self.peak = 0
+        self.booted = 0
+
+    # ── names ──
+
+    def worker_ids(self, executor: str, count: int) -> tuple[str, ...]:
+        return tuple(f"{executor}.{n}" for n in range(count))
+
+    def next_id(self, kind: str) -> str:
+        return f"{self._owner[:6]}-{kind}-{next(self._numbers)}"
+
+    # ── arriving ──
+
+    def agent_said_hello(self, hello: wire.Hello, conversation: Conversation) -> Agent:
+        agent = self._agents[hello.id] = Agent(hello.id, conversation, self)
+        for waiter in self._agent_waiters.pop(hello.id, []):
+            if not waiter.done():
+                waiter.set_result(agent)
+        return agent
+
+    def agent_ended(self, agent: str, sentence: str) -> None:
+        """The platform says that the agent's process has ended (perhaps before it said hello)."""
+        self._ended_agents[agent] = sentence
+        for waiter in self._agent_waiters.pop(agent, []):
+            if not waiter.done():
+                waiter.set_exception(BootFailed(sentence, phase="booting"))
+
+    async def _agent(self, agent: str) -> Agent:
+        found = self._agents.get(agent)
+        if found is not None:
+            return found
+        if agent in self._ended_agents:
+            raise BootFailed(self._ended_agents[agent], phase="booting")
+        waiter: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
+        self._agent_waiters.setdefault(agent, []).append(waiter)
+        return await waiter
+
+    def preload(self, executor: Executor, modules: list[str]) -> None:
+        """Have the executor's zygote import these, so that later forks begin with them."""
+        agent = self._agents.get(executor.handle.agent) if executor.handle else None
+        if agent is not None and modules:
+            agent.say(wire.Preload(modules))
+
+    # ── booting ──
+
+    def boot(self, spec: BootSpec, resident: Resident) -> Executor:
+        """Start one; the resident is told how it went."""
+        executor = self.all[spec.executor] = Executor(spec, resident)
+        self._state(executor, "creating")
+        self._spawn(self._boot(executor))
+        return executor
+
+    async def _boot(self, executor: Executor) -> None:
+        spec = executor.spec
+        backend = self._backends.get(spec.pool.backend)
+        try:
+            if backend is None:
+                known = ", ".join(sorted(self._backends))
+                raise BootFailed(f"there is no backend {spec.pool.backend!r} here; known: {known}", phase="creating")
+            async with asyncio.timeout(spec.pool.boot_timeout):
+                executor.handle = await backend.boot(spec, lambda phase, detail: self._state(executor, phase, detail))
+                agent = await self._agent(executor.handle.agent)
+            if executor.ending:
+                await self._confirm(executor)
+                return
+            self._state(executor, "booting")
+            for worker in spec.workers:
+                executor.workers[worker] = self.workers[worker] = Worker(worker, executor.id, self)
+                agent.say(self._fork(spec, worker))
+        except BootFailed as error:
+            await self._half_made(executor, str(error))
+        except TimeoutError:
+            await self._half_made(executor, f"it did not answer within {spec.pool.boot_timeout:g} s ({executor.state})")
+
+    def _fork(self, spec: BootSpec, worker: str) -> wire.Fork:
+        return wire.Fork(
+            worker=worker,
+            executor=spec.executor,
+            kind=spec.kind,
+            env={**spec.place.env, **spec.pool.env},
+            folder=spec.place.folder,
+            preload=spec.preload,
+            threads=spec.threads,
+        )
+
+    async def _half_made(self, executor: Executor, sentence: str) -> None:
+        """Whatever the platform has of it is removed before anybody is told."""
+        executor.ending = True
+        for worker in executor.workers.values():
+            self._kill(executor, worker)
+        await self._confirm(executor, told=False)
+        executor.resident.boot_failed(executor, sentence)
+
+    def fork_failed(self, worker: str, sentence: str) -> None:
+        found = self.workers.get(worker)
+        executor = self.all.get(found.executor) if found else None
+        if executor is not None and not executor.ending:
+            self._spawn(self._half_made(executor, sentence))
+
+    def preloaded(self, message: wire.Preloaded) -> None:
+        detail = f"{', '.join(message.modules)} in {message.seconds:.1f} s"
+        if message.failed:
+            detail += "; not importable: " + ", ".join(f"{name} ({why})" for name, why in message.failed.items())
+        self._tell_owner(wire.Phase("", "preloaded", clock(), detail))
+
+    def ready(self, worker: Worker) -> None:
+        executor = self.all.get(worker.executor)
+        if executor is None or executor.ending:
+            return
+        executor.waiting.discard(worker.id)
+        if not executor.waiting and executor.state != "ready":
+            self._state(executor, "ready")
+            self.booted += 1
+            self.peak = max(self.peak, sum(1 for one in self.all.values() if one.pool and one.state in ("ready", "busy", "draining")))
+            executor.resident.up(executor)
+
+    # ── ending ──
+
+    def end(self, executor: Executor, reason: str, *, hard: bool = False) -> None:
+        """Ask it to leave, kill what does not, tell the resident when the platform says it is gone."""
+        if executor.ending:
+            return
+        executor.ending = True
+        executor.reason = reason
+        self._state(executor, "draining", reason)
+        if not executor.workers:
+            return  # still being created: _boot sees `ending` and confirms
+        self._spawn(self._leave(executor, hard))
+
+    async def _leave(self, executor: Executor, hard: bool) -> None:
+        if not hard:
+            for worker in executor.workers.values():
+                worker.say(wire.Leave())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(executor.emptied.wait(), LEAVE_GRACE)
+        for worker in executor.workers.values():
+            if worker.alive:
+                self._kill(executor, worker)
+
+    def _kill(self, executor: Executor, worker: Worker) -> None:
+        agent = self._agents.get(executor.handle.agent) if executor.handle else None
+        if agent is not None:
+            agent.say(wire.Kill(worker.id, hard=True))
+
+    def kill(self, worker: Worker) -> None:
+        """Kill one worker now (a call that would not stop, a run that its person killed)."""
+        executor = self.all.get(worker.executor)
+        if executor is not None:
+            self._kill(executor, worker)
+
+    def dead(self, worker: Worker, report: wire.ExitReport) -> None:
+        executor = self.all.get(worker.executor)
+        self.workers.pop(worker.id, None)
+        if executor is None or executor.state == "gone":
+            return
+        executor.report = report
+        if executor.waiting and not executor.ending:
+            words = f"its worker {report.sentence()} before it was ready"
+            self._spawn(self._half_made(executor, words + (f":\n{report.stderr}" if report.stderr else "")))
+            return
+        for sibling in executor.workers.values():
+            if sibling.alive:
+                self._kill(executor, sibling)
+        if not any(sibling.alive for sibling in executor.workers.values()):
+            executor.ending = True
+            executor.emptied.set()
+            self._spawn(self._confirm(executor))
+
+    def agent_lost(self, agent: Agent) -> None:
+        if self._agents.get(agent.id) is agent:
+            del self._agents[agent.id]
+        for executor in list(self.all.values()):
+            if executor.handle is None or executor.handle.agent != agent.id:
+                continue
+            for worker in list(executor.workers.values()):
+                worker.exited(wire.ExitReport(stderr="", code=-1))
+
+    async def _confirm(self, executor: Executor, *, told: bool = True) -> None:
+        """Have the platform say that nothing is left, then say so ourselves."""
+        backend = self._backends.get(executor.spec.pool.backend)
+        if backend is not None and executor.handle is not None:
+            await backend.terminate(executor.handle)
+        if self.all.pop(executor.id, None) is None:
+            return
+        for worker in executor.workers:
+            self.workers.pop(worker, None)
+        self._state(executor, "gone", executor.reason or executor.report.sentence())
+        executor.gone.set()
+        if told:
+            executor.resident.down(executor, executor.report, executor.reason or executor.report.sentence())
+
+    async def end_all(self, reason: str) -> None:
+        """End every executor and every agent and come back when the platforms say so."""
+        ending = list(self.all.values())
+        for executor in ending:
+            self.end(executor, reason)
+        with contextlib.suppress(TimeoutError):  # what is left then is counted by `left` and swept by the backends
+            await asyncio.wait_for(asyncio.gather(*(executor.gone.wait() for executor in ending)), END_LIMIT)
+        for agent in list(self._agents.values()):
+            agent.say(wire.AgentExit(reason))
+
+    async def left(self) -> int:
+        """How many things of this owner the platforms still run."""
+        return sum([len(await backend.owned(self._owner)) for backend in self._backends.values()])
+
+    # ── small things ──
+
+    def tell(self, event: wire.Event) -> None:
+        self._tell_owner(event)
+
+    def busy(self, executor: Executor, busy: bool) -> None:
+        if executor.state in ("ready", "busy"):
+            executor.state = "busy" if busy else "ready"
+            self.changed()
+
+    def _state(self, executor: Executor, state: str, detail: str = "") -> None:
+        executor.state = state
+        executor.since = clock()
+        self._tell_owner(wire.ExecutorChanged(executor.id, executor.pool, state, executor.since, executor.pid, detail))
+        self.changed()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            asyncio.get_running_loop().call_exception_handler({"message": "an executor's task failed", "exception": error, "task": task})

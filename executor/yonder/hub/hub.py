@@ -1,0 +1,347 @@
+"""The hub: one owner's pools, sessions and executors, and the sockets through which everybody reaches them.
+
+This file composes and dispatches; the rules are in `core`, the rooms in `pools` and `sessions`. It never unpickles.
+
+    owner.sock ── owner.OwnerLink ─┐                     ┌─ sessions.SessionRoom ─┐
+    hub.sock ── connection ────────┼──▶ Hub (dispatch) ──┤                        ├─▶ executors.Executors ─▶ backends
+      (workers, agents, clients)   │                     └─ pools.PoolRoom ───────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from yonder import wire
+from yonder.backends.base import Backend
+from yonder.core.link import check_hello
+from yonder.hub.clients import Client
+from yonder.hub.connection import Conversation, Receiver
+from yonder.hub.executors import Executors
+from yonder.hub.pools import PoolRoom
+from yonder.hub.sessions import SessionRoom
+from yonder.places import OwnerFolder, started_at
+from yonder.version import __version__
+
+STATUS_PAUSE = 0.2
+"""Seconds between two unasked status messages."""
+
+
+class Teller(Protocol):
+    """Where events go: the owner's link, or a program's own terminal."""
+
+    @property
+    def full(self) -> bool: ...
+
+    @property
+    def last(self) -> int: ...
+
+    def tell(self, event: wire.Event) -> None: ...
+
+    def reply(self, message: wire.HubToOwner) -> None: ...
+
+
+class Hub:
+    """One owner's cluster. `backends` by name; `log` takes lines for the log file."""
+
+    def __init__(self, folder: OwnerFolder, token: str, log: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.owner = folder.owner
+        self.log = log
+        self.place = wire.Place()
+        self.session_spec = wire.PoolSpec(name="session")
+        self.closing = False
+        self.lingering = False
+        self.specs: dict[str, wire.PoolSpec] = {}
+        self.pools: dict[str, PoolRoom] = {}
+        self.sessions: dict[str, SessionRoom] = {}
+        self._files: dict[str, SessionRoom] = {}
+        self._token = token
+        self._teller: Teller | None = None
+        self._server: asyncio.Server | None = None
+        self._status_timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._held = False
+        self.executors: Executors
+
+    def furnish(self, teller: Teller, backends: Mapping[str, Backend]) -> None:
+        """Give the hub its ear and its substrates; before `listen`."""
+        self._teller = teller
+        self.executors = Executors(self.owner, backends, self.tell, self.changed)
+
+    async def listen(self) -> None:
+        path = self.folder.hub_socket
+        path.unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Conversation(self._accept, self.log), str(path), backlog=512)
+        path.chmod(0o600)
+
+    # ── the framed door ──
+
+    def _accept(self, conversation: Conversation, hello: wire.Hello) -> Receiver | wire.Refused:
+        roles = ("client", "agent", "call", "control")
+        refusal = check_hello(hello, token=self._token, roles=roles, package=__version__)
+        if refusal is not None:
+            return refusal
+        receiver: Receiver
+        if hello.role == "agent":
+            receiver = self.executors.agent_said_hello(hello, conversation)
+            conversation.send(self._welcome())
+            return receiver
+        worker = self.executors.workers.get(hello.id)
+        if worker is None:
+            sentence = f"there is no worker {hello.id!r} here"
+            return wire.Refused(code="role", sentence=sentence, version=wire.VERSION, package=__version__)
+        conversation.send(self._welcome())
+        if hello.role == "client":
+            return Client(conversation.send, self, worker)
+        return worker.attach(hello.role, conversation)
+
+    def _welcome(self) -> wire.Welcome:
+        return wire.Welcome(version=wire.VERSION, package=__version__, hub=hub_id())
+
+    # ── events out ──
+
+    def tell(self, event: wire.Event) -> None:
+        teller = self._teller
+        if teller is None:
+            return
+        teller.tell(event)
+        if teller.full != self._held:
+            self._held = teller.full
+            for worker in self.executors.workers.values():
+                worker.hold(self._held)
+
+    def reply(self, message: wire.HubToOwner) -> None:
+        if self._teller is not None:
+            self._teller.reply(message)
+
+    def changed(self) -> None:
+        """Something in the status is new: send it soon, at most every STATUS_PAUSE seconds."""
+        if self._status_timer is None:
+            self._status_timer = asyncio.get_running_loop().call_later(STATUS_PAUSE, self._send_status)
+
+    def _send_status(self) -> None:
+        self._status_timer = None
+        self.reply(self.status(0))
+        if self._held and self._teller is not None and not self._teller.full:
+            self._held = False
+            for worker in self.executors.workers.values():
+                worker.hold(False)
+        elif self._held:
+            self.changed()
+
+    def status(self, number: int) -> wire.Status:
+        executors = [
+            wire.ExecutorState(
+                id=one.id,
+                pool=one.pool,
+                backend=one.backend,
+                state=one.state,
+                pid=one.pid,
+                since=one.since,
+                doing=next((worker.task.call or worker.task.run for worker in one.workers.values() if worker.task), ""),
+                cpu_percent=sum(worker.usage.cpu_percent for worker in one.workers.values()),
+                memory=sum(worker.usage.memory for worker in one.workers.values()),
+            )
+            for one in self.executors.all.values()
+        ]
+        return wire.Status(
+            id=number,
+            pools=[room.state() for room in self.pools.values()],
+            executors=executors,
+            sessions=[room.status() for room in self.sessions.values()],
+            hub_pid=os.getpid(),
+            peak=self.executors.peak,
+            last=self._teller.last if self._teller else 0,
+        )
+
+    # ── the owner's requests ──
+
+    def owner_asked(self, message: wire.OwnerToHub) -> None:
+        """What the owner wants of pools and sessions (the clocks are the lease's business)."""
+        match message:
+            case wire.Configure():
+                self.configure(message)
+            case wire.Execute():
+                self.execute(message)
+            case wire.Interrupt():
+                self.spawn(self._interrupt(message))
+            case wire.RestartSession(session=name):
+                if (room := self.sessions.get(name)) is not None:
+                    room.restart()
+            case wire.Peek():
+                self._peek(message)
+            case wire.AnswerInput(id=asked, text=text):
+                session, _, question = asked.partition("\n")
+                room = self.sessions.get(session) or self._files.get(session)
+                if room is not None:
+                    room.typed(question, text)
+                    self.tell(wire.InputOver(asked))
+            case wire.GetStatus(id=number):
+                self.reply(self.status(number))
+            case wire.Hello() | wire.Ack() | wire.WindowAlive() | wire.Goodbye() | wire.Stop():
+                pass  # the link's and the lease's
+
+    def configure(self, message: wire.Configure) -> None:
+        self.place = message.place
+        self.specs = {spec.name: spec for spec in message.pools}
+        self.session_spec = msgspec.structs.replace(self.session_spec, env=self.specs.get("session", self.session_spec).env)
+        for name, spec in self.specs.items():
+            if name != "session" and spec.min > 0 and name not in self.pools and not self.closing:
+                self._pool(spec, None).open()
+        self.changed()
+
+    def execute(self, request: wire.Execute) -> None:
+        if self.closing:
+            self.tell(wire.RunEnded(request.run, "cancelled", 0.0, 0.0, sentence="the window is closing: nothing new is started"))
+            return
+        if request.kind == "file":
+            room = self._files[request.run] = SessionRoom(request.run, self, single=True)
+        else:
+            room = self.sessions.get(request.session) or SessionRoom(request.session, self)
+            self.sessions[request.session] = room
+        room.execute(request)
+
+    async def _interrupt(self, request: wire.Interrupt) -> None:
+        for room in (*self.sessions.values(), *self._files.values()):
+            answer = await room.interrupt(request)
+            if answer.outcome not in ("idle", "not_this_run"):
+                self.reply(answer)
+                return
+        self.reply(wire.Interrupted(request.id, "idle", "that run is not running any more"))
+
+    def _peek(self, message: wire.Peek) -> None:
+        room = self.sessions.get(message.session)
+
+        def answer(found: wire.Answer) -> None:
+            self.reply(wire.Peeked(message.id, message.session, msgspec.structs.replace(found, generation=room.generation if room else 0)))
+
+        if room is None or not room.look(message.query, answer):
+            self.reply(wire.Peeked(message.id, message.session, wire.Answer(found=False, why="no session is running")))
+
+    def run_over(self, run: str) -> None:
+        self._files.pop(run, None)
+
+    # ── the clients' requests ──
+
+    def client_said(self, client: Client, message: wire.ClientToHub) -> None:
+        match message:
+            case wire.OpenPool():
+                room = self._open(client, message)
+                client.say(wire.PoolOpened(message.id, room.spec.name, room.spec))
+            case wire.Submit(pool=name):
+                if (room := self._room(client, name)) is not None:
+                    room.submit(client, message)
+                else:
+                    client.say(wire.CallDone(message.call, "cancelled", sentence=f"the pool {name!r} is closed", phase="queued"))
+            case wire.Cancel(call=number):
+                for room in self.pools.values():
+                    room.cancel(client, number)
+            case wire.ClosePool():
+                self.spawn(self._close(client, message))
+            case wire.GetPool(id=number, pool=name):
+                if (room := self._room(client, name)) is not None:
+                    client.say(wire.PoolStatus(number, room.state()))
+            case wire.Hello():
+                pass  # said at the door
+
+    def _open(self, client: Client, message: wire.OpenPool) -> PoolRoom:
+        wanted = self.specs.get(message.spec.name, message.spec)
+        given = {name: getattr(message.spec, name) for name in message.given}
+        wanted = msgspec.structs.replace(wanted, **given)
+        room = self.pools.get(wanted.name)
+        if room is None or room.closed:
+            room = self._pool(wanted, message.place)
+        else:
+            room.adapt(wanted)
+        room.clients.add(client)
+        room.open()
+        return room
+
+    def _pool(self, spec: wire.PoolSpec, place: wire.Place | None) -> PoolRoom:
+        room = self.pools[spec.name] = PoolRoom(spec, place or self.place, self, kept=place is None)
+        return room
+
+    def _room(self, client: Client, name: str) -> PoolRoom | None:
+        room = self.pools.get(name)
+        return room if room is not None and client in room.clients else None
+
+    async def _close(self, client: Client, message: wire.ClosePool) -> None:
+        room = self._room(client, message.pool)
+        if room is not None:
+            await self._detach(client, room, cancel=message.cancel)
+        client.say(wire.PoolClosedNow(message.id))
+
+    async def _detach(self, client: Client, room: PoolRoom, *, cancel: bool) -> None:
+        """The client leaves the pool. A pool of the workspace stays and shrinks by its own rules; a program's ends."""
+        if cancel:
+            room.forsaken(client)
+        if room.kept:
+            room.clients.discard(client)
+            if not room.clients and room.spec.name in self.specs:
+                room.adapt(self.specs[room.spec.name])
+            return
+        await room.close(cancel=cancel)
+        room.clients.discard(client)
+        room.stop_timer()
+        if self.pools.get(room.spec.name) is room:
+            del self.pools[room.spec.name]
+
+    def client_lost(self, client: Client) -> None:
+        for room in [room for room in self.pools.values() if client in room.clients]:
+            self.spawn(self._detach(client, room, cancel=True))
+
+    # ── the end ──
+
+    def linger(self, lingering: bool) -> None:
+        """The window has gone, or is back: while it is gone, work goes on but nothing new is started."""
+        if self.lingering and not lingering:
+            self.lingering = False
+            for room in self.pools.values():
+                room.resume()
+        self.lingering = lingering
+
+    async def close(self, reason: str) -> wire.Receipt:
+        """End everything and ask the platforms what is left."""
+        self.closing = True
+        began = asyncio.get_running_loop().time()
+        had = len(self.executors.all)
+        for room in self.pools.values():
+            room.stop_timer()
+        await self.executors.end_all(reason)
+        left = await self.executors.left()
+        seconds = asyncio.get_running_loop().time() - began
+        sentence = f"{had} executors ended ({reason}); {left} left, says the process table"
+        self.log(sentence)
+        return wire.Receipt(0, had, self.executors.peak, left, seconds, sentence)
+
+    async def shut(self) -> None:
+        """Close the doors (after `close`)."""
+        if self._status_timer is not None:
+            self._status_timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._server is not None:
+            self._server.close()
+        self.folder.hub_socket.unlink(missing_ok=True)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run something beside; what fails is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log(f"a task of the hub failed: {error!r}")
+
+
+def hub_id() -> str:
+    """This hub's name: a process is its pid and its start."""
+    return f"{os.getpid()}-{started_at(os.getpid())}"

@@ -1,0 +1,175 @@
+"""The hub of a plain Python program: a background thread that ends with the program, or with its last pool.
+
+The same hub as in the editor, with a terminal instead of an owner's link: what executors print is printed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from yonder import wire
+from yonder.backends.local import LocalBackend
+from yonder.errors import CannotRun
+from yonder.hub.clients import Client
+from yonder.hub.hub import Hub
+from yonder.hub.log import Log
+from yonder.places import OwnerFolder
+
+
+class Terminal:
+    """Tells the program's own terminal what its executors print; the rest of the stream has nobody to see it."""
+
+    full = False
+    last = 0
+
+    def __init__(self) -> None:
+        self.ended: dict[str, Callable[[wire.RunEnded], None]] = {}
+        self.asked: Callable[[wire.InputWanted], None] = lambda _: None
+
+    def tell(self, event: wire.Event) -> None:
+        match event:
+            case wire.Output(fd=fd, text=text):
+                stream = sys.stdout if fd == 1 else sys.stderr
+                with contextlib.suppress(ValueError, OSError):  # a closed terminal must not end the calls
+                    stream.write(text)
+                    stream.flush()
+            case wire.RunEnded(run=run) if run in self.ended:
+                self.ended.pop(run)(event)
+            case wire.InputWanted():
+                self.asked(event)
+            case _:
+                pass  # metrics, figures and states are the editor's
+
+    def reply(self, message: wire.HubToOwner) -> None:
+        """Nobody asked."""
+
+
+class HubThread:
+    """A hub in a thread of this process. Raises CannotRun when it does not come up."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.folder = OwnerFolder(f"program-{self.pid}-{secrets.token_hex(6)}")
+        self._token = secrets.token_urlsafe(32)
+        self.folder.make_token(self._token)
+        self.terminal = Terminal()
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._over = asyncio.Event()
+        self._failure: BaseException | None = None
+        self.hub = Hub(self.folder, self._token, Log(self.folder.log_file).line)
+        self._thread = threading.Thread(target=self._live, name="yonder-hub", daemon=True)
+        self._thread.start()
+        self._up.wait()
+        if self._failure is not None:
+            raise CannotRun(f"the hub did not start: {self._failure}") from self._failure
+
+    def _live(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that waits for us
+            self._failure = error
+        finally:
+            self._up.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        hub = self.hub
+        backend = LocalBackend(self.folder, self._token, lambda agent, words: hub.executors.agent_ended(agent, words))
+        hub.furnish(self.terminal, {"local": backend})
+        await hub.listen()
+        self._up.set()
+        await self._over.wait()
+        await hub.close("the program closed its last pool")
+        await backend.close()
+        await hub.shut()
+        shutil.rmtree(self.folder.path, ignore_errors=True)
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have something done in the hub's thread; nothing when it has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work)
+
+    def client(self, receive: Callable[[wire.HubToClient], None]) -> InProcessDoor:
+        return InProcessDoor(self, receive)
+
+    def stop(self) -> None:
+        """End every executor and the thread; returns when they are gone."""
+        self.do(self._over.set)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=30)
+
+
+class InProcessDoor:
+    """A pool's way to the hub of its own process: no socket, no copy. `receive` is called in the hub's thread."""
+
+    def __init__(self, thread: HubThread, receive: Callable[[wire.HubToClient], None]) -> None:
+        self._thread = thread
+        self._client = Client(receive, thread.hub, None)
+
+    def send(self, message: wire.ClientToHub) -> None:
+        self._thread.do(lambda: self._client.received(message))
+
+    def close(self) -> None:
+        self._thread.do(self._client.lost)
+
+
+def run_file(path: Path, argv: list[str], place: wire.Place, ask: Callable[[str, bool], str | None]) -> int:
+    """Run a file on a local executor and print what it prints. Returns its exit code (1 for an exception or a death).
+
+    `ask(prompt, secret)` answers input(). Ctrl+C interrupts the run; a second one kills it.
+    """
+    thread = HubThread()
+    over: list[wire.RunEnded] = []
+    done = threading.Event()
+
+    def ended(event: wire.RunEnded) -> None:
+        over.append(event)
+        done.set()
+
+    def asked(event: wire.InputWanted) -> None:
+        def answer() -> None:
+            text = ask(event.prompt, event.secret)
+            thread.do(lambda: thread.hub.owner_asked(wire.AnswerInput(event.id, text)))
+
+        threading.Thread(target=answer, daemon=True).start()
+
+    thread.terminal.ended["file"] = ended
+    thread.terminal.asked = asked
+    request = wire.Execute("file", "file", path.read_text(), str(path.resolve()), 0, "file", [str(path), *argv], place)
+    thread.do(lambda: thread.hub.execute(request))
+    kill = False
+    try:
+        while not over:
+            try:
+                done.wait()
+            except KeyboardInterrupt:
+                stop = wire.Interrupt(0, "file", kill=kill)
+                thread.do(lambda stop=stop: thread.hub.owner_asked(stop))  # type: ignore[misc]
+                kill = True
+    finally:
+        thread.stop()
+    return _exit_code(over[0])
+
+
+def _exit_code(event: wire.RunEnded) -> int:
+    if event.outcome == "ok":
+        return 0
+    if event.failure is not None and event.failure.type == "SystemExit":
+        return int(event.failure.message) if event.failure.message.lstrip("-").isdigit() else 1
+    if event.failure is not None:
+        sys.stderr.write(event.failure.text)
+    elif event.report is not None and event.report.code > 0:
+        return event.report.code
+    if event.sentence:
+        sys.stderr.write(event.sentence + "\n")
+    return 130 if event.outcome == "cancelled" else 1

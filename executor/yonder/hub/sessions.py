@@ -1,0 +1,263 @@
+"""Sessions and file runs: blocks in order on a worker that keeps its namespace, and what is said when it dies.
+
+A session is one executor of its own, not counted in any pool's `max`. Knows executors and workers; not pools.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Literal, Protocol
+
+from yonder import wire
+from yonder.backends.base import BootSpec
+from yonder.hub.executors import Executor, Executors
+from yonder.hub.worker import End, Worker, clock
+
+
+class Surroundings(Protocol):
+    """What a session needs of the hub."""
+
+    owner: str
+    executors: Executors
+    place: wire.Place
+    session_spec: wire.PoolSpec
+
+    def tell(self, event: wire.Event) -> None: ...
+
+    def changed(self) -> None: ...
+
+    def run_over(self, run: str) -> None:
+        """Calls that the run made and nobody waits for any more can end."""
+
+
+class Run:
+    """One block or file on its way. Implements worker.Task."""
+
+    call = ""
+
+    def __init__(self, request: wire.Execute, room: SessionRoom) -> None:
+        self.request = request
+        self.run = request.run
+        self.began = 0.0
+        self.over = asyncio.Event()
+        self._room = room
+
+    def ended(self, end: End) -> None:
+        if isinstance(end, wire.BlockDone):
+            self._room.block_ended(self, end)
+
+    def asked(self, question: wire.InputAsked) -> None:
+        self._room.asked(self, question)
+
+
+class SessionRoom:
+    """One session. With `single`, the worker runs one file and is gone: a *Run File*."""
+
+    def __init__(self, session: str, hub: Surroundings, *, single: bool = False) -> None:
+        self.id = session
+        self.single = single
+        self.generation = 0
+        self.state = "none"
+        self._hub = hub
+        self._queue: deque[Run] = deque()
+        self._now: Run | None = None
+        self._executor: Executor | None = None
+        self._lost = ""
+        self._restarting = False
+
+    # ── what is asked ──
+
+    def execute(self, request: wire.Execute) -> None:
+        run = Run(request, self)
+        self._queue.append(run)
+        self._hub.tell(wire.Phase(run.run, "queued", clock()))
+        self._go_on()
+
+    async def interrupt(self, request: wire.Interrupt) -> wire.Interrupted:
+        """End the named run; says in words what came of it."""
+        waiting = next((run for run in self._queue if run.run == request.run), None)
+        if waiting is not None:
+            self._queue.remove(waiting)
+            self._over(waiting, "cancelled", sentence="cancelled before it began")
+            return wire.Interrupted(request.id, "cancelled", "the run was still waiting; it was taken out of the queue")
+        run, worker = self._now, self.worker
+        if run is None or worker is None or run.run != request.run:
+            return wire.Interrupted(request.id, "not_this_run" if run else "idle", "that run is not running any more")
+        if request.kill:
+            self._hub.executors.kill(worker)
+            await run.over.wait()
+            return wire.Interrupted(request.id, "killed", "the worker was killed; the session's variables are gone")
+        return await self._interrupt(request, run, worker)
+
+    async def _interrupt(self, request: wire.Interrupt, run: Run, worker: Worker) -> wire.Interrupted:
+        try:
+            async with asyncio.timeout(request.grace):
+                outcome = await worker.interrupt(run)
+                if outcome == "interrupted" or not run.over.is_set():
+                    await run.over.wait()
+        except TimeoutError:
+            sentence = f"still running {request.grace:g} s after the interrupt: it is in C code or ignores KeyboardInterrupt"
+            return wire.Interrupted(request.id, "in_c_code", sentence)
+        if outcome == "interrupted":
+            return wire.Interrupted(request.id, "interrupted", "interrupted")
+        return wire.Interrupted(request.id, "idle", "the run ended by itself just before")
+
+    def restart(self) -> None:
+        """End the worker; the next block begins with nothing."""
+        self._cancel_queue("the session was restarted before this run began")
+        if self._executor is not None:
+            self._restarting = True
+            self._hub.executors.end(self._executor, "the session was restarted", hard=True)
+        else:
+            self._lost = ""
+            self._state("none")
+
+    def look(self, query: wire.Query, answer: object) -> bool:
+        """Pass a question to the side thread; False when there is nobody to ask."""
+        worker = self.worker
+        if worker is None or not callable(answer):
+            return False
+        worker.look(query, answer)
+        return True
+
+    def typed(self, question: str, text: str | None) -> None:
+        if (worker := self.worker) is not None:
+            worker.control(wire.Typed(question, text))
+
+    # ── what happened ──
+
+    @property
+    def worker(self) -> Worker | None:
+        if self._executor is None or self._executor.waiting:
+            return None
+        return next((worker for worker in self._executor.workers.values() if worker.alive), None)
+
+    def status(self) -> wire.SessionState:
+        worker = self.worker
+        return wire.SessionState(
+            id=self.id,
+            state=self.state,
+            generation=self.generation,
+            python=self._hub.place.python,
+            pid=worker.pid if worker else 0,
+            run=self._now.run if self._now else "",
+            queued=len(self._queue),
+        )
+
+    def up(self, executor: Executor) -> None:
+        self._state("idle", note=self._lost)
+        self._lost = ""
+        self._go_on()
+        request = self._now.request if self._now else None
+        if request is not None and not self.single:
+            self._hub.executors.preload(executor, request.preload)
+
+    def boot_failed(self, executor: Executor, sentence: str) -> None:
+        self._executor = None
+        self._state("none")
+        waiting = list(self._queue)
+        self._queue.clear()
+        for run in waiting:
+            self._over(run, "lost", sentence=f"the session did not start: {sentence}")
+
+    def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
+        self._executor = None
+        restarted, self._restarting = self._restarting, False
+        run, self._now = self._now, None
+        if run is not None and restarted:
+            self._over(run, "cancelled", sentence="the session was restarted while it ran")
+        elif run is not None:
+            what = "the process" if self.single else "the session's worker"
+            tail = "" if self.single else " The variables are gone; the next run starts a fresh session."
+            self._over(run, "lost", report=report, sentence=f"{what} {report.sentence()}.{tail}")
+        if restarted or self.single:
+            self._state("none")
+        else:
+            self._lost = f"a fresh session: the previous one {report.sentence()}, so its variables are gone"
+            self._state("dead", note="" if run else f"the session {report.sentence()}; its variables are gone")
+            self._cancel_queue("not run: the session it was meant for died")
+        self._go_on()
+
+    def asked(self, run: Run, question: wire.InputAsked) -> None:
+        self._hub.tell(wire.InputWanted(run.run, f"{self.id}\n{question.id}", question.prompt, question.secret))
+
+    def block_ended(self, run: Run, end: wire.BlockDone) -> None:
+        self.generation += 1
+        if self._now is run:
+            self._now = None
+        if end.interrupted:
+            self._over(run, "cancelled", failure=end.failure, sentence="interrupted")
+        elif end.failure is not None:
+            self._over(run, "error", failure=end.failure)
+        else:
+            self._over(run, "ok", preview=end.preview)
+        self._state("idle")
+        self._go_on()
+
+    # ── going on ──
+
+    def _go_on(self) -> None:
+        if self._now is not None or not self._queue:
+            return
+        if self._executor is None:
+            self._boot(self._queue[0])
+            return
+        worker = self.worker
+        if worker is None or self._executor.ending:
+            return
+        run = self._now = self._queue.popleft()
+        run.began = clock()
+        request = run.request
+        number = worker.start(run)
+        self._hub.tell(wire.Phase(run.run, "running", run.began))
+        worker.say(wire.Block(number, run.run, request.code, request.path, request.line, request.kind, request.argv))
+        self._state("busy")
+
+    def _boot(self, run: Run) -> None:
+        kind: Literal["session", "file"] = "file" if self.single else "session"
+        self._hub.tell(wire.Phase(run.run, "booting", clock(), "starting a process" if self.single else "starting a session"))
+        executor = self._hub.executors.next_id(kind)
+        spec = BootSpec(
+            executor=executor,
+            owner=self._hub.owner,
+            kind=kind,
+            workers=self._hub.executors.worker_ids(executor, 1),
+            place=run.request.place or self._hub.place,
+            pool=self._hub.session_spec,
+            preload=[],
+        )
+        self._state("booting")
+        self._executor = self._hub.executors.boot(spec, self)
+
+    def _cancel_queue(self, sentence: str) -> None:
+        waiting = list(self._queue)
+        self._queue.clear()
+        for run in waiting:
+            self._over(run, "cancelled", sentence=sentence)
+
+    def _over(
+        self,
+        run: Run,
+        outcome: Literal["ok", "error", "lost", "cancelled"],
+        *,
+        preview: wire.Preview | None = None,
+        failure: wire.Failure | None = None,
+        report: wire.ExitReport | None = None,
+        sentence: str = "",
+    ) -> None:
+        now = clock()
+        seconds = now - run.began if run.began else 0.0
+        self._hub.tell(wire.RunEnded(run.run, outcome, now, seconds, preview, failure, report, sentence, self.generation))
+        run.over.set()
+        self._hub.run_over(run.run)
+
+    def _state(self, state: str, note: str = "") -> None:
+        self.state = state
+        worker = self.worker
+        pid = worker.pid if worker else 0
+        if not self.single:
+            self._hub.tell(wire.SessionChanged(self.id, state, self.generation, clock(), self._hub.place.python, pid, note))
+        if self._executor is not None:
+            self._hub.executors.busy(self._executor, state == "busy")
+        self._hub.changed()

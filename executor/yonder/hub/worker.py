@@ -1,0 +1,252 @@
+"""The hub's picture of one worker: its two lanes, the task it runs, and the order in which a task's end may be told.
+
+A result must not overtake its output: the end of a task waits here until the control-lane messages and the output
+pieces that came before it have arrived, or the worker is known to be dead. Knows the wire; not pools or sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from yonder import wire
+from yonder.hub.connection import Conversation
+
+End = wire.Done | wire.BlockDone
+
+LAST_WORDS = 0.2
+"""Seconds that a dead worker's lanes may still be read."""
+
+
+class Task(Protocol):
+    """Somebody whose code the worker runs: a call of a pool, or a run of a session."""
+
+    run: str
+    call: str
+
+    def ended(self, end: End) -> None:
+        """The end was delivered in order."""
+
+    def asked(self, question: wire.InputAsked) -> None:
+        """The code called input()."""
+
+
+class Surroundings(Protocol):
+    """What a worker needs of the hub."""
+
+    def tell(self, event: wire.Event) -> None: ...
+
+    def ready(self, worker: Worker) -> None: ...
+
+    def dead(self, worker: Worker, report: wire.ExitReport) -> None: ...
+
+
+class _Current:
+    """One task while its messages may still arrive."""
+
+    def __init__(self, number: int, task: Task) -> None:
+        self.number = number
+        self.task = task
+        self.control = 0
+        self.output = 0
+        self.end: End | None = None
+
+    def complete(self) -> bool:
+        return self.end is not None and self.control >= self.end.control and self.output >= self.end.output
+
+
+class Worker:
+    """`id` is known to agent and hub; `executor` is the machine it lives on."""
+
+    KEPT = 64  # tasks whose late output can still be attributed
+
+    def __init__(self, worker: str, executor: str, hub: Surroundings) -> None:
+        self.id = worker
+        self.executor = executor
+        self.pid = 0
+        self.usage = wire.Usage(worker, 0.0, 0)
+        self.alive = True
+        self.functions: set[bytes] = set()
+        self._open: set[str] = set()
+        self._report: wire.ExitReport | None = None
+        self._hub = hub
+        self._call: Conversation | None = None
+        self._control: Conversation | None = None
+        self._numbers = itertools.count(1)
+        self._looks = itertools.count(1)
+        self._recent: dict[int, _Current] = {}
+        self._now: _Current | None = None
+        self._answers: dict[int, Callable[[wire.Answer], None]] = {}
+        self._raised: dict[int, asyncio.Future[str]] = {}
+
+    # ── lanes ──
+
+    def attach(self, role: str, conversation: Conversation) -> Lane:
+        """One of the worker's lanes said hello."""
+        if role == "call":
+            self._call = conversation
+        else:
+            self._control = conversation
+        self._open.add(role)
+        if self._call is not None and self._control is not None:
+            self._hub.ready(self)
+        return Lane(self, role)
+
+    @property
+    def task(self) -> Task | None:
+        """What runs now (or has just ended and is not delivered yet)."""
+        return self._now.task if self._now else None
+
+    def hold(self, paused: bool) -> None:
+        if self._control is not None:
+            self._control.hold(paused)
+
+    def say(self, message: wire.Call | wire.Block | wire.Leave) -> None:
+        if self._call is not None:
+            self._call.send(message)
+
+    def control(self, message: wire.Raise | wire.Look | wire.Typed) -> None:
+        if self._control is not None:
+            self._control.send(message)
+
+    # ── work ──
+
+    def start(self, task: Task) -> int:
+        """A new task begins; returns its number, which goes into Call or Block."""
+        number = next(self._numbers)
+        self._now = self._recent[number] = _Current(number, task)
+        while len(self._recent) > self.KEPT:
+            del self._recent[next(iter(self._recent))]
+        return number
+
+    def look(self, query: wire.Query, answer: Callable[[wire.Answer], None]) -> None:
+        """Ask the side thread; `answer` is called when (and if) it replies."""
+        number = next(self._looks)
+        self._answers[number] = answer
+        while len(self._answers) > 256:
+            del self._answers[next(iter(self._answers))]
+        self.control(wire.Look(number, query))
+
+    async def interrupt(self, task: Task) -> str:
+        """Raise KeyboardInterrupt in `task` if it is current. Returns interrupted, idle or not_this_run; waits for the
+        side thread, which a C call that holds the GIL can delay: the caller sets the time-out."""
+        current = self._now
+        if current is None or current.task is not task:
+            return "idle" if current is None else "not_this_run"
+        waiter = self._raised.get(current.number)
+        if waiter is None or waiter.done():
+            waiter = self._raised[current.number] = asyncio.get_running_loop().create_future()
+        self.control(wire.Raise(current.number))
+        return await asyncio.shield(waiter)
+
+    # ── what comes back ──
+
+    def received(self, message: wire.CallToHub | wire.ControlToHub) -> None:
+        match message:
+            case wire.Done() | wire.BlockDone():
+                current = self._recent.get(message.task)
+                if current is not None:
+                    current.end = message
+                    self._deliver(current)
+            case wire.Looked():
+                answer = self._answers.pop(message.id, None)
+                if answer is not None:
+                    answer(message.answer)
+            case wire.Raised():
+                waiter = self._raised.pop(message.task, None)
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(message.outcome)
+            case wire.TaskMetrics() | wire.TaskProgress() | wire.TaskDisplay() | wire.InputAsked():
+                current = self._recent.get(message.task)
+                if current is not None:
+                    current.control = message.n
+                    self._pass_on(current.task, message)
+                    self._deliver(current)
+            case wire.Hello():
+                pass  # a second hello says nothing new
+
+    def _pass_on(self, task: Task, message: wire.TaskMetrics | wire.TaskProgress | wire.TaskDisplay | wire.InputAsked) -> None:
+        match message:
+            case wire.TaskMetrics():
+                self._hub.tell(wire.Metrics(task.run, task.call, message.columns))
+            case wire.TaskProgress(id=bar, label=label, done=done, total=total, at=at):
+                self._hub.tell(wire.Progress(task.run, task.call, bar, label, done, total, at))
+            case wire.TaskDisplay(mime=mime, data=data, alt=alt, at=at):
+                self._hub.tell(wire.Display(task.run, task.call, mime, data, alt, at))
+            case wire.InputAsked():
+                task.asked(message)
+
+    def printed(self, message: wire.WorkerOutput) -> None:
+        """The agent read something from this worker's descriptors."""
+        current = self._recent.get(message.task)
+        run, call = (current.task.run, current.task.call) if current else ("", "")
+        self._hub.tell(wire.Output(run, call, message.fd, message.text, message.at, after=message.after))
+        if current is not None:
+            current.output = message.n
+            self._deliver(current)
+
+    def _deliver(self, current: _Current) -> None:
+        if not current.complete():
+            return
+        end, current.end = current.end, None
+        if end is None:
+            return
+        if self._now is current:
+            self._now = None
+        current.task.ended(end)
+
+    def exited(self, report: wire.ExitReport) -> None:
+        """The agent reaped it (everything it printed came before), or the agent itself is gone. Its last messages may
+        still lie in the lanes' sockets: they are read to the end, but a child that keeps a lane open is not waited for."""
+        if self._report is not None:
+            return
+        self._report = report
+        if self._open:
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._bury)
+        else:
+            self._bury()
+
+    def lane_ended(self, role: str) -> None:
+        self._open.discard(role)
+        if self._report is not None and not self._open:
+            self._bury()
+
+    def _bury(self) -> None:
+        report = self._report
+        if not self.alive or report is None:
+            return
+        self.alive = False
+        for current in list(self._recent.values()):
+            if current.end is not None:  # its end arrived; what it waited for never will
+                current.control, current.output = current.end.control, current.end.output
+                self._deliver(current)
+        for waiter in self._raised.values():
+            if not waiter.done():
+                waiter.set_result("idle")
+        self._answers.clear()
+        for lane in (self._call, self._control):
+            if lane is not None:
+                lane.close()
+        self._hub.dead(self, report)
+
+
+class Lane:
+    """Receives one lane's messages for its worker. A lane's end says nothing: death is what the agent's waitpid says."""
+
+    def __init__(self, worker: Worker, role: str) -> None:
+        self._worker = worker
+        self._role = role
+
+    def received(self, message: wire.CallToHub | wire.ControlToHub) -> None:
+        self._worker.received(message)
+
+    def lost(self) -> None:
+        self._worker.lane_ended(self._role)
+
+
+def clock() -> float:
+    """Seconds since the epoch, for what a person sees."""
+    return time.time()

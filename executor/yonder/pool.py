@@ -1,0 +1,484 @@
+"""`Pool`: functions of this program run on executors that start when they are needed and end when they are not.
+
+    with yonder.Pool(max=8) as pool:
+        print(list(pool.map(train, variants)))
+
+In a plain program the pool brings its own hub (a thread) and local executors. Inside the editor's session, or inside a
+call, it attaches to the hub that is already there. This file packs and unpacks; it decides nothing about executors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import itertools
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from yonder import payload, seat, wire
+from yonder.errors import BootFailed, CallTimeout, Cancelled, CannotRun, ExecutorLost, PoolClosed, UsageError, VersionMismatch
+from yonder.version import __version__
+
+if TYPE_CHECKING:
+    from yonder.hub.program import HubThread
+
+T = TypeVar("T")
+
+
+class Future(concurrent.futures.Future[T]):
+    """A call on its way. A `concurrent.futures.Future` whose value is unpickled by the thread that asks for it."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        super().__init__()
+        self._stop = stop
+        self._unpacking = threading.Lock()
+        self._packed: wire.CallDone | None = None
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def arrived(self, done: wire.CallDone) -> None:
+        """The hub delivered the end; nothing is unpickled yet."""
+        self._packed = done
+        if self.cancelled():
+            return
+        if self.set_running_or_notify_cancel_once():
+            self.set_result(cast(T, None))
+
+    def set_running_or_notify_cancel_once(self) -> bool:
+        """Like set_running_or_notify_cancel, and harmless when the call runs already."""
+        if self.running():
+            return True
+        return not self.done() and self.set_running_or_notify_cancel()
+
+    def _unpack(self) -> None:
+        with self._unpacking:
+            done, self._packed = self._packed, None
+            if done is None:
+                return
+            try:
+                if done.outcome == "ok":
+                    self._value = payload.unpack(done.body)
+                else:
+                    self._error = error_of(done)
+            except Exception as error:  # noqa: BLE001 - whatever a user's __setstate__ raises is the call's error here
+                self._error = error
+
+    def result(self, timeout: float | None = None) -> T:
+        """The value, or the call's own exception. Raises TimeoutError when it takes longer than `timeout` seconds."""
+        super().result(timeout)
+        self._unpack()
+        if self._error is not None:
+            raise self._error
+        return cast(T, self._value)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The call's exception, None when it has a value."""
+        found = super().exception(timeout)
+        self._unpack()
+        return found or self._error
+
+    def cancel(self) -> bool:
+        """Cancel the call; one that runs already is interrupted and ends with `Cancelled`. False when it has ended."""
+        if self.done():
+            return False
+        if super().cancel():
+            self.set_running_or_notify_cancel()
+        self._stop()
+        return True
+
+
+def error_of(done: wire.CallDone) -> BaseException:
+    """The exception that a call's bad end raises."""
+    match done.outcome:
+        case "lost":
+            report = done.report or wire.ExitReport()
+            return ExecutorLost(
+                done.sentence or f"the executor {report.sentence()}",
+                executor=done.executor,
+                exit_code=report.code if report.code >= 0 else None,
+                signal=report.signal or None,
+                out_of_memory=report.out_of_memory,
+                stderr=report.stderr,
+            )
+        case "timeout":
+            return CallTimeout(done.sentence, phase=done.phase)
+        case "boot_failed":
+            return BootFailed(done.sentence, phase=done.phase)
+        case "cancelled":
+            return Cancelled(done.sentence or "the call was cancelled")
+        case _:
+            return payload.exception(done.body, done.failure)
+
+
+class Door(Protocol):
+    """A way to a hub."""
+
+    def send(self, message: wire.ClientToHub) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SocketDoor:
+    """From inside a worker: a connection of its own to the worker's hub."""
+
+    def __init__(self, where: seat.Seat, receive: Callable[[wire.HubToClient], None], lost: Callable[[], None]) -> None:
+        self._receive = receive
+        self._lost = lost
+        self._sending = threading.Lock()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(where.hub)
+        self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient)
+        hello = wire.Hello(
+            version=wire.VERSION, package=__version__, role="client", token=where.token, id=where.worker, pid=os.getpid()
+        )
+        self._socket.sendall(wire.frames(hello))
+        self._thread = threading.Thread(target=self._listen, name="yonder-pool", daemon=True)
+        self._thread.start()
+
+    def send(self, message: wire.ClientToHub) -> None:
+        try:
+            with self._sending:
+                self._socket.sendall(wire.frames(message))
+        except OSError as error:
+            raise CannotRun("the hub of this session has ended") from error
+
+    def _listen(self) -> None:
+        try:
+            while data := self._socket.recv(1 << 18):
+                for message in self._parser.feed(data):
+                    self._receive(message)
+        except (OSError, wire.WireError):
+            pass  # the connection is over either way; `lost` tells everybody who waits
+        self._lost()
+
+    def close(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it was down already
+        self._socket.close()
+
+
+class _Program:
+    """The plain program's one hub thread, started by its first pool and stopped by its last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: HubThread | None = None
+        self._users = 0
+
+    def enter(self) -> HubThread:
+        # Only a plain program needs a hub of its own: workers import this file without asyncio servers and backends.
+        from yonder.hub.program import HubThread
+
+        with self._lock:
+            if self._thread is None or self._thread.pid != os.getpid():
+                self._thread, self._users = HubThread(), 0
+            self._users += 1
+            return self._thread
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users or self._thread is None:
+                return
+            thread, self._thread = self._thread, None
+        thread.stop()
+
+
+_program = _Program()
+
+
+class Pool(concurrent.futures.Executor):
+    """Executors for calls; a `concurrent.futures.Executor`.
+
+    Arguments left out come from `[tool.yonder.pools.<name>]` when the editor runs the code, else from the defaults:
+    `backend` "local", `min` 0 and `max` 8 executors, `concurrency` 1 call at a time on each, `idle_timeout` 60 s,
+    `boot_timeout` 120 s, `preload` the third-party modules that the program itself has imported at its top, `env` extra
+    environment variables. Raises UsageError for values that make no sense.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        backend: str | None = None,
+        min: int | None = None,  # noqa: A002 - the field's word
+        max: int | None = None,  # noqa: A002 - the field's word
+        concurrency: int | None = None,
+        idle_timeout: float | None = None,
+        boot_timeout: float | None = None,
+        preload: list[str] | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        wishes: dict[str, Any] = {
+            "backend": backend,
+            "min": min,
+            "max": max,
+            "concurrency": concurrency,
+            "idle_timeout": idle_timeout,
+            "boot_timeout": boot_timeout,
+            "preload": preload if preload is not None else imported_by_main() or None,
+            "env": env,
+        }
+        given = {key: value for key, value in wishes.items() if value is not None}
+        check_wishes(given)
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._futures: dict[int, Future[Any]] = {}
+        self._replies: dict[int, concurrent.futures.Future[Any]] = {}
+        self._functions: set[bytes] = set()
+        self._closed = False
+        here = seat.current()
+        self._owns_hub = here is None
+        self._place = None if here else own_place()
+        self._folder = here.folder if here else own_place().folder
+        self._door: Door = SocketDoor(here, self._received, self._lost) if here else _program.enter().client(self._received)
+        spec = wire.PoolSpec(name=name or "default", **given)
+        try:
+            opened = self._ask(lambda number: wire.OpenPool(number, spec, list(given), self._place))
+        except BaseException:
+            self._leave()
+            raise
+        self._spec: wire.PoolSpec = opened.spec
+
+    # ── facts ──
+
+    @property
+    def name(self) -> str:
+        return self._spec.name
+
+    @property
+    def max(self) -> int:
+        """The most executors this pool will have."""
+        return self._spec.max
+
+    def status(self) -> wire.PoolState:
+        """How many executors there are, how many work, how many calls wait, and why."""
+        return cast(wire.PoolStatus, self._ask(lambda number: wire.GetPool(number, self.name))).state
+
+    # ── calls ──
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run `fn(*args, **kwargs)` on an executor. Raises SerializationError when it cannot travel, PoolClosed."""
+        return self._submit(self._pack(fn), fn, args, kwargs, 0.0)
+
+    def call(self, fn: Callable[..., T], /, *args: Any, timeout: float | None = None, **kwargs: Any) -> T:
+        """Run `fn` on an executor and wait for its value; its exception is raised here with the remote traceback.
+
+        `timeout` is the call's deadline in seconds, waiting for an executor included; then CallTimeout.
+        """
+        future = self._submit(self._pack(fn), fn, args, kwargs, timeout or 0.0)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def acall(self, fn: Callable[..., T], /, *args: Any, timeout: float | None = None, **kwargs: Any) -> T:
+        """`call` for asyncio; cancelling the task cancels the call."""
+        return await asyncio.wrap_future(self._submit(self._pack(fn), fn, args, kwargs, timeout or 0.0))
+
+    def map(
+        self, fn: Callable[..., T], /, *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """Like the built-in `map`, with every call on an executor; values come in order. `chunksize` is accepted for the
+        standard library's sake: calls are cheap enough to go one by one."""
+        if chunksize < 1:
+            raise UsageError("chunksize must be at least 1")
+        packed = self._pack(fn)
+        end = None if timeout is None else time.monotonic() + timeout
+        futures = [self._submit(packed, fn, args, {}, 0.0) for args in zip(*iterables, strict=False)]
+        return _in_order(futures, end)
+
+    def _pack(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
+        return payload.pack_function(fn, self._folder)
+
+    def _submit(
+        self, packed: tuple[bytes, bytes], fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float
+    ) -> Future[T]:
+        digest, body = packed
+        arguments = payload.pack((args, kwargs))
+        with self._lock:
+            if self._closed:
+                raise PoolClosed(f"the pool {self._spec.name!r} is closed; open a new one")
+            number = next(self._numbers)
+            future: Future[T] = Future(lambda: self._cancel(number))
+            self._futures[number] = future
+            first = digest not in self._functions
+            self._functions.add(digest)
+            label = label_of(args, kwargs) or getattr(fn, "__name__", "")
+            self._door.send(wire.Submit(number, self.name, digest, body if first else b"", arguments, label, timeout))
+        return future
+
+    def _cancel(self, number: int) -> None:
+        try:
+            self._door.send(wire.Cancel(number))
+        except CannotRun:
+            pass  # the hub is gone, and the call with it
+
+    # ── what comes back (in the hub's or the reader's thread) ──
+
+    def _received(self, message: wire.HubToClient) -> None:
+        match message:
+            case wire.CallDone(call=number):
+                future = self._futures.pop(number, None)
+                if future is not None:
+                    future.arrived(message)
+            case wire.CallPhase(call=number):
+                if (future := self._futures.get(number)) is not None:
+                    future.set_running_or_notify_cancel_once()
+            case wire.PoolOpened(id=number) | wire.PoolClosedNow(id=number) | wire.PoolStatus(id=number):
+                if (waiter := self._replies.pop(number, None)) is not None:
+                    waiter.set_result(message)
+            case wire.Refused():
+                ours, theirs = f"{__version__} (wire {wire.VERSION})", f"{message.package} (wire {message.version})"
+                mismatch = message.code == "version"
+                self._fail(VersionMismatch(ours=ours, theirs=theirs, where="hub") if mismatch else CannotRun(message.sentence))
+            case wire.Welcome() | wire.Problem():
+                pass  # nothing to do
+
+    def _lost(self) -> None:
+        self._fail(CannotRun("the connection to the hub is gone; it ended or was killed"))
+
+    def _fail(self, error: CannotRun) -> None:
+        for waiter in list(self._replies.values()):
+            if not waiter.done():
+                waiter.set_exception(error)
+        for number in list(self._futures):
+            future = self._futures.pop(number, None)
+            if future is not None:
+                future.arrived(wire.CallDone(number, "lost", sentence=str(error)))
+
+    def _ask(self, question: Callable[[int], wire.ClientToHub]) -> Any:
+        number = next(self._numbers)
+        waiter: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._replies[number] = waiter
+        self._door.send(question(number))
+        return waiter.result()
+
+    # ── the end ──
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Wait for the calls (or cancel them), then let go of the executors: a program's are ended, a workspace's shrink
+        by their own rules."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            waiting = list(self._futures.values())
+        try:
+            if cancel:
+                for future in waiting:
+                    future.cancel()
+            concurrent.futures.wait(waiting)
+            self._ask(lambda number: wire.ClosePool(number, self.name, cancel))
+        except CannotRun:
+            pass  # the hub is gone: there is nothing left to close
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._door.close()
+        if self._owns_hub:
+            _program.leave()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """The standard library's name for `close`. wait=False closes in the background."""
+        if wait:
+            self.close(cancel=cancel_futures)
+        else:
+            threading.Thread(target=self.close, kwargs={"cancel": cancel_futures}, name="yonder-closing").start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(cancel=kind is not None)
+
+    def __repr__(self) -> str:
+        return f"<yonder.Pool {self._spec.name!r} on {self._spec.backend}, {'closed' if self._closed else f'max {self.max}'}>"
+
+
+def _in_order(futures: list[Future[T]], end: float | None) -> Iterator[T]:
+    futures.reverse()
+    try:
+        while futures:
+            yield futures[-1].result(None if end is None else max(0.0, end - time.monotonic()))
+            futures.pop()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def own_place() -> wire.Place:
+    """This program's own Python and folder."""
+    script = sys.path[0] if sys.path and Path(sys.path[0]).is_dir() else ""
+    return wire.Place(python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=script or os.getcwd())
+
+
+def label_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """A call's name in tables and legends: its arguments, as far as they are short and plain."""
+    words: list[str] = []
+    for value in args:
+        if type(value) is dict:
+            words += [f"{key}={_plain(part)}" for key, part in value.items()]
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            words += [f"{part.name}={_plain(getattr(value, part.name, None))}" for part in dataclasses.fields(value)]
+        else:
+            words.append(_plain(value))
+    words += [f"{key}={_plain(value)}" for key, value in kwargs.items()]
+    text = " ".join(words)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _plain(value: object) -> str:
+    if type(value) in (int, bool, type(None)):
+        return str(value)
+    if type(value) is float:
+        return f"{value:g}"
+    if type(value) is str:
+        return value if len(value) <= 24 else value[:23] + "…"
+    if type(value) in (tuple, list) and len(cast(list[object], value)) <= 4:
+        return "(" + ", ".join(_plain(part) for part in cast(list[object], value)) + ")"
+    return getattr(value, "__name__", None) or type(value).__name__
+
+
+def check_wishes(given: dict[str, Any]) -> None:
+    """Refuse sizes and times that make no sense. Raises UsageError."""
+    for key, least in (("min", 0), ("max", 1), ("concurrency", 1)):
+        value = given.get(key)
+        if value is not None and (type(value) is not int or value < least):
+            raise UsageError(f"Pool({key}={value!r}): must be a whole number, at least {least}")
+    for key in ("idle_timeout", "boot_timeout"):
+        value = given.get(key)
+        if value is not None and (not isinstance(value, (int, float)) or value <= 0):
+            raise UsageError(f"Pool({key}={value!r}): must be a number of seconds above 0")
+    if given.get("min", 0) > given.get("max", given.get("min", 0)):
+        raise UsageError(f"Pool(min={given['min']}, max={given['max']}): min is larger than max")
+
+
+def imported_by_main() -> list[str]:
+    """Top-level third-party packages that the program's main module uses, so that executors begin with them imported."""
+    main = sys.modules.get("__main__")
+    names: list[str] = []
+    for value in list(vars(main).values()) if main else []:
+        origin = value.__name__ if type(value) is ModuleType else getattr(type(value), "__module__", "") if callable(value) else ""
+        if callable(value) and type(getattr(value, "__module__", None)) is str:
+            origin = value.__module__
+        top = origin.partition(".")[0] if type(origin) is str else ""
+        if top and top != "yonder" and top not in names and _third_party(top):
+            names.append(top)
+    return names
+
+
+def _third_party(name: str) -> bool:
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    return any(part in ("site-packages", "dist-packages") for part in Path(file).parts)
