@@ -1,0 +1,49 @@
+"""Failed boots in a row: how long to wait before the next, and when to give up on those who wait.
+
+A batch that was started together and fails together is one failure: eight executors that meet the same missing image
+are not eight proofs. What this file must not know: executors, calls.
+"""
+
+from __future__ import annotations
+
+LONGEST = 30.0
+PATIENCE = 3
+
+
+class Backoff:
+    """1, 2, 4 … up to 30 s between failed boots."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.sentence = ""
+        self.not_before: float | None = None
+        self._last = float("-inf")
+
+    def failed(self, at: float, *, begun: float, sentence: str) -> None:
+        """A boot begun at `begun` did not work. Those begun before the last counted failure tell nothing new."""
+        self.sentence = sentence
+        if begun > self._last:
+            self.failures += 1
+            self._last = at
+            self.not_before = at + min(LONGEST, 2.0 ** (self.failures - 1))
+
+    def worked(self) -> None:
+        self.failures, self.sentence, self.not_before, self._last = 0, "", None, float("-inf")
+
+    @property
+    def spent(self) -> bool:
+        """Enough failures in a row for those who wait to be told."""
+        return self.failures >= PATIENCE
+
+    def told(self, at: float) -> None:
+        """Those who waited know; the count starts again, with a pause so that an impatient program does not spin."""
+        self.failures = 0
+        self.not_before = at + 1.0
+
+    def retry(self, at: float) -> None:
+        """Something changed: one more try, now, before anybody is told to give up."""
+        self.failures = min(self.failures, PATIENCE - 1)
+        self.not_before = at
+
+    def blocks(self, at: float) -> bool:
+        return self.not_before is not None and at < self.not_before
