@@ -1,0 +1,168 @@
+// A VS Code window as a person sees it: files, commands, the editor's lines, marks and lists. What this file must not
+// know: how Yonder works inside. Every wait has an end and says what it waited for.
+import { until } from '../../../scripts/processes.mjs';
+import { Panel } from './panel.mjs';
+
+const PATIENCE = 30;
+
+export class Workbench {
+  /** @param {import('playwright-core').Page} page */
+  constructor(page) {
+    this.page = page;
+    this.panel = new Panel(page);
+  }
+
+  async ready() {
+    await this.page.waitForSelector('.monaco-workbench .part.editor', { timeout: 60_000 });
+    await this.page.waitForSelector('.statusbar-item', { timeout: 60_000 });
+  }
+
+  /** @param {string} name */
+  async open(name) {
+    await this.page.keyboard.press('Control+P');
+    await this.page.waitForSelector('.quick-input-widget input');
+    await this.page.keyboard.type(name);
+    await this.page.locator(`.quick-input-list .monaco-list-row[aria-label*="${name}"]`).first().waitFor();
+    await this.page.keyboard.press('Enter');
+    await this.page.waitForSelector(`.tab[data-resource-name="${name}"]`);
+    await this.page.waitForSelector('.monaco-editor .view-line span[class^=mtk]');
+  }
+
+  /**
+   * A command by its title in the palette.
+   * @param {string} title
+   */
+  async command(title) {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input').first();
+    await input.waitFor();
+    await input.fill(`>${title}`);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+  }
+
+  /** @param {string} title */
+  async knows(title) {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input').first();
+    await input.waitFor();
+    await input.fill(`>${title}`);
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title });
+    const found = await until(() => row.count(), (count) => count > 0, { seconds: 3 });
+    await this.page.keyboard.press('Escape');
+    return found > 0;
+  }
+
+  /**
+   * The cursor to a line (1-based), at its end.
+   * @param {number} line
+   */
+  async goTo(line) {
+    await this.page.locator('.monaco-editor .view-lines').first().click({ position: { x: 200, y: 8 } });
+    await this.page.keyboard.press('Control+G');
+    await this.page.waitForSelector('.quick-input-widget input');
+    await this.page.keyboard.type(String(line));
+    await this.page.keyboard.press('Enter');
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+    await this.page.keyboard.press('End');
+  }
+
+  /**
+   * Run the cell that `line` belongs to, with the key a person would press.
+   * @param {number} line
+   */
+  async runCellAt(line) {
+    await this.goTo(line);
+    await this.page.keyboard.press('Control+Alt+Enter');
+  }
+
+  /** Texts that the extension draws after lines (decorations live in CSS, not in the document). */
+  async inlineTexts() {
+    return this.page.evaluate(() => {
+      const spans = [...document.querySelectorAll('.monaco-editor .view-lines span')];
+      const contents = spans.map((span) => getComputedStyle(span, '::after').content);
+      const told = contents.filter((content) => content !== 'none' && content !== 'normal' && content !== '""');
+      return told.map((content) => content.replace(/^"|"$/g, '').replace(/\\"/g, '"').replaceAll('\u00a0', ' '));
+    });
+  }
+
+  /**
+   * @param {RegExp} pattern
+   * @param {number} [seconds]
+   */
+  async inline(pattern, seconds = PATIENCE) {
+    const texts = await until(() => this.inlineTexts(), (found) => found.some((text) => pattern.test(text)), { seconds });
+    const match = texts.find((text) => pattern.test(text));
+    if (match === undefined) throw new Error(`no inline text ${pattern} within ${seconds} s; there are: ${JSON.stringify(texts)}`);
+    return match;
+  }
+
+  /** The status bar item of Yonder, spoken form. */
+  async status() {
+    const item = this.page.locator('.statusbar-item[id*="yonder" i]').first();
+    if ((await item.count()) === 0) return '';
+    return `${(await item.getAttribute('aria-label')) ?? ''} ${(await item.textContent()) ?? ''}`.replaceAll('\u00a0', ' ');
+  }
+
+  /**
+   * @param {RegExp} pattern
+   * @param {number} [seconds]
+   */
+  async statusBecomes(pattern, seconds = PATIENCE) {
+    const text = await until(() => this.status(), (found) => pattern.test(found), { seconds });
+    if (!pattern.test(text)) throw new Error(`the status bar does not say ${pattern} within ${seconds} s but "${text}"`);
+    return text;
+  }
+
+  /** What Control+Space offers at the cursor. */
+  async completions(seconds = 10) {
+    await this.page.keyboard.press('Control+Space');
+    const rows = this.page.locator('.suggest-widget.visible .monaco-list-row');
+    await rows.first().waitFor({ timeout: seconds * 1000 });
+    return rows.evaluateAll((found) => found.map((row) => row.getAttribute('aria-label') ?? ''));
+  }
+
+  /**
+   * The hover over the first place where `word` stands in the visible lines.
+   * @param {string} word
+   * @param {RegExp} pattern
+   */
+  async hover(word, pattern) {
+    const place = this.page.locator('.view-line span[class^=mtk]', { hasText: word }).last();
+    const read = async () => {
+      await this.page.mouse.move(5, 5);
+      await place.hover();
+      const contents = this.page.locator('.monaco-hover:not(.hidden) .hover-contents');
+      const shown = await until(() => contents.allTextContents(), (found) => pattern.test(found.join('\n')), { seconds: 2 });
+      return shown.join('\n').replaceAll('\u00a0', ' ');
+    };
+    const text = await until(read, (found) => pattern.test(found), { seconds: PATIENCE });
+    if (!pattern.test(text)) throw new Error(`the hover over ${word} does not say ${pattern} but "${text}"`);
+    return text;
+  }
+
+  /** Messages in the corner. */
+  async toasts() {
+    return this.page.locator('.notification-list-item').allTextContents();
+  }
+
+  /**
+   * @param {RegExp} pattern
+   * @param {number} [seconds]
+   */
+  async toast(pattern, seconds = PATIENCE) {
+    const texts = await until(() => this.toasts(), (found) => found.some((text) => pattern.test(text)), { seconds });
+    const match = texts.find((text) => pattern.test(text));
+    if (match === undefined) throw new Error(`no message ${pattern} within ${seconds} s; there are: ${JSON.stringify(texts)}`);
+    return match;
+  }
+
+  /** @param {string} label a button in a message or a dialog */
+  async press(label) {
+    await this.page.locator('.monaco-button, .monaco-text-button', { hasText: label }).first().click();
+  }
+
+  async squiggle(seconds = PATIENCE) {
+    await this.page.locator('.squiggly-error').first().waitFor({ state: 'attached', timeout: seconds * 1000 });
+  }
+}
