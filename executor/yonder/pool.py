@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -24,7 +25,16 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from yonder import payload, seat, wire
-from yonder.errors import BootFailed, CallTimeout, Cancelled, CannotRun, ExecutorLost, PoolClosed, UsageError, VersionMismatch
+from yonder.errors import (
+    BootFailed,
+    CallTimeout,
+    Cancelled,
+    CannotRun,
+    ExecutorLost,
+    PoolClosed,
+    UsageError,
+    VersionMismatch,
+)
 from yonder.version import __version__
 
 if TYPE_CHECKING:
@@ -137,7 +147,12 @@ class SocketDoor:
         self._socket.connect(where.hub)
         self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient)
         hello = wire.Hello(
-            version=wire.VERSION, package=__version__, role="client", token=where.token, id=where.worker, pid=os.getpid()
+            version=wire.VERSION,
+            package=__version__,
+            role="client",
+            token=where.token,
+            id=where.worker,
+            pid=os.getpid(),
         )
         self._socket.sendall(wire.frames(hello))
         self._thread = threading.Thread(target=self._listen, name="yonder-pool", daemon=True)
@@ -160,10 +175,8 @@ class SocketDoor:
         self._lost()
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # it was down already
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it was down already
         self._socket.close()
 
 
@@ -241,7 +254,9 @@ class Pool(concurrent.futures.Executor):
         self._owns_hub = here is None
         self._place = None if here else own_place()
         self._folder = here.folder if here else own_place().folder
-        self._door: Door = SocketDoor(here, self._received, self._lost) if here else _program.enter().client(self._received)
+        self._door: Door = (
+            SocketDoor(here, self._received, self._lost) if here else _program.enter().client(self._received)
+        )
         spec = wire.PoolSpec(name=name or "default", **given)
         try:
             opened = self._ask(lambda number: wire.OpenPool(number, spec, list(given), self._place))
@@ -303,7 +318,12 @@ class Pool(concurrent.futures.Executor):
         return payload.pack_function(fn, self._folder)
 
     def _submit(
-        self, packed: tuple[bytes, bytes], fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float
+        self,
+        packed: tuple[bytes, bytes],
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float,
     ) -> Future[T]:
         digest, body = packed
         arguments = payload.pack((args, kwargs))
@@ -320,10 +340,8 @@ class Pool(concurrent.futures.Executor):
         return future
 
     def _cancel(self, number: int) -> None:
-        try:
+        with contextlib.suppress(CannotRun):  # the hub is gone, and the call with it
             self._door.send(wire.Cancel(number))
-        except CannotRun:
-            pass  # the hub is gone, and the call with it
 
     # ── what comes back (in the hub's or the reader's thread) ──
 
@@ -342,7 +360,9 @@ class Pool(concurrent.futures.Executor):
             case wire.Refused():
                 ours, theirs = f"{__version__} (wire {wire.VERSION})", f"{message.package} (wire {message.version})"
                 mismatch = message.code == "version"
-                self._fail(VersionMismatch(ours=ours, theirs=theirs, where="hub") if mismatch else CannotRun(message.sentence))
+                self._fail(
+                    VersionMismatch(ours=ours, theirs=theirs, where="hub") if mismatch else CannotRun(message.sentence)
+                )
             case wire.Welcome() | wire.Problem():
                 pass  # nothing to do
 
@@ -421,7 +441,7 @@ def _in_order(futures: list[Future[T]], end: float | None) -> Iterator[T]:
 def own_place() -> wire.Place:
     """This program's own Python and folder."""
     script = sys.path[0] if sys.path and Path(sys.path[0]).is_dir() else ""
-    return wire.Place(python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=script or os.getcwd())
+    return wire.Place(python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=script or str(Path.cwd()))
 
 
 def label_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -470,7 +490,13 @@ def imported_by_main() -> list[str]:
     main = sys.modules.get("__main__")
     names: list[str] = []
     for value in list(vars(main).values()) if main else []:
-        origin = value.__name__ if type(value) is ModuleType else getattr(type(value), "__module__", "") if callable(value) else ""
+        origin = (
+            value.__name__
+            if type(value) is ModuleType
+            else getattr(type(value), "__module__", "")
+            if callable(value)
+            else ""
+        )
         if callable(value) and type(getattr(value, "__module__", None)) is str:
             origin = value.__module__
         top = origin.partition(".")[0] if type(origin) is str else ""

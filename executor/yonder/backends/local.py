@@ -60,7 +60,10 @@ class LocalBackend:
 
     async def boot(self, spec: BootSpec, phase: PhaseSink) -> Handle:
         if sys.platform == "win32":
-            raise BootFailed("local executors need Linux or macOS; on Windows use WSL, a container or a remote pool", phase="creating")
+            raise BootFailed(
+                "local executors need Linux or macOS; on Windows use WSL, a container or a remote pool",
+                phase="creating",
+            )
         async with self._starting:
             agent = await self._agent(spec.place, phase)
         return Handle(executor=spec.executor, owner=spec.owner, native=f"{agent.process.pid}", agent=agent.id)
@@ -98,7 +101,9 @@ class LocalBackend:
                     start_new_session=True,
                 )
         except OSError as error:
-            raise BootFailed(f"cannot start {python}: {error.strerror}. Choose another interpreter.", phase="creating") from error
+            raise BootFailed(
+                f"cannot start {python}: {error.strerror}. Choose another interpreter.", phase="creating"
+            ) from error
         if process.stdin is not None:
             process.stdin.write(self._token.encode() + b"\n")
             with contextlib.suppress(ConnectionError, OSError):  # it died at once; the hello that never comes says so
@@ -163,7 +168,7 @@ async def kill(one: Process) -> None:
         os.kill(one.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(GONE_LIMIT):
-            while started_at(one.pid) == one.started:
+            while started_at(one.pid) == one.started:  # noqa: ASYNC110 - the kernel sends no event to a non-parent
                 await asyncio.sleep(0.005)
 
 
@@ -195,7 +200,9 @@ def processes(owner: str = "") -> list[Process]:
 
 def _judge(pid: int, started: str, environment: bytes, line: bytes) -> Process:
     marks = dict(
-        part.split(b"=", 1) for part in environment.split(b"\0") if part.startswith((b"YONDER_OWNER=", b"YONDER_EXECUTOR="))
+        part.split(b"=", 1)
+        for part in environment.split(b"\0")
+        if part.startswith((b"YONDER_OWNER=", b"YONDER_EXECUTOR="))
     )
     owner = marks.get(b"YONDER_OWNER", b"").decode(errors="replace").strip()
     executor = marks.get(b"YONDER_EXECUTOR", b"").decode(errors="replace").strip()
@@ -214,7 +221,9 @@ def _judge(pid: int, started: str, environment: bytes, line: bytes) -> Process:
 def _processes_without_proc(owner: str) -> list[Process]:
     import subprocess
 
-    listing = subprocess.run(["ps", "-E", "-ww", "-U", str(os.getuid()), "-o", "pid=,command="], capture_output=True, text=True, check=False)
+    listing = subprocess.run(
+        ["ps", "-E", "-ww", "-U", str(os.getuid()), "-o", "pid=,command="], capture_output=True, text=True, check=False
+    )
     found = []
     for line in listing.stdout.splitlines():
         number, _, rest = line.strip().partition(" ")

@@ -24,6 +24,7 @@ from yonder.hub.owner import OwnerLink
 from yonder.places import HubNote, OwnerFolder, started_at
 from yonder.version import __version__
 
+
 class Attendance:
     """Connects the owner's link with the lease: who is there, and how long the hub may live on without."""
 
@@ -105,7 +106,7 @@ async def serve(owner: str) -> None:
         hub=hub_id(), package=__version__, token=token, journal=journal, requests=attendance, trouble=log.line
     )
     attendance.link = link
-    backend = LocalBackend(folder, token, lambda agent, words: hub.executors.agent_ended(agent, words))
+    backend = LocalBackend(folder, token, hub.agent_ended)
     hub.furnish(link, {"local": backend})
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

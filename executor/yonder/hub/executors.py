@@ -110,7 +110,13 @@ class Executor:
 class Executors:
     """All executors of one owner, on all backends."""
 
-    def __init__(self, owner: str, backends: Mapping[str, Backend], tell: Callable[[wire.Event], None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        owner: str,
+        backends: Mapping[str, Backend],
+        tell: Callable[[wire.Event], None],
+        changed: Callable[[], None],
+    ) -> None:
         self._owner = owner
         self._backends = backends
         self._tell_owner = tell
@@ -235,7 +241,10 @@ class Executors:
         if not executor.waiting and executor.state != "ready":
             self._state(executor, "ready")
             self.booted += 1
-            self.peak = max(self.peak, sum(1 for one in self.all.values() if one.pool and one.state in ("ready", "busy", "draining")))
+            self.peak = max(
+                self.peak,
+                sum(1 for one in self.all.values() if one.pool and one.state in ("ready", "busy", "draining")),
+            )
             executor.resident.up(executor)
 
     # ── ending ──
@@ -351,4 +360,6 @@ class Executors:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler({"message": "an executor's task failed", "exception": error, "task": task})
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "an executor's task failed", "exception": error, "task": task}
+            )

@@ -27,6 +27,8 @@ from yonder.hub.sessions import SessionRoom
 from yonder.places import OwnerFolder, started_at
 from yonder.version import __version__
 
+MACHINE_ROLES: tuple[wire.Role, ...] = ("client", "agent", "call", "control")
+
 STATUS_PAUSE = 0.2
 """Seconds between two unasked status messages."""
 
@@ -73,18 +75,24 @@ class Hub:
         self._teller = teller
         self.executors = Executors(self.owner, backends, self.tell, self.changed)
 
+    def agent_ended(self, agent: str, sentence: str) -> None:
+        """A backend saw the end of an agent's process."""
+        self.log(f"{agent}: {sentence}")
+        self.executors.agent_ended(agent, sentence)
+
     async def listen(self) -> None:
         path = self.folder.hub_socket
         path.unlink(missing_ok=True)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Conversation(self._accept, self.log), str(path), backlog=512)
+        self._server = await loop.create_unix_server(
+            lambda: Conversation(self._accept, self.log), str(path), backlog=512
+        )
         path.chmod(0o600)
 
     # ── the framed door ──
 
     def _accept(self, conversation: Conversation, hello: wire.Hello) -> Receiver | wire.Refused:
-        roles = ("client", "agent", "call", "control")
-        refusal = check_hello(hello, token=self._token, roles=roles, package=__version__)
+        refusal = check_hello(hello, token=self._token, roles=MACHINE_ROLES, package=__version__)
         if refusal is not None:
             return refusal
         receiver: Receiver
@@ -190,7 +198,9 @@ class Hub:
     def configure(self, message: wire.Configure) -> None:
         self.place = message.place
         self.specs = {spec.name: spec for spec in message.pools}
-        self.session_spec = msgspec.structs.replace(self.session_spec, env=self.specs.get("session", self.session_spec).env)
+        self.session_spec = msgspec.structs.replace(
+            self.session_spec, env=self.specs.get("session", self.session_spec).env
+        )
         for name, spec in self.specs.items():
             if name != "session" and spec.min > 0 and name not in self.pools and not self.closing:
                 self._pool(spec, None).open()
@@ -198,7 +208,11 @@ class Hub:
 
     def execute(self, request: wire.Execute) -> None:
         if self.closing:
-            self.tell(wire.RunEnded(request.run, "cancelled", 0.0, 0.0, sentence="the window is closing: nothing new is started"))
+            self.tell(
+                wire.RunEnded(
+                    request.run, "cancelled", 0.0, 0.0, sentence="the window is closing: nothing new is started"
+                )
+            )
             return
         if request.kind == "file":
             room = self._files[request.run] = SessionRoom(request.run, self, single=True)
@@ -219,7 +233,13 @@ class Hub:
         room = self.sessions.get(message.session)
 
         def answer(found: wire.Answer) -> None:
-            self.reply(wire.Peeked(message.id, message.session, msgspec.structs.replace(found, generation=room.generation if room else 0)))
+            self.reply(
+                wire.Peeked(
+                    message.id,
+                    message.session,
+                    msgspec.structs.replace(found, generation=room.generation if room else 0),
+                )
+            )
 
         if room is None or not room.look(message.query, answer):
             self.reply(wire.Peeked(message.id, message.session, wire.Answer(found=False, why="no session is running")))
@@ -235,18 +255,22 @@ class Hub:
                 room = self._open(client, message)
                 client.say(wire.PoolOpened(message.id, room.spec.name, room.spec))
             case wire.Submit(pool=name):
-                if (room := self._room(client, name)) is not None:
-                    room.submit(client, message)
+                if (pool := self._room(client, name)) is not None:
+                    pool.submit(client, message)
                 else:
-                    client.say(wire.CallDone(message.call, "cancelled", sentence=f"the pool {name!r} is closed", phase="queued"))
+                    client.say(
+                        wire.CallDone(
+                            message.call, "cancelled", sentence=f"the pool {name!r} is closed", phase="queued"
+                        )
+                    )
             case wire.Cancel(call=number):
                 for room in self.pools.values():
                     room.cancel(client, number)
             case wire.ClosePool():
                 self.spawn(self._close(client, message))
             case wire.GetPool(id=number, pool=name):
-                if (room := self._room(client, name)) is not None:
-                    client.say(wire.PoolStatus(number, room.state()))
+                if (pool := self._room(client, name)) is not None:
+                    client.say(wire.PoolStatus(number, pool.state()))
             case wire.Hello():
                 pass  # said at the door
 

@@ -22,6 +22,7 @@ from yonder.core.link import Outbox, check_hello
 from yonder.hub.journal import Journal
 
 MAX_REQUEST = 64 * 1024 * 1024
+OWNER_ROLES: tuple[wire.Role, ...] = ("owner",)
 ALLOWED_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -38,7 +39,16 @@ class Requests(Protocol):
 class OwnerLink:
     """Keeps what the owner has not stored and sends it whenever somebody is there to listen."""
 
-    def __init__(self, *, hub: str, package: str, token: str, journal: Journal, requests: Requests, trouble: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        hub: str,
+        package: str,
+        token: str,
+        journal: Journal,
+        requests: Requests,
+        trouble: Callable[[str], None],
+    ) -> None:
         self._hub = hub
         self._package = package
         self._token = token
@@ -116,7 +126,12 @@ class OwnerLink:
     async def listen(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         self._server = await unix_serve(
-            self._serve, str(path), process_request=self._judge, compression=None, max_size=MAX_REQUEST, ping_interval=None
+            self._serve,
+            str(path),
+            process_request=self._judge,
+            compression=None,
+            max_size=MAX_REQUEST,
+            ping_interval=None,
         )
         path.chmod(0o600)
 
@@ -125,7 +140,11 @@ class OwnerLink:
         if request.headers.get("Origin") is not None:
             self._trouble("a request with an Origin header was refused: browsers have no business here")
             return connection.respond(HTTPStatus.FORBIDDEN, "yonder: pages of a browser are not served\n")
-        host = (request.headers.get("Host") or "").rsplit(":", 1)[0] if "[" not in (request.headers.get("Host") or "") else "[::1]"
+        host = (
+            (request.headers.get("Host") or "").rsplit(":", 1)[0]
+            if "[" not in (request.headers.get("Host") or "")
+            else "[::1]"
+        )
         if host not in ALLOWED_HOSTS:
             self._trouble(f"a request for host {host!r} was refused")
             return connection.respond(HTTPStatus.FORBIDDEN, "yonder: unknown host\n")
@@ -164,7 +183,7 @@ class OwnerLink:
             await asyncio.gather(pump, return_exceptions=True)
 
     async def _welcome(self, connection: ServerConnection, hello: wire.Hello) -> bool:
-        refusal = check_hello(hello, token=self._token, roles=("owner",), package=self._package)
+        refusal = check_hello(hello, token=self._token, roles=OWNER_ROLES, package=self._package)
         if refusal is not None:
             await self._send(connection, wire.encode(refusal))
             return False

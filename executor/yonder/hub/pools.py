@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, cast
 
 from yonder import wire
 from yonder.backends.base import BootSpec
@@ -17,6 +17,8 @@ from yonder.core import pool as core
 from yonder.hub.clients import Client
 from yonder.hub.executors import Executor, Executors
 from yonder.hub.worker import End, Worker, clock
+
+Outcome = Literal["lost", "cancelled", "timeout", "boot_failed"]
 
 INTERRUPT_GRACE = 5.0
 """Seconds between interrupting a call and killing its worker."""
@@ -135,7 +137,9 @@ class PoolRoom:
     def call_ended(self, call: Call, done: wire.Done) -> None:
         outcome = "ok" if done.ok else "error"
         call.client.say(
-            wire.CallDone(call.submit.call, "ok" if done.ok else "error", done.body, done.failure, executor=call.executor)
+            wire.CallDone(
+                call.submit.call, "ok" if done.ok else "error", done.body, done.failure, executor=call.executor
+            )
         )
         summary = done.summary if done.ok or done.failure is None else f"{done.failure.type}: {done.failure.message}"
         self._tell_end(call, outcome, summary)
@@ -197,7 +201,9 @@ class PoolRoom:
                 if (executor := self._executors.get(name)) is not None:
                     self._hub.executors.end(executor, reason)
                 else:
-                    asyncio.get_running_loop().call_soon(self._feed, core.ExecutorGone(self._now(), name, "it never existed"))
+                    asyncio.get_running_loop().call_soon(
+                        self._feed, core.ExecutorGone(self._now(), name, "it never existed")
+                    )
             case core.Assign(call=call, executor=executor, worker=worker):
                 self._assign(self._calls[call], self._executors[executor], worker)
             case core.StopCall(call=call, worker=worker):
@@ -267,9 +273,11 @@ class PoolRoom:
             executor = self._executors.get(call.executor)
             report = executor.report if executor else wire.ExitReport()
             sentence = f"executor {call.executor} {report.sentence()} while it ran {call.submit.label or 'a call'}"
-        outcome = "cancelled" if drop.outcome == "closed" else drop.outcome
+        outcome = cast("Outcome", "cancelled" if drop.outcome == "closed" else drop.outcome)
         call.client.say(
-            wire.CallDone(call.submit.call, outcome, report=report, sentence=sentence, phase=drop.phase, executor=call.executor)  # type: ignore[arg-type]
+            wire.CallDone(
+                call.submit.call, outcome, report=report, sentence=sentence, phase=drop.phase, executor=call.executor
+            )
         )
         self._tell_end(call, outcome, sentence.partition("\n")[0])
         if drop.phase != "running" or drop.outcome == "lost":

@@ -84,7 +84,7 @@ class HubThread:
 
     async def _serve(self) -> None:
         hub = self.hub
-        backend = LocalBackend(self.folder, self._token, lambda agent, words: hub.executors.agent_ended(agent, words))
+        backend = LocalBackend(self.folder, self._token, hub.agent_ended)
         hub.furnish(self.terminal, {"local": backend})
         await hub.listen()
         self._up.set()

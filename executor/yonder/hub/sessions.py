@@ -97,7 +97,9 @@ class SessionRoom:
                 if outcome == "interrupted" or not run.over.is_set():
                     await run.over.wait()
         except TimeoutError:
-            sentence = f"still running {request.grace:g} s after the interrupt: it is in C code or ignores KeyboardInterrupt"
+            sentence = (
+                f"still running {request.grace:g} s after the interrupt: it is in C code or ignores KeyboardInterrupt"
+            )
             return wire.Interrupted(request.id, "in_c_code", sentence)
         if outcome == "interrupted":
             return wire.Interrupted(request.id, "interrupted", "interrupted")
@@ -216,7 +218,9 @@ class SessionRoom:
 
     def _boot(self, run: Run) -> None:
         kind: Literal["session", "file"] = "file" if self.single else "session"
-        self._hub.tell(wire.Phase(run.run, "booting", clock(), "starting a process" if self.single else "starting a session"))
+        self._hub.tell(
+            wire.Phase(run.run, "booting", clock(), "starting a process" if self.single else "starting a session")
+        )
         executor = self._hub.executors.next_id(kind)
         spec = BootSpec(
             executor=executor,
@@ -248,7 +252,9 @@ class SessionRoom:
     ) -> None:
         now = clock()
         seconds = now - run.began if run.began else 0.0
-        self._hub.tell(wire.RunEnded(run.run, outcome, now, seconds, preview, failure, report, sentence, self.generation))
+        self._hub.tell(
+            wire.RunEnded(run.run, outcome, now, seconds, preview, failure, report, sentence, self.generation)
+        )
         run.over.set()
         self._hub.run_over(run.run)
 
@@ -257,7 +263,9 @@ class SessionRoom:
         worker = self.worker
         pid = worker.pid if worker else 0
         if not self.single:
-            self._hub.tell(wire.SessionChanged(self.id, state, self.generation, clock(), self._hub.place.python, pid, note))
+            self._hub.tell(
+                wire.SessionChanged(self.id, state, self.generation, clock(), self._hub.place.python, pid, note)
+            )
         if self._executor is not None:
             self._hub.executors.busy(self._executor, state == "busy")
         self._hub.changed()

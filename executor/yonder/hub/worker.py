@@ -24,8 +24,11 @@ LAST_WORDS = 0.2
 class Task(Protocol):
     """Somebody whose code the worker runs: a call of a pool, or a run of a session."""
 
-    run: str
-    call: str
+    @property
+    def run(self) -> str: ...
+
+    @property
+    def call(self) -> str: ...
 
     def ended(self, end: End) -> None:
         """The end was delivered in order."""
@@ -168,7 +171,9 @@ class Worker:
             case wire.Hello():
                 pass  # a second hello says nothing new
 
-    def _pass_on(self, task: Task, message: wire.TaskMetrics | wire.TaskProgress | wire.TaskDisplay | wire.InputAsked) -> None:
+    def _pass_on(
+        self, task: Task, message: wire.TaskMetrics | wire.TaskProgress | wire.TaskDisplay | wire.InputAsked
+    ) -> None:
         match message:
             case wire.TaskMetrics():
                 self._hub.tell(wire.Metrics(task.run, task.call, message.columns))

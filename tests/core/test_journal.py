@@ -1,0 +1,61 @@
+"""The journal keeps every unacknowledged number, in memory or on disk, and lets go of the rest."""
+
+import stat
+
+from yonder.hub.journal import Journal
+
+
+def test_numbers_come_back_as_they_were(tmp_path):
+    journal = Journal(tmp_path / "journal", memory=10)
+    for n in range(1, 41):
+        journal.append(b"%03d" % n)
+    assert [journal.read(n) for n in range(1, 41)] == [b"%03d" % n for n in range(1, 41)]
+    assert journal.size == 120
+
+
+def test_what_is_acknowledged_is_forgotten_and_the_file_begins_anew(tmp_path):
+    file = tmp_path / "journal"
+    journal = Journal(file, memory=10)
+    for n in range(1, 41):
+        journal.append(b"%03d" % n)
+    assert file.stat().st_size == 3 * 37
+    journal.forget(30)
+    assert len(journal) == 10
+    assert journal.read(31) == b"031"
+    assert journal.size == 30
+    journal.forget(40)
+    assert (len(journal), journal.size, file.stat().st_size) == (0, 0, 0)
+    journal.append(b"041")
+    assert journal.read(41) == b"041"
+
+
+def test_memory_is_used_again_while_older_numbers_lie_on_disk(tmp_path):
+    journal = Journal(tmp_path / "journal", memory=6)
+    for n in range(1, 5):  # 1, 2 in memory, 3, 4 on disk
+        journal.append(b"%03d" % n)
+    journal.forget(2)
+    journal.append(b"005")  # in memory, after two that are on disk
+    assert [journal.read(n) for n in (3, 4, 5)] == [b"003", b"004", b"005"]
+    journal.forget(4)
+    assert journal.read(5) == b"005"
+
+
+def test_a_few_events_never_touch_the_disk_and_the_file_is_private(tmp_path):
+    file = tmp_path / "journal"
+    journal = Journal(file, memory=100)
+    journal.append(b"x" * 100)
+    assert not file.exists()
+    journal.append(b"y")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    journal.close()
+    assert not file.exists()
+
+
+def test_acknowledging_twice_or_early_changes_nothing(tmp_path):
+    journal = Journal(tmp_path / "journal")
+    journal.append(b"a")
+    journal.forget(0)
+    assert journal.read(1) == b"a"
+    journal.forget(1)
+    journal.forget(1)
+    assert len(journal) == 0

@@ -1,0 +1,198 @@
+"""The owner's door: who may come in, and that nothing is lost or doubled when the connection breaks."""
+
+import asyncio
+import contextlib
+
+import pytest
+from websockets.asyncio.client import unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from yonder import wire
+from yonder.hub.journal import Journal
+from yonder.hub.owner import OwnerLink
+from yonder.version import __version__
+
+TOKEN = "the token of this test"
+
+
+class Desk:
+    def __init__(self):
+        self.said = []
+        self.dropped = asyncio.Event()
+        self.connected = 0
+
+    def owner_connected(self):
+        self.connected += 1
+
+    def owner_said(self, message):
+        self.said.append(message)
+
+    def owner_dropped(self):
+        self.dropped.set()
+
+
+@pytest.fixture
+async def door(tmp_path):
+    desk, complaints = Desk(), []
+    link = OwnerLink(
+        hub="h1",
+        package=__version__,
+        token=TOKEN,
+        journal=Journal(tmp_path / "journal"),
+        requests=desk,
+        trouble=complaints.append,
+    )
+    path = tmp_path / "o.sock"
+    await link.listen(path)
+    yield link, desk, path, complaints
+    await link.close()
+
+
+def knock(path, *, token=TOKEN, uri="ws://localhost/owner", **headers):
+    return unix_connect(
+        str(path),
+        uri=uri,
+        additional_headers={"Authorization": f"Bearer {token}", **headers},
+        compression=None,
+        close_timeout=1,
+    )
+
+
+async def hello(connection, resume=0, version=wire.VERSION, token=TOKEN):
+    message = wire.Hello(version=version, package=__version__, role="owner", token=token, id="o", resume=resume)
+    await connection.send(wire.encode(message))
+    return wire.Parser(wire.HubToOwner).message(await connection.recv())
+
+
+async def take(connection, count):
+    parser = wire.Parser(wire.HubToOwner)
+    found = []
+    async with asyncio.timeout(10):
+        while len(found) < count:
+            message = parser.message(await connection.recv())
+            if isinstance(message, wire.Numbered):
+                found.append(message)
+    return found
+
+
+def line(n):
+    return wire.Output("r", "", 1, f"line {n}\n", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ({"token": "wrong"}, 401),
+        ({"token": ""}, 401),
+        ({"Origin": "http://localhost"}, 403),
+        ({"uri": "ws://evil.example/owner"}, 403),
+    ],
+)
+async def test_strangers_are_turned_away_before_any_websocket(door, how, status):
+    _, desk, path, complaints = door
+    with pytest.raises(InvalidStatus) as refused:
+        async with knock(path, **how):
+            pass
+    assert refused.value.response.status_code == status
+    assert desk.connected == 0
+    assert complaints
+    assert not any(TOKEN in words for words in complaints)
+
+
+async def test_the_socket_is_private(door):
+    _, _, path, _ = door
+    assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_another_version_is_refused_with_both_versions_named(door):
+    _, _, path, _ = door
+    async with knock(path) as connection:
+        answer = await hello(connection, version=wire.VERSION + 1)
+    assert isinstance(answer, wire.Refused)
+    assert answer.code == "version"
+    assert str(wire.VERSION) in answer.sentence
+    assert str(wire.VERSION + 1) in answer.sentence
+
+
+async def test_events_arrive_in_order_and_are_kept_until_acknowledged(door):
+    link, _, path, _ = door
+    for n in range(1, 6):
+        link.tell(line(n))
+    async with knock(path) as connection:
+        welcome = await hello(connection)
+        assert welcome == wire.Welcome(version=wire.VERSION, package=__version__, hub="h1", fresh=True)
+        assert [one.n for one in await take(connection, 5)] == [1, 2, 3, 4, 5]
+        await connection.send(wire.encode(wire.Ack(3)))
+    async with knock(path) as connection:
+        assert (await hello(connection, resume=3)).fresh is False
+        again = await take(connection, 2)
+        assert [one.event for one in again] == [line(4), line(5)]
+
+
+async def test_many_reconnects_in_the_middle_of_a_flood_lose_and_double_nothing(door):
+    link, _, path, _ = door
+    total, stored = 3000, []
+    for n in range(1, total + 1):
+        link.tell(line(n))
+    cut = 1
+    while len(stored) < total:
+        async with knock(path) as connection:
+            await hello(connection, resume=len(stored))
+            wanted = min(cut, total - len(stored), 900)  # the window is 1024 unacknowledged events
+            for one in await take(connection, wanted):
+                assert one.n == len(stored) + 1
+                stored.append(one.event)
+                if one.n % 7 == 0:
+                    await connection.send(wire.encode(wire.Ack(one.n)))
+            connection.transport.abort()  # the network is cut, nobody says goodbye
+        cut = cut * 3 + 1
+    assert stored == [line(n) for n in range(1, total + 1)]
+
+
+async def test_a_newer_window_takes_over(door):
+    link, desk, path, _ = door
+    async with knock(path) as first:
+        await hello(first)
+        async with knock(path) as second:
+            await hello(second)
+            with pytest.raises(ConnectionClosed):
+                async with asyncio.timeout(10):
+                    while True:
+                        await first.recv()
+            link.tell(line(1))
+            assert (await take(second, 1))[0].event == line(1)
+            assert not desk.dropped.is_set()
+        async with asyncio.timeout(10):
+            await desk.dropped.wait()
+
+
+async def test_over_the_bound_text_leaves_a_numbered_gap_and_results_are_kept(door):
+    link, _, path, _ = door
+    link.bound = 200
+    for n in range(1, 101):
+        link.tell(line(n))
+    link.tell(wire.RunEnded("r", "ok", 0.0, 0.0))
+    async with knock(path) as connection:
+        await hello(connection)
+        found = await take(connection, link.last)
+    kept = [one.event for one in found if isinstance(one.event, wire.Output) and not one.event.missing]
+    gaps = [one.event.missing for one in found if isinstance(one.event, wire.Output) and one.event.missing]
+    assert len(kept) < 100
+    assert sum(gaps) == sum(len(f"line {n}\n") for n in range(1, 101)) - sum(len(one.text) for one in kept)
+    assert isinstance(found[-1].event, wire.RunEnded)
+
+
+async def test_garbage_ends_the_connection_and_nothing_else(door):
+    link, desk, path, complaints = door
+    async with knock(path) as connection:
+        await hello(connection)
+        await connection.send(b"\xc1 not msgpack")
+        with contextlib.suppress(ConnectionClosed):
+            async with asyncio.timeout(10):
+                while True:
+                    await connection.recv()
+    assert any("broke the protocol" in words for words in complaints)
+    async with knock(path) as connection:
+        await hello(connection)
+        link.tell(line(1))
+        assert (await take(connection, 1))[0].event == line(1)
