@@ -43,7 +43,7 @@ export class Place {
 
   /** @param {Record<string, string | undefined>} extra */
   #environment(extra) {
-    const kept = Object.entries(process.env).filter(([name]) => !/^(YONDER_|VIRTUAL_ENV|PYTHON|CONDA|XDG_|VSCODE_|NODE_TEST)/.test(name));
+    const kept = Object.entries(process.env).filter(([name]) => !/^(YONDER_(?!CI_RUN)|VIRTUAL_ENV|PYTHON|CONDA|XDG_|VSCODE_|NODE_TEST)/.test(name));
     return {
       ...Object.fromEntries(kept),
       HOME: this.home,

@@ -58,7 +58,7 @@ export class Workbench {
    * @param {number} line
    */
   async goTo(line) {
-    await this.page.locator('.monaco-editor .view-lines').first().click({ position: { x: 200, y: 8 } });
+    await this.page.keyboard.press('Control+1'); // the editor, wherever the focus was
     await this.page.keyboard.press('Control+G');
     await this.page.waitForSelector('.quick-input-widget input');
     await this.page.keyboard.type(String(line));
