@@ -109,13 +109,14 @@ export async function python() {
       rmSync(venv, { recursive: true, force: true });
       await run(base, ['-m', 'venv', venv], { remedy: 'Debian and Ubuntu keep it apart: apt-get install python3-venv' });
     }
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-warn-script-location'];
+    const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-warn-script-location'];
     if (ask(PYTHON, ['-c', 'import torch; print(torch.__version__.split("+")[0])']) !== TORCH.split('==')[1]) {
       say(`installing ${TORCH} (the examples train with it; the largest download)`);
+      // Not quiet: on a person's machine this shows a progress bar for minutes.
       await run(PYTHON, [...pip, TORCH], { remedy });
     }
     say('installing yonder from this clone, its tools and what the examples use');
-    await run(PYTHON, [...pip, '-e', '.[dev,examples]'], { remedy });
+    await run(PYTHON, [...pip, '-qq', '-e', '.[dev,examples]'], { remedy });
     say(`.venv is ready (${seconds(started)})`);
   });
 }
