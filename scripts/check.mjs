@@ -27,8 +27,8 @@ function checks() {
 }
 
 /** The documents of the clone say nothing untrue about files, and nothing about this machine. */
-async function documents() {
-  const problems = [...(await brokenLinks()), ...(await machinePaths())];
+function documents() {
+  const problems = [...brokenLinks(), ...machinePaths()];
   for (const line of problems) process.stderr.write(`${line}\n`);
   return problems.length === 0;
 }
@@ -43,7 +43,7 @@ await verb(import.meta.url, async () => {
     say(`${status === 0 ? 'ok  ' : 'FAIL'} ${check.name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
     if (status !== 0) failed.push(check.name);
   }
-  const documented = await documents();
+  const documented = documents();
   say(`${documented ? 'ok  ' : 'FAIL'} documents`);
   if (!documented) failed.push('documents');
   if (!existsSync(join(ROOT, 'LICENSE'))) failed.push('LICENSE is missing');

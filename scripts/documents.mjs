@@ -5,34 +5,45 @@ import { dirname, join } from 'node:path';
 
 import { ask, ROOT } from './commands.mjs';
 
-/** @returns {string[]} the files git knows or would add */
-function files() {
-  const listed = ask('git', ['-C', ROOT, 'ls-files', '--cached', '--others', '--exclude-standard']) ?? '';
-  return listed.split('\n').filter((name) => name && existsSync(join(ROOT, name)) && statSync(join(ROOT, name)).isFile());
+/**
+ * The files git knows or would add.
+ * @param {string} root
+ */
+function files(root) {
+  const listed = ask('git', ['-C', root, 'ls-files', '--cached', '--others', '--exclude-standard']) ?? '';
+  return listed.split('\n').filter((name) => name && existsSync(join(root, name)) && statSync(join(root, name)).isFile());
 }
 
-/** Relative links and pictures in Markdown that lead nowhere. */
-export async function brokenLinks() {
+/**
+ * Relative links and pictures in Markdown that lead nowhere.
+ * @param {string} [root]
+ * @returns {string[]}
+ */
+export function brokenLinks(root = ROOT) {
   const problems = [];
-  for (const name of files().filter((file) => file.endsWith('.md'))) {
-    const text = readFileSync(join(ROOT, name), 'utf8').replace(/```[\s\S]*?```/g, '');
+  for (const name of files(root).filter((file) => file.endsWith('.md'))) {
+    const text = readFileSync(join(root, name), 'utf8').replace(/```[\s\S]*?```/g, '');
     for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (target === undefined || /^(https?:|mailto:|#)/.test(target)) continue;
-      const path = join(ROOT, dirname(name), decodeURI(target.split('#')[0] ?? ''));
+      const path = join(root, dirname(name), decodeURI(target.split('#')[0] ?? ''));
       if (!existsSync(path)) problems.push(`${name}: the link ${target} leads nowhere`);
     }
   }
   return problems;
 }
 
-/** Paths of the machine the clone lies on: the clone's own folder and the home folder. */
-export async function machinePaths() {
-  const home = homedir();
-  const forbidden = [ROOT, ...(home.split('/').length > 2 ? [home] : [])].filter((path) => path.length > 3);
+/**
+ * Paths of the machine the clone lies on: the clone's own folder and a home folder (not `/root`, which is every
+ * container's and nobody's).
+ * @param {string} [root]
+ * @param {string[]} [forbidden]
+ * @returns {string[]}
+ */
+export function machinePaths(root = ROOT, forbidden = [ROOT, homedir()].filter((path) => path.split('/').length > 2)) {
   const problems = [];
-  for (const name of files()) {
+  for (const name of files(root)) {
     if (/\.(png|gif|ico|woff2?)$/.test(name)) continue;
-    const text = readFileSync(join(ROOT, name), 'utf8');
+    const text = readFileSync(join(root, name), 'utf8');
     for (const path of forbidden) {
       if (text.includes(path)) problems.push(`${name}: names this machine (${path})`);
     }

@@ -58,12 +58,13 @@ export function findPython() {
  * A digest of files' names and contents; folders are walked.
  * @param {string[]} paths relative to the root
  * @param {string} [salt]
+ * @param {string} [root]
  */
-export function digest(paths, salt = '') {
+export function digest(paths, salt = '', root = ROOT) {
   const hash = createHash('sha256').update(salt);
   for (const path of paths) {
-    for (const file of filesUnder(join(ROOT, path))) {
-      hash.update(`\0${relative(ROOT, file)}\0`).update(readFileSync(file));
+    for (const file of filesUnder(join(root, path))) {
+      hash.update(`\0${relative(root, file)}\0`).update(readFileSync(file));
     }
   }
   return hash.digest('hex');
@@ -87,8 +88,9 @@ function filesUnder(path) {
  * @param {string} stamp file
  * @param {string} wanted
  * @param {() => Promise<void>} make
+ * @returns {Promise<boolean>} whether it was done
  */
-async function once(stamp, wanted, make) {
+export async function once(stamp, wanted, make) {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false;
   rmSync(stamp, { force: true });
   await make();

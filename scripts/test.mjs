@@ -25,7 +25,18 @@ function holdsTests(path) {
 
 /** @returns {Promise<number>} */
 async function node() {
-  return statusOf('npm', ['test', '-w', 'vscode-extension'], {});
+  const verbs = await statusOf(process.execPath, ['--test', '--test-reporter=spec', ...specs(join('tests', 'verbs'))]);
+  const extension = await statusOf('npm', ['test', '-w', 'vscode-extension']);
+  return verbs || extension;
+}
+
+/**
+ * @param {string} folder
+ * @returns {string[]}
+ */
+function specs(folder) {
+  const names = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith('.test.mjs'));
+  return names.sort().map((name) => join(folder, name));
 }
 
 /** @returns {Promise<number | string>} a status, or why it was skipped */
@@ -41,9 +52,7 @@ async function e2e() {
   }
   await extension();
   mkdirSync(join(ROOT, 'artifacts'), { recursive: true });
-  const folder = join(ROOT, 'tests', 'e2e');
-  const specs = readdirSync(folder).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => join(folder, name));
-  return statusOf(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...specs], {
+  return statusOf(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...specs(join('tests', 'e2e'))], {
     env: { ...pythonEnvironment(), YONDER_E2E_CODE_SERVER: entry, YONDER_E2E_CHROMIUM: chromium },
   });
 }
