@@ -14,6 +14,8 @@ from yonder.errors import (
     VersionMismatch,
     YonderError,
 )
+from yonder.pool import Future, Pool
+from yonder.record import display, log, progress
 from yonder.version import __version__
 
 __all__ = [

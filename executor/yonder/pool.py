@@ -253,7 +253,7 @@ class Pool(concurrent.futures.Executor):
         here = seat.current()
         self._owns_hub = here is None
         self._place = None if here else own_place()
-        self._folder = here.folder if here else own_place().folder
+        self._workspace = payload.Workspace(here.folder if here else own_place().folder)
         self._door: Door = (
             SocketDoor(here, self._received, self._lost) if here else _program.enter().client(self._received)
         )
@@ -315,7 +315,8 @@ class Pool(concurrent.futures.Executor):
         return _in_order(futures, end)
 
     def _pack(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
-        return payload.pack_function(fn, self._folder)
+        self._workspace.register()
+        return payload.pack_function(fn)
 
     def _submit(
         self,
@@ -326,7 +327,7 @@ class Pool(concurrent.futures.Executor):
         timeout: float,
     ) -> Future[T]:
         digest, body = packed
-        arguments = payload.pack((args, kwargs))
+        arguments = payload.pack_call(args, kwargs)
         with self._lock:
             if self._closed:
                 raise PoolClosed(f"the pool {self._spec.name!r} is closed; open a new one")
@@ -441,7 +442,9 @@ def _in_order(futures: list[Future[T]], end: float | None) -> Iterator[T]:
 def own_place() -> wire.Place:
     """This program's own Python and folder."""
     script = sys.path[0] if sys.path and Path(sys.path[0]).is_dir() else ""
-    return wire.Place(python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=script or str(Path.cwd()))
+    return wire.Place(
+        python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=script or str(Path.cwd())
+    )
 
 
 def label_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -427,7 +427,7 @@ class Execute(_Msg, frozen=True, tag=True):
     """Run a block in a session (made on demand). `line` is the 0-based line of the file where `code` begins.
 
     kind block: statements in the session's namespace; the last expression's value is the result.
-    kind file: a fresh worker runs the text as __main__ with `argv` as sys.argv.
+    kind file: a fresh worker runs the text as __main__ with `argv` as the arguments after its path.
     """
 
     run: str

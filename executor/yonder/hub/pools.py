@@ -159,6 +159,8 @@ class PoolRoom:
         executor.report = report
         self._feed(core.ExecutorGone(self._now(), executor.id, sentence))
         self._executors.pop(executor.id, None)
+        for call in [call for call in self._calls.values() if call.executor == executor.id]:
+            self._forget(call)  # its caller was told before: it was cancelled or late, and its worker had still to stop
 
     async def close(self, *, cancel: bool) -> None:
         """Returns when the last executor is gone."""

@@ -145,7 +145,7 @@ def run_file(path: Path, argv: list[str], place: wire.Place, ask: Callable[[str,
 
     thread.terminal.ended["file"] = ended
     thread.terminal.asked = asked
-    request = wire.Execute("file", "file", path.read_text(), str(path.resolve()), 0, "file", [str(path), *argv], place)
+    request = wire.Execute("file", "file", path.read_text(), str(path.resolve()), 0, "file", argv, place)
     thread.do(lambda: thread.hub.execute(request))
     kill = False
     try:

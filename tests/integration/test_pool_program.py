@@ -1,0 +1,254 @@
+"""`yonder.Pool` in a plain Python program, as a user writes it, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from yonder.backends.local import processes
+
+ROOT = Path(__file__).parents[2]
+
+
+def program(tmp_path, code, **more):
+    """Run a program to its end; returns its standard output. Fails with its error output."""
+    file = tmp_path / "program.py"
+    file.write_text(textwrap.dedent(code))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor")}
+    done = subprocess.run(
+        [sys.executable, str(file)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=90,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == more.get("code", 0), done.stdout + done.stderr
+    return done.stdout if not more.get("both") else done.stdout + done.stderr
+
+
+def test_map_keeps_order_and_runs_elsewhere(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, yonder
+        def square(n):
+            return n * n, os.getpid()
+        with yonder.Pool(max=2) as pool:
+            values = list(pool.map(square, range(20)))
+        print([value for value, _ in values] == [n * n for n in range(20)])
+        print(os.getpid() in {pid for _, pid in values}, 1 <= len({pid for _, pid in values}) <= 2)
+        """,
+    )
+    assert out.split("\n")[:2] == ["True", "False True"]
+
+
+def test_nothing_is_left_after_the_with_block(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, yonder
+        from yonder.backends.local import processes
+        with yonder.Pool(max=2) as pool:
+            list(pool.map(abs, range(4)))
+            mine = [one for one in processes() if one.owner.startswith(f"program-{os.getpid()}-")]
+            print(len([one for one in mine if one.role == "executor"]))
+        print(len([one for one in processes() if one.owner.startswith(f"program-{os.getpid()}-") and one.role != "hub"]))
+        """,
+    )
+    inside, after = out.split()
+    assert int(inside) >= 1
+    assert int(after) == 0
+
+
+def test_the_users_exception_comes_back_as_itself_with_the_remote_traceback(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        class Odd(Exception):
+            pass
+        def fail(n):
+            raise Odd(n)
+        with yonder.Pool(max=1) as pool:
+            try:
+                pool.call(fail, 3)
+            except Odd as error:
+                print(error.args, "in fail" in str(error.__cause__))
+            print(pool.call(abs, -1))
+        """,
+    )
+    assert out == "(3,) True\n1\n"
+
+
+def test_printing_in_a_call_is_printed_here(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        def speak(n):
+            print("said", n)
+        with yonder.Pool(max=1) as pool:
+            pool.call(speak, 1)
+        """,
+    )
+    assert out == "said 1\n"
+
+
+def test_futures_are_the_standard_librarys(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import asyncio, concurrent.futures as cf, yonder
+        def work(n):
+            return n + 1
+        with yonder.Pool(max=2) as pool:
+            print(isinstance(pool, cf.Executor))
+            futures = [pool.submit(work, n) for n in range(4)]
+            print(sorted(future.result() for future in cf.as_completed(futures)))
+            print(isinstance(futures[0], cf.Future), futures[0].exception())
+            async def main():
+                loop = asyncio.get_running_loop()
+                return await pool.acall(work, 9), await loop.run_in_executor(pool, work, 10), await asyncio.wrap_future(pool.submit(work, 11))
+            print(asyncio.run(main()))
+        """,
+    )
+    assert out.splitlines() == ["True", "[1, 2, 3, 4]", "True None", "(10, 11, 12)"]
+
+
+def test_timeout_is_a_call_timeout_and_the_pool_goes_on(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import time, yonder
+        with yonder.Pool(max=1) as pool:
+            pool.call(abs, 1)
+            try:
+                pool.call(time.sleep, 600, timeout=0.3)
+            except yonder.CallTimeout as late:
+                print(isinstance(late, TimeoutError), late.phase)
+            print(pool.call(abs, -2))
+        """,
+    )
+    assert out.splitlines() == ["True running", "2"]
+
+
+def test_cancel_of_waiting_and_running_calls(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import concurrent.futures, time, yonder
+        with yonder.Pool(max=1) as pool:
+            running = pool.submit(time.sleep, 600)
+            while not running.running():
+                time.sleep(0.01)
+            waiting = pool.submit(time.sleep, 600)
+            print(waiting.cancel(), waiting.cancelled(), running.cancel())
+            try:
+                running.result(timeout=20)
+            except concurrent.futures.CancelledError:
+                print("cancelled")
+            print(pool.call(abs, -2))
+        """,
+    )
+    assert out.splitlines() == ["True True True", "cancelled", "2"]
+
+
+def test_a_pool_inside_a_call(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        def outer(n):
+            with yonder.Pool("inner", max=1) as pool:
+                return pool.call(abs, -n)
+        with yonder.Pool(max=1) as pool:
+            print(pool.call(outer, 5))
+        """,
+    )
+    assert out == "5\n"
+
+
+def test_what_does_not_travel_is_named_before_anything_runs(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import threading, yonder
+        with yonder.Pool(max=1) as pool:
+            try:
+                pool.submit(abs, threading.Lock())
+            except yonder.SerializationError as error:
+                print("lock" in str(error))
+            print(pool.call(abs, -1))
+        """,
+    )
+    assert out.splitlines() == ["True", "1"]
+
+
+def test_sizes_that_make_no_sense_and_a_closed_pool(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        for wrong in ({"max": 0}, {"min": 3, "max": 2}, {"concurrency": "x"}):
+            try:
+                yonder.Pool(**wrong)
+            except yonder.UsageError as error:
+                print(error)
+        pool = yonder.Pool(max=1)
+        pool.close()
+        try:
+            pool.submit(abs, 1)
+        except yonder.PoolClosed as error:
+            print(error)
+        """,
+    )
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        "Pool(max=0)",
+        "Pool(min=3, max=2)",
+        "Pool(concurrency='x')",
+        "the pool 'default' is closed; open a new one",
+    ]
+
+
+def test_a_program_that_is_killed_leaves_nothing(tmp_path):
+    file = tmp_path / "killed.py"
+    file.write_text(
+        "import os, time, yonder\n"
+        "pool = yonder.Pool(max=2)\n"
+        "futures = [pool.submit(time.sleep, 600) for _ in range(2)]\n"
+        "while not all(future.running() for future in futures): time.sleep(0.01)\n"
+        "print('up', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor")}
+    with subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout.readline() == "up\n"
+        owner = next(one.owner for one in processes() if one.owner.startswith(f"program-{process.pid}-"))
+        assert len([one for one in processes(owner) if one.role == "executor"]) == 2
+        process.kill()
+        process.wait()
+        deadline = os.times().elapsed + 20
+        while processes(owner):
+            assert os.times().elapsed < deadline, processes(owner)
+
+
+def test_a_pool_that_nobody_closes_does_not_keep_the_program(tmp_path):
+    out = program(tmp_path, "import yonder\npool = yonder.Pool(max=1)\nprint(pool.call(abs, -4))\n")
+    assert out == "4\n"
+
+
+def test_status_says_why(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        with yonder.Pool(max=3, idle_timeout=30) as pool:
+            pool.call(abs, 1)
+            status = pool.status()
+            print(status.max, status.executors, status.busy, status.queued, bool(status.why))
+        """,
+    )
+    assert out == "3 1 0 0 True\n"
