@@ -1,0 +1,285 @@
+"""The agent: the first process of an executor. Dials the hub, has workers forked, watches them, ends with the hub.
+
+What belongs here: one loop over the hub's link, the children's ends, and the clock of the beat. What this file must not
+know: user code (it never runs any), pickles, tasks beyond a number on a page.
+
+    hub ── Fork ──▶ agent ── Birth ──▶ zygote ─fork─▶ middle ─fork─▶ worker ── two lanes ──▶ hub
+                      ▲ stdout, stderr, page, talk ◀────────────────────┘
+All reasons to end (the hub's word, its end-of-file, SIGTERM) meet in `Agent.end`, which leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import NoReturn
+
+import yonder
+from yonder import wire
+from yonder.agent import processes
+from yonder.agent.birth import Ends
+from yonder.agent.nursery import Nursery
+from yonder.agent.output import Outlet
+from yonder.agent.telemetry import Telemetry
+
+BEAT = 2.0
+TERM_GRACE = 1.0
+END_SECONDS = 3.0
+HIGH_WATER = 4 * 1024 * 1024
+LOW_WATER = 1024 * 1024
+
+
+def main() -> None:
+    """Entry: argv is the core folder, the environment names hub and owner, stdin's first line is the token."""
+    token = sys.stdin.readline().strip()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    processes.become_subreaper()
+    core = sys.argv[1] if len(sys.argv) > 1 else ""
+    hub, ident = os.environ.get("YONDER_HUB", ""), os.environ.get("YONDER_EXECUTOR", "")
+    asyncio.run(_live(hub, ident, token, core))
+
+
+async def _live(hub: str, ident: str, token: str, core: str) -> None:
+    loop = asyncio.get_running_loop()
+    agent = Agent(hub=hub, ident=ident, token=token, core=core)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, agent.end, f"signal {number}")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal is for the program there
+    loop.add_signal_handler(signal.SIGCHLD, agent.reap)
+    agent.begin()
+    try:
+        await loop.create_unix_connection(lambda: Link(agent), hub)
+    except OSError as error:
+        agent.end(f"no hub at {hub}: {error}", code=1)
+    await agent.beat()
+
+
+class Link(asyncio.Protocol):
+    """The connection to the hub: frames in, frames out, and whether the hub keeps up."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._parser: wire.Parser[wire.Message] = wire.Parser(wire.HubToAgent)
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream socket's
+        transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        self.transport = transport
+        self._agent.dialled(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message in self._parser.feed(data):
+                self._agent.heard(message)
+        except wire.WireError as error:
+            self._agent.end(f"the hub said something that is not the protocol: {error}", code=1)
+
+    def eof_received(self) -> None:
+        self._agent.end("the hub is gone")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._agent.end("the hub is gone" if exc is None else f"the hub is gone: {exc}")
+
+    def pause_writing(self) -> None:
+        self._agent.hold_back(True)
+
+    def resume_writing(self) -> None:
+        self._agent.hold_back(False)
+
+    def send(self, message: wire.Message) -> None:
+        if self.transport is not None:
+            self.transport.write(wire.frames(message))
+
+
+@dataclass
+class Child:
+    """One living worker. `asked`: we were told to kill it, so its end is no verdict."""
+
+    fork: wire.Fork
+    pid: int
+    outlet: Outlet
+    asked: bool = False
+
+
+class Agent:
+    def __init__(self, *, hub: str, ident: str, token: str, core: str) -> None:
+        self._hub = hub
+        self._ident = ident
+        self._token = token
+        self._link: Link | None = None
+        self._children: dict[str, Child] = {}
+        self._by_pid: dict[int, Child] = {}
+        self._early: dict[int, int] = {}  # ends of children whose birth was not told yet
+        self._doomed: set[str] = set()  # workers to kill as soon as they are born
+        self._executors = {ident}
+        self._held = False
+        self._over = False
+        self._telemetry = Telemetry()
+        self._memory = processes.MemoryWatch()
+        self._nursery = Nursery(self, agent=ident, hub=hub, token=token, core=core, spawn=not processes.LINUX)
+
+    # ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self) -> None:
+        self._nursery.start()
+
+    def dialled(self, link: Link) -> None:
+        self._link = link
+        self._send(
+            wire.Hello(
+                version=wire.VERSION,
+                package=yonder.__version__,
+                role="agent",
+                token=self._token,
+                id=self._ident,
+                pid=os.getpid(),
+            )
+        )
+
+    def heard(self, message: wire.Message) -> None:
+        match message:
+            case wire.Welcome():
+                return
+            case wire.Refused(sentence=sentence):
+                self.end(f"the hub refused this agent: {sentence}", code=1)
+            case wire.Fork():
+                self._executors.add(message.executor)
+                self._nursery.fork(message)
+            case wire.Preload(modules=modules):
+                self._nursery.preload(modules)
+            case wire.Kill(worker=worker, hard=hard):
+                self._kill(worker, hard=hard)
+            case wire.AgentExit(reason=reason):
+                self.end(reason)
+            case _:
+                self.end(f"the hub said {type(message).__name__}, which no agent understands", code=1)
+
+    def hold_back(self, held: bool) -> None:
+        """The hub does not keep up (or does again): let the workers' pipes fill, so that their writers wait."""
+        self._held = held
+        for child in self._children.values():
+            child.outlet.pause() if held else child.outlet.resume()
+
+    async def beat(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(BEAT)
+            self._send(wire.Beat(self._telemetry.read((name, child.pid) for name, child in self._children.items())))
+
+    def _send(self, message: wire.Message) -> None:
+        if self._link is not None:
+            self._link.send(message)
+
+    # ── births (the nursery's parent) ─────────────────────────────────────────────────────────────────────────────────
+
+    def born(self, fork: wire.Fork, pid: int, ends: Ends) -> None:
+        child = Child(fork, pid, Outlet(fork.worker, ends, self._send))
+        if self._held:
+            child.outlet.pause()
+        self._children[fork.worker] = self._by_pid[pid] = child
+        self._send(wire.Forked(fork.worker, pid, time.time()))
+        if fork.worker in self._doomed:
+            self._doomed.discard(fork.worker)
+            self._kill(fork.worker, hard=True)
+        if pid in self._early:
+            self._ended(child, self._early.pop(pid))
+
+    def unborn(self, fork: wire.Fork, sentence: str) -> None:
+        self._doomed.discard(fork.worker)
+        self._send(wire.ForkFailed(fork.worker, sentence))
+
+    def preloaded(self, modules: list[str], seconds: float, failed: dict[str, str]) -> None:
+        self._send(wire.Preloaded(modules, seconds, failed))
+
+    # ── ends ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _kill(self, worker: str, *, hard: bool) -> None:
+        child = self._children.get(worker)
+        if child is None:
+            if (fork := self._nursery.withdraw(worker)) is not None:
+                self.unborn(fork, "it was no longer wanted")
+            elif self._nursery.expecting:
+                self._doomed.add(worker)
+            return
+        child.asked = True
+        if hard:
+            processes.signal_group(child.pid, signal.SIGKILL)
+            processes.signal_one(child.pid, signal.SIGKILL)  # should it have left its own group
+        else:
+            processes.signal_group(child.pid, signal.SIGTERM)
+            asyncio.get_running_loop().call_later(TERM_GRACE, self._kill_if_there, child)
+
+    def _kill_if_there(self, child: Child) -> None:
+        if self._by_pid.get(child.pid) is child:
+            self._kill(child.fork.worker, hard=True)
+
+    def reap(self) -> None:
+        """Some child ended: a worker, a zygote, or an orphan of user code that came to us."""
+        while not self._over:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if self._nursery.reaped(pid, status):
+                continue
+            if (child := self._by_pid.get(pid)) is not None:
+                self._ended(child, status)
+            elif self._nursery.expecting:
+                self._early[pid] = status
+        if not self._nursery.expecting:
+            self._early.clear()
+
+    def _ended(self, child: Child, status: int) -> None:
+        """A worker is dead: end what it left behind, forward its last words, report."""
+        worker = child.fork.worker
+        processes.signal_group(child.pid, signal.SIGKILL)
+        processes.sweep(lambda: processes.marked("YONDER_WORKER", [worker]))
+        del self._children[worker]
+        del self._by_pid[child.pid]
+        words = child.outlet.close()
+        code = os.waitstatus_to_exitcode(status)
+        killed = code == -signal.SIGKILL
+        starved = killed and self._memory.moved() and not child.asked
+        self._send(wire.Exited(worker, wire.ExitReport(max(code, -1), -code if code < 0 else 0, starved, words)))
+
+    def end(self, reason: str, *, code: int = 0) -> None:
+        """End everything below this process, then this process. Safe to call at any time, from any reason, twice."""
+        if self._over:
+            return
+        self._over = True
+        print(f"yonder agent {self._ident}: {reason}", file=sys.stderr, flush=True)
+        for child in self._children.values():
+            processes.signal_group(child.pid, signal.SIGKILL)
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline:
+            processes.sweep(self._everything)
+            if not _wait_for_children(deadline):
+                break
+        os._exit(code)
+
+    def _everything(self) -> list[int]:
+        """All that is ours: below us in the tree (orphans included, we are their reaper), or carrying our marks."""
+        marked = processes.marked("YONDER_EXECUTOR", self._executors)
+        return [pid for pid in {*processes.descendants(os.getpid()), *marked} if pid != os.getpid()]
+
+
+def _wait_for_children(deadline: float) -> bool:
+    """Reap what has ended. True while there may be more to kill, False when there are no children left."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.002)  # a killed process takes a moment to become reapable
+            return True

@@ -1,0 +1,75 @@
+"""One of a worker's connections to the hub: blocking, on the thread that owns it.
+
+What belongs here: dialling, the handshake, framed messages in and out. What this file must not know: tasks, user code,
+who the other lane is.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from typing import Any, Generic, TypeVar
+
+import yonder
+from yonder import wire
+from yonder.errors import CannotRun, VersionMismatch
+
+M = TypeVar("M")
+_CHUNK = 256 * 1024
+
+
+class Lane(Generic[M]):
+    """`kind` is the union of what comes in. One thread receives; sending is for one thread at a time, the owner's."""
+
+    def __init__(self, sock: socket.socket, kind: Any) -> None:
+        self.sock = sock
+        self._parser: wire.Parser[M] = wire.Parser(kind)
+        self._waiting: deque[M] = deque()
+
+    @classmethod
+    def dial(cls, path: str, role: wire.Role, ident: str, token: str, kind: Any) -> Lane[M]:
+        """Connect and say hello. Raises OSError, VersionMismatch or CannotRun (the hub's own sentence)."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.connect(path)
+        lane = cls(sock, kind)
+        hello = wire.Hello(
+            version=wire.VERSION, package=yonder.__version__, role=role, token=token, id=ident, pid=os.getpid()
+        )
+        sock.sendall(wire.frames(hello))
+        match lane.receive():
+            case wire.Welcome():
+                return lane
+            case wire.Refused(code="version", package=package):
+                raise VersionMismatch(ours=yonder.__version__, theirs=package, where="hub")
+            case wire.Refused(sentence=sentence):
+                raise CannotRun(sentence)
+            case _:
+                raise CannotRun("the hub closed the conversation before it began")
+
+    @property
+    def ready(self) -> bool:
+        """Is a message here already?"""
+        return bool(self._waiting)
+
+    def receive(self) -> M | None:
+        """The next message; None when the hub is gone."""
+        while not self._waiting:
+            if not self.fill():
+                return None
+        return self._waiting.popleft()
+
+    def fill(self) -> bool:
+        """Read once. False at the end of the conversation."""
+        try:
+            data = self.sock.recv(_CHUNK)
+        except OSError:  # reset by the hub's end, or closed by us
+            return False
+        self._waiting.extend(self._parser.feed(data))
+        return bool(data)
+
+    def send(self, message: wire.Message) -> None:
+        self.sock.sendall(wire.frames(message))
+
+    def close(self) -> None:
+        self.sock.close()

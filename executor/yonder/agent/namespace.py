@@ -1,0 +1,242 @@
+"""Blocks of a session: compiled with their place in the file, run in a namespace that lasts.
+
+What belongs here: the `__main__` module, compiling, running, the last expression's value and how it looks. What this file
+must not know: sockets, tasks' numbers, who asked. User code runs inside `Guard.run` only.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import asyncio
+import builtins
+import inspect
+import linecache
+import sys
+import types
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from yonder import payload
+from yonder.agent import preview
+from yonder.agent.guard import Guard, Ran
+from yonder.wire import Failure, Preview
+
+_FUTURES = reduce(
+    lambda all_of, name: all_of | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a block ended. `code` is what the process should exit with, for a file that was run as a program."""
+
+    preview: Preview | None = None
+    failure: Failure | None = None
+    interrupted: bool = False
+    code: int = 0
+
+
+class Namespace:
+    """The names of one `__main__`, the text they came from, and the event loop once a block has used `await`."""
+
+    def __init__(self, guard: Guard, folder: str) -> None:
+        self._guard = guard
+        self._folder = folder
+        self._flags = 0
+        self._lines: dict[str, list[str]] = {}
+        self._main_task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.generation = 0
+        self.module = types.ModuleType("__main__")
+        self.module.__builtins__ = builtins  # type: ignore[attr-defined]
+        sys.modules["__main__"] = self.module
+
+    @property
+    def names(self) -> dict[str, object]:
+        return self.module.__dict__
+
+    # ── blocks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def block(self, code: str, path: str, line: int, finish: Callable[[], None]) -> Outcome:
+        """Run statements whose text begins at 0-based `line` of `path`. `finish` runs after them, still as user code."""
+        self.module.__file__ = path
+        self._remember(code, path, line)
+        try:
+            body, last = self._compile(code, path, line)
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+            return self._failed(Ran(None, _moved(error, path, line)), path)
+        ran = self._evaluate([part for part in (body, last) if part is not None])
+        shown: Ran[Preview | None] = Ran(None)
+        if ran.error is None:
+            shown = self._guard.run(lambda: self._show(ran.value))
+        closing = self._guard.run(finish)
+        self.generation += 1
+        for result in (ran, shown, closing):
+            if result.error is not None:
+                return self._failed(result, path)
+        return Outcome(shown.value)
+
+    def file(self, code: str, path: str, argv: list[str], finish: Callable[[], None]) -> Outcome:
+        """Run the text as a program; `finish` (threads, atexit) runs after it, still as user code."""
+        self.module.__file__ = path
+        sys.argv = [path, *argv]
+        # The file's own folder comes first, as under plain `python`. A real entry for now; the virtual finder that will
+        # serve workspace code from a snapshot takes its place in a later issue.
+        sys.path.insert(0, str(Path(path).parent))
+        self._remember(code, path, 0)
+        try:
+            program = compile(code, path, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+            return self._failed(Ran(None, error), path, code=1)
+        ran = self._guard.run(lambda: exec(program, self.names))  # noqa: S102 - running code is what a worker is for
+        closing = self._guard.run(finish)
+        if ran.error is None:
+            ran = closing
+        if isinstance(ran.error, SystemExit):
+            code_ = _exit_code(ran.error)
+            return self._failed(ran, path, code=code_) if code_ else Outcome()
+        return self._failed(ran, path, code=130 if ran.interrupted else 1) if ran.error is not None else Outcome()
+
+    def _compile(self, code: str, path: str, line: int) -> tuple[types.CodeType | None, types.CodeType | None]:
+        """The statements, and the last one apart if it is an expression whose value is wanted."""
+        flags = self._flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        tree = compile(code, path, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+        ast.increment_lineno(tree, line)
+        last: types.CodeType | None = None
+        if tree.body and isinstance(tail := tree.body[-1], ast.Expr):
+            tree.body.pop()
+            if _silenced(code):
+                last = compile(ast.Module([tail], []), path, "exec", flags, dont_inherit=True)
+            else:
+                last = compile(ast.Expression(tail.value), path, "eval", flags, dont_inherit=True)
+        body = compile(tree, path, "exec", flags, dont_inherit=True) if tree.body else None
+        if body is not None:
+            self._flags |= body.co_flags & _FUTURES  # `from __future__` holds for later blocks, as in a REPL
+        return body, last
+
+    def _evaluate(self, parts: list[types.CodeType]) -> Ran[Any]:
+        """Run the parts in order; the last one's value. One `await` in any of them puts all into the loop."""
+        if any(part.co_flags & inspect.CO_COROUTINE for part in parts):
+            return self._await(parts)
+
+        def run() -> Any:
+            value = None
+            for part in parts:
+                value = eval(part, self.names)  # noqa: S307 - running code is what a worker is for
+            return value
+
+        return self._guard.run(run)
+
+    def _remember(self, code: str, path: str, line: int) -> None:
+        """Put the text where tracebacks and `inspect.getsource` look, at its place in the file."""
+        lines = self._lines.setdefault(path, [])
+        fresh = [text + "\n" for text in code.split("\n")]
+        lines += ["\n"] * (line + len(fresh) - len(lines))
+        lines[line : line + len(fresh)] = fresh
+        linecache.cache[path] = (sum(map(len, lines)), None, lines, path)
+
+    # ── await ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _await(self, parts: list[types.CodeType]) -> Ran[Any]:
+        """Run a block that awaits, in the session's own loop. Tasks it leaves behind live on between blocks."""
+        loop = self.loop
+        if loop is None:
+            loop = self.loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+        self._cancelled = False
+        self._guard.deflect = self._cancel
+        try:
+            return self._convert(self._guard.run(lambda: self._drive(loop, self._awaiting(parts))))
+        finally:
+            self._guard.deflect = None
+            self._main_task = None
+
+    async def _awaiting(self, parts: list[types.CodeType]) -> Any:
+        value = None
+        for part in parts:
+            value = eval(part, self.names)  # noqa: S307 - as above
+            if part.co_flags & inspect.CO_COROUTINE:
+                value = await value
+        return value
+
+    def _drive(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        self._main_task = loop.create_task(coroutine)
+        try:
+            return loop.run_until_complete(self._main_task)
+        except asyncio.CancelledError:
+            if self._cancelled:
+                raise KeyboardInterrupt from None
+            raise
+
+    def _cancel(self) -> bool:
+        """From the signal handler: end an awaiting block by cancelling its task. A block that is itself computing, or
+        was cancelled already and goes on, is interrupted directly."""
+        task, loop = self._main_task, self.loop
+        if task is None or loop is None or task.done() or self._cancelled:
+            return False
+        if asyncio.current_task(loop) is task:
+            return False
+        self._cancelled = True
+        task.cancel()
+        loop.call_soon_threadsafe(lambda: None)  # wakes the loop's wait
+        return True
+
+    def _convert(self, ran: Ran[Any]) -> Ran[Any]:
+        """A block that the interrupt cancelled was interrupted, whichever way it came out."""
+        if self._cancelled and isinstance(ran.error, KeyboardInterrupt):
+            return Ran(None, ran.error, interrupted=True)
+        return ran
+
+    # ── values ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _show(self, value: object) -> Preview | None:
+        if value is None:
+            return None
+        builtins._ = value  # type: ignore[attr-defined]
+        return preview.of(value)
+
+    def _failed(self, ran: Ran[Any], path: str, *, code: int = 0) -> Outcome:
+        error = ran.error
+        assert error is not None  # noqa: S101 - callers looked
+        told = payload.failure(error, self._folder, user_file=path)
+        if isinstance(error, SystemExit):
+            told = _told_exit(error, told, program=bool(code))
+        return Outcome(failure=told, interrupted=ran.interrupted, code=code)
+
+
+def _silenced(code: str) -> bool:
+    """Does the text end in a semicolon, which says: do not show the value?"""
+    last = code.rstrip().rpartition("\n")[2]
+    return last.endswith(";") and "#" not in last
+
+
+def _moved(error: BaseException, path: str, line: int) -> BaseException:
+    """A syntax error in a block, at its line in the file."""
+    if isinstance(error, SyntaxError) and error.filename == path:
+        error.lineno = (error.lineno or 1) + line
+        if error.end_lineno is not None:
+            error.end_lineno += line
+    return error.with_traceback(None)
+
+
+def _exit_code(error: SystemExit) -> int:
+    """What `python` would exit with; a text goes to stderr, as there."""
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def _told_exit(error: SystemExit, told: Failure, *, program: bool) -> Failure:
+    asked = "exit()" if error.code is None else f"exit({error.code!r})"
+    sentence = (
+        f"the program ended with {asked}" if program else f"the block called {asked}: the run ends, the session goes on"
+    )
+    return Failure("SystemExit", sentence, told.text, told.frames)

@@ -1,0 +1,246 @@
+"""Objects as bytes and exceptions as data: the only file that pickles and unpickles.
+
+What belongs here: pack and unpack, what travels by value, tracebacks as data. What this file must not know: sockets,
+tasks, who asks. Bodies are pickles of protocol 5 made by cloudpickle; only a program and a worker of the same person
+ever open one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+import cloudpickle
+
+from yonder.errors import RemoteTraceback, SerializationError, YonderError
+from yonder.wire import Failure, Frame
+
+MAX_TEXT = 100_000
+MAX_FRAMES = 200
+_ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
+_RUNTIME = (
+    str(Path(__file__).parent / "agent") + "/",
+    str(Path(traceback.__file__).parent / "asyncio") + "/",
+    "<frozen importlib",
+)
+_FOREIGN = ("/site-packages/", "/dist-packages/", "/.venv/", "/venv/")
+
+
+# ── objects ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pack(value: object) -> bytes:
+    """A value as bytes. Raises SerializationError that says what did not travel."""
+    try:
+        if _plain(value, 3):
+            return pickle.dumps(value, 5)
+        return bytes(cloudpickle.dumps(value, 5))
+    except Exception as error:  # a `__reduce__` of the user's may raise anything
+        raise SerializationError(f"{_called(value)} cannot travel to another process: {_words(error)}") from error
+
+
+def unpack(body: bytes) -> Any:
+    """The value of `pack`'s bytes. Raises whatever unpickling raises (it runs code of the classes inside)."""
+    return pickle.loads(body)  # noqa: S301 - only between a program and its own workers, over token-checked sockets
+
+
+def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
+    """A function as (digest of 16 bytes, bytes). Raises SerializationError."""
+    try:
+        body = bytes(cloudpickle.dumps(function, 5))
+    except Exception as error:
+        name = getattr(function, "__qualname__", None) or type(function).__name__
+        raise SerializationError(
+            f"the function {name} cannot travel to another process: {_words(error)}. "
+            f"Something it refers to (a global, a closure, a default) is bound to this process."
+        ) from error
+    return hashlib.blake2b(body, digest_size=16).digest(), body
+
+
+def pack_call(arguments: Sequence[object], keywords: Mapping[str, object]) -> bytes:
+    """A call's arguments as bytes of `(tuple, dict)`. Raises SerializationError that names the argument."""
+    both = (tuple(arguments), dict(keywords))
+    try:
+        return pack(both)
+    except SerializationError as whole:
+        named = [(f"argument {at + 1}", value) for at, value in enumerate(arguments)]
+        named += [(f"argument {name!r}", value) for name, value in keywords.items()]
+        for name, value in named:
+            try:
+                pack(value)
+            except SerializationError as error:
+                raise SerializationError(f"{name}: {error}") from error.__cause__
+        raise whole from whole.__cause__
+
+
+def _plain(value: object, depth: int) -> bool:
+    """Is it made of builtin values only, and small? Then the plain pickler does, at a tenth of the cost."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if depth == 0 or (kind is not tuple and kind is not list and kind is not dict):
+        return False
+    items = list(value.values()) if isinstance(value, dict) else value
+    assert isinstance(items, (list, tuple))  # noqa: S101 - narrows for the type checker; settled by `kind` above
+    if len(items) > 16 or (isinstance(value, dict) and not all(type(key) in _ATOMS for key in value)):
+        return False
+    return all(_plain(item, depth - 1) for item in items)
+
+
+def _called(value: object) -> str:
+    kind = type(value)
+    return f"a value of type {kind.__module__}.{kind.__qualname__}".replace(" builtins.", " ")
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+# ── modules of the workspace travel by value ──────────────────────────────────────────────────────────────────────────
+
+
+class Workspace:
+    """The folder whose own modules are not installed where the code will run: what they define travels by value."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder.rstrip("/") + "/" if folder else ""
+        self._seen = 0
+
+    def register(self) -> None:
+        """Look for modules imported since the last time. Cheap when there are none; call it before packing."""
+        if not self._folder or len(sys.modules) == self._seen:
+            return
+        self._seen = len(sys.modules)
+        for name, module in list(sys.modules.items()):
+            if name != "__main__" and type(module) is ModuleType and is_under(_file_of(module), self._folder):
+                cloudpickle.register_pickle_by_value(module)
+
+
+def _file_of(module: ModuleType) -> str:
+    file = module.__dict__.get("__file__")
+    return file if isinstance(file, str) else ""
+
+
+def is_under(file: str, folder: str) -> bool:
+    """Is it a file of the person's own: below `folder` and not in an environment's packages?"""
+    if not folder:
+        return False
+    folder = folder.rstrip("/") + "/"
+    return file.startswith(folder) and not any(part in "/" + file[len(folder) :] for part in _FOREIGN)
+
+
+# ── exceptions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def failure(error: BaseException, user_folder: str, *, user_file: str = "") -> Failure:
+    """An exception as data, with the source lines as they were when they ran; frames of the runtime are cut off."""
+    trace = own_part(error.__traceback__)
+    told = traceback.TracebackException(type(error), error, trace, compact=True)
+    frames = [_frame(summary, user_folder, user_file) for summary in told.stack]
+    if isinstance(error, SyntaxError) and error.filename and error.lineno and not frames:
+        frames = [_syntax_frame(error, user_folder, user_file)]
+    if len(frames) > MAX_FRAMES:
+        frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
+    text = "".join(told.format())
+    if len(text) > MAX_TEXT:
+        text = text[: MAX_TEXT // 2] + "\n… (cut) …\n" + text[-MAX_TEXT // 2 :]
+    only = "".join(told.format_exception_only()).strip()
+    _, _, message = only.rpartition("\n") if isinstance(error, SyntaxError) else ("", "", only)
+    name = _type_name(type(error))
+    prefix = (name + ": ", type(error).__name__ + ": ")
+    for start in prefix:
+        message = message.removeprefix(start)
+    if message in {name, type(error).__name__}:
+        message = ""
+    return Failure(name, message[:MAX_TEXT], text, frames)
+
+
+def own_part(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame that is neither the runtime's nor the event loop's under it."""
+    found = trace
+    while found is not None and _is_runtime(found.tb_frame.f_code.co_filename):
+        found = found.tb_next
+    return found
+
+
+def _is_runtime(file: str) -> bool:
+    return file == __file__ or file.startswith(_RUNTIME)
+
+
+def _type_name(kind: type[BaseException]) -> str:
+    module = kind.__module__
+    return kind.__qualname__ if module in {"builtins", "__main__"} else f"{module}.{kind.__qualname__}"
+
+
+def _frame(summary: traceback.FrameSummary, folder: str, user_file: str) -> Frame:
+    line = summary.lineno or 0
+    whole = linecache.getline(summary.filename, line).rstrip("\n")
+    return Frame(
+        summary.filename,
+        line,
+        summary.name,
+        whole,
+        summary.end_lineno or 0,
+        _characters(whole, summary.colno),
+        _characters(whole, summary.end_colno) if summary.end_lineno == line else -1,
+        user=summary.filename == user_file or is_under(summary.filename, folder),
+    )
+
+
+def _characters(line: str, at: int | None) -> int:
+    """A column counted in UTF-8 bytes, as the compiler counts, in characters."""
+    return -1 if at is None else len(line.encode()[:at].decode(errors="replace"))
+
+
+def _syntax_frame(error: SyntaxError, folder: str, user_file: str) -> Frame:
+    line = error.lineno or 0
+    return Frame(
+        error.filename or "",
+        line,
+        "<module>",
+        (error.text or "").rstrip("\n"),
+        error.end_lineno or line,
+        (error.offset or 0) - 1,
+        (error.end_offset or 0) - 1,
+        user=error.filename == user_file or is_under(error.filename or "", folder),
+    )
+
+
+def exception(body: bytes, told: Failure | None) -> BaseException:
+    """A failed call's exception, to be raised: the original, with the remote traceback as its cause; where it does not
+    unpickle here, a YonderError that says the same."""
+    error: BaseException | None = None
+    if body:
+        try:
+            found = unpack(body)
+        except Exception as problem:  # noqa: BLE001 - unpickling runs foreign code; the stand-in carries the words
+            error = _stand_in(told, f" (the exception itself could not be unpacked here: {_words(problem)})")
+        else:
+            error = found if isinstance(found, BaseException) else None
+    if error is None:
+        error = _stand_in(told, "")
+    if told is not None and told.text:
+        error.__cause__ = RemoteTraceback(told.text)
+    return error
+
+
+def _stand_in(told: Failure | None, more: str) -> YonderError:
+    what = f"{told.type}: {told.message}" if told is not None else "the call failed and its exception did not travel"
+    return YonderError(what + more)
+
+
+def pack_exception(error: BaseException) -> bytes:
+    """The exception for `exception`, or b"" where it does not survive the way there and back."""
+    try:
+        body = pack(error)
+        unpack(body)
+    except Exception:  # noqa: BLE001 - its data travels as Failure in any case
+        return b""
+    return body
