@@ -1,0 +1,473 @@
+"""`[tool.yonder]` of pyproject.toml, with the editor's overrides, as frozen values: a closed set, checked at the door.
+
+The table `KEYS` is the only list of settings there is: it validates, gives the defaults and writes docs/settings.md
+(`python -m yonder.settings`). What this file must not know: the editor, the hub, backends' own options.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeGuard
+
+import msgspec
+
+from yonder.errors import SettingsError
+from yonder.wire import PoolSpec
+
+FILE: Final = "pyproject.toml"
+BACKENDS: Final = ("local",)
+BACKENDS_TO_COME: Final = ("docker", "kubernetes", "fly", "ray")
+
+Scope = Literal["tool", "session", "pool"]
+Kind = Literal["path", "seconds", "bytes", "count", "modules", "names", "backend"]
+
+_POOL: Final = PoolSpec()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting: where it may stand, what it may hold, what holds without it."""
+
+    scope: Scope
+    name: str
+    kind: Kind
+    default: object
+    about: str
+    least: float = 0
+
+
+KEYS: Final[tuple[Key, ...]] = (
+    Key("tool", "python", "path", "", "The interpreter that runs the code; empty: the selected one, else `.venv`."),
+    Key("tool", "linger", "seconds", 20.0, "How long the cluster stays after the window was closed in good order."),
+    Key("tool", "silence", "seconds", 600.0, "How long the cluster stays when the window has vanished.", 1),
+    Key("tool", "stream_bound", "bytes", 1_000_000_000, "How much text one run may print before a gap is cut.", 65_536),
+    Key("tool", "env", "names", (), "Variables that every executor gets from this machine's environment, by name."),
+    Key("tool", "env_file", "path", "", "A file of `NAME=value` lines for every executor."),
+    Key("session", "preload", "modules", (), "Modules that are imported before the session's first block."),
+    Key("session", "env", "names", (), "Variables for the session alone, by name."),
+    Key("pool", "backend", "backend", _POOL.backend, "Where its executors run."),
+    Key("pool", "min", "count", _POOL.min, "How many executors are kept."),
+    Key("pool", "max", "count", _POOL.max, "How many executors there may be.", 1),
+    Key("pool", "concurrency", "count", _POOL.concurrency, "How many calls one executor runs at a time.", 1),
+    Key("pool", "idle_timeout", "seconds", _POOL.idle_timeout, "After how long an idle executor ends."),
+    Key("pool", "boot_timeout", "seconds", _POOL.boot_timeout, "How long an executor may take to come up.", 1),
+    Key("pool", "preload", "modules", (), "Modules that are imported before an executor's first call."),
+    Key("pool", "env", "names", (), "Variables for this pool alone, by name."),
+    Key("pool", "env_file", "path", "", "A file of `NAME=value` lines for this pool alone."),
+)
+
+_KIND_WORDS: Final[dict[Kind, str]] = {
+    "path": "a path",
+    "seconds": "seconds",
+    "bytes": "a number of bytes",
+    "count": "a whole number",
+    "modules": "a list of module names",
+    "names": "a list of variable names",
+    "backend": "one of: " + ", ".join(BACKENDS),
+}
+_TABLES: Final[dict[Scope, str]] = {
+    "tool": "tool.yonder",
+    "session": "tool.yonder.session",
+    "pool": "tool.yonder.pools",
+}
+_POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """`env` holds values already: what the session's worker gets beyond its own environment."""
+
+    preload: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is in force. `warnings` are sentences for the person; nothing in them is secret."""
+
+    python: str
+    linger: float
+    silence: float
+    stream_bound: int
+    session: SessionSettings
+    pools: Mapping[str, PoolSpec]
+    warnings: tuple[str, ...] = ()
+
+    def pool_specs(self) -> list[PoolSpec]:
+        """All pools, `default` among them."""
+        return list(self.pools.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One source of settings: its tree, and how to say where something stands in it."""
+
+    tree: Mapping[str, object]
+    file: str
+    text: str
+
+    def place(self, path: tuple[str, ...]) -> str:
+        table = ".".join(("tool", "yonder", *path[:-1]) if path else ("tool",))
+        if not self.text:
+            return f"{self.file}, {'.'.join(path)}"
+        return f"{self.file}, line {line_of(self.text, ('tool', 'yonder', *path))}, [{table}]"
+
+    def error(self, path: tuple[str, ...], said: str) -> SettingsError:
+        place = self.place(path)
+        return SettingsError(f"{place}: {said}", place=place, key=path[-1] if path else "yonder")
+
+
+def load(
+    folder: Path | None, overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings of a workspace folder (None: none), with `overrides` in the shape of [tool.yonder] winning.
+
+    Raises SettingsError naming key, place and what is allowed.
+    """
+    environment = os.environ if environ is None else environ
+    layers = [layer for layer in (_file_layer(folder), _Layer(overrides or {}, "the editor's settings", "")) if layer]
+    tool: dict[str, Any] = {}
+    session: dict[str, Any] = {}
+    pools: dict[str, dict[str, Any]] = {"default": {}}
+    for layer in layers:
+        for path, value in _checked(layer):
+            match path:
+                case (name,):
+                    tool[name] = value
+                case ("session", name):
+                    session[name] = value
+                case ("pools", pool):
+                    pools.setdefault(pool, {})
+                case ("pools", pool, name):
+                    pools.setdefault(pool, {})[name] = value
+                case _:
+                    raise AssertionError(path)
+        _check_limits(layer, pools)
+    return _build(folder, tool, session, pools, environment)
+
+
+def _file_layer(folder: Path | None) -> _Layer | None:
+    if folder is None:
+        return None
+    file = folder / FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}", place=str(file)) from error
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}", place=str(file)) from error
+    tool = tree.get("tool", {})
+    table = tool.get("yonder", {}) if isinstance(tool, dict) else {}
+    layer = _Layer(table if isinstance(table, dict) else {}, str(file), text)
+    if not isinstance(table, dict):
+        raise layer.error((), "tool.yonder must be a table")
+    return layer
+
+
+# ── checking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _checked(layer: _Layer) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every setting of a layer with its path, checked."""
+    for name, value in layer.tree.items():
+        if name == "session":
+            yield from _table(layer, "session", ("session",), value)
+        elif name == "pools":
+            for pool, options in _as_table(layer, ("pools",), value).items():
+                if not _POOL_NAME.match(pool):
+                    raise layer.error(("pools", pool), f'"{pool}" is no pool name: letters, digits, "-" and "_" only')
+                yield ("pools", pool), None
+                yield from _table(layer, "pool", ("pools", pool), options)
+        else:
+            yield (name,), _value(layer, "tool", (name,), value)
+
+
+def _table(
+    layer: _Layer, scope: Scope, path: tuple[str, ...], value: object
+) -> Iterator[tuple[tuple[str, ...], object]]:
+    for name, item in _as_table(layer, path, value).items():
+        yield (*path, name), _value(layer, scope, (*path, name), item)
+
+
+def _as_table(layer: _Layer, path: tuple[str, ...], value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise layer.error(path, f'"{path[-1]}" must be a table, not {_said(value)}')
+    return value
+
+
+def _value(layer: _Layer, scope: Scope, path: tuple[str, ...], value: object) -> object:
+    name = path[-1]
+    key = next((key for key in KEYS if key.scope == scope and key.name == name), None)
+    if key is None:
+        raise layer.error(path, _unknown(scope, name))
+    problem = _problem(key, value)
+    if problem:
+        raise layer.error(path, f'"{name}" {problem}')
+    if key.kind == "seconds" and isinstance(value, int | float):
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _unknown(scope: Scope, name: str) -> str:
+    allowed = [key.name for key in KEYS if key.scope == scope] + (["session", "pools"] if scope == "tool" else [])
+    return f'unknown key "{name}"{_did_you_mean(name, allowed)} Allowed here: {", ".join(allowed)}'
+
+
+def _did_you_mean(word: str, allowed: list[str]) -> str:
+    # Half a likeness is enough: "idle" should find "idle_timeout", "maximum" should find "max".
+    near = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
+    near = near or [name for name in allowed if name.startswith(word) or word.startswith(name)][:1]
+    return f'; did you mean "{near[0]}"?' if near else "."
+
+
+def _problem(key: Key, value: object) -> str:
+    """What is wrong with a value, "" when nothing is."""
+    match key.kind:
+        case "path":
+            return "" if isinstance(value, str) else _wanted(key, value)
+        case "seconds":
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and key.least <= value < 1e9
+            return "" if fits else _wanted(key, value)
+        case "bytes" | "count":
+            fits = isinstance(value, int) and not isinstance(value, bool) and value >= key.least
+            return "" if fits else _wanted(key, value)
+        case "modules":
+            if not _is_words(value):
+                return _wanted(key, value)
+            wrong = [word for word in value if not all(part.isidentifier() for part in word.split("."))]
+            return f"names {wrong[0]!r}, which is no module name" if wrong else ""
+        case "names":
+            if not _is_words(value):
+                return _wanted(key, value) + ' (values stay out of this file: put the name here, as in ["HF_HOME"])'
+            wrong = [word for word in value if not _VARIABLE.match(word)]
+            # The text before "=" only: what follows may be the secret itself.
+            return f"names {wrong[0].partition('=')[0]!r}, which is no variable's name alone" if wrong else ""
+        case "backend":
+            if value in BACKENDS:
+                return ""
+            if value in BACKENDS_TO_COME:
+                return f'is "{value}", which this version does not have yet. Allowed now: {", ".join(BACKENDS)}'
+            near = _did_you_mean(value, list(BACKENDS)) if isinstance(value, str) else "."
+            return f"is {_said(value)}, which is no backend{near} Allowed: {', '.join(BACKENDS)}"
+
+
+def _is_words(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+
+
+def _wanted(key: Key, value: object) -> str:
+    least = f", at least {key.least:g}" if key.kind in ("seconds", "bytes", "count") else ""
+    return f"must be {_KIND_WORDS[key.kind]}{least}, not {_said(value)}"
+
+
+def _said(value: object) -> str:
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 and not isinstance(value, Mapping) else f"a {type(value).__name__}"
+
+
+def _check_limits(layer: _Layer, pools: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, options in pools.items():
+        least, most = options.get("min", _POOL.min), options.get("max", _POOL.max)
+        if least > most:
+            given = "min" if "min" in options else "max"
+            said = f'"min" is {least}, more than "max", which is {most}'
+            raise layer.error(("pools", name, given), said)
+
+
+# ── building ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _build(
+    folder: Path | None,
+    tool: Mapping[str, Any],
+    session: Mapping[str, Any],
+    pools: Mapping[str, Mapping[str, Any]],
+    environ: Mapping[str, str],
+) -> Settings:
+    warnings: list[str] = []
+
+    def variables(options: Mapping[str, Any], where: str) -> dict[str, str]:
+        found = _from_file(folder, options.get("env_file", ""), where, warnings)
+        for name in options.get("env", ()):
+            if name in environ:
+                found[name] = environ[name]
+            else:
+                warnings.append(f"[{where}] env names {name}, which is not set here; executors will not have it.")
+        return found
+
+    common = variables(tool, "tool.yonder")
+    specs = {}
+    for name, options in pools.items():
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+        plain.pop("env_file", None)
+        plain["env"] = common | variables(options, f"tool.yonder.pools.{name}")
+        specs[name] = msgspec.convert({**plain, "name": name}, PoolSpec)
+    python = tool.get("python", "")
+    return Settings(
+        python=str(_located(folder, python)) if python else "",
+        linger=tool.get("linger", _default("linger")),
+        silence=tool.get("silence", _default("silence")),
+        stream_bound=tool.get("stream_bound", _default("stream_bound")),
+        session=SessionSettings(
+            preload=session.get("preload", ()), env=common | variables(session, "tool.yonder.session")
+        ),
+        pools=specs,
+        warnings=tuple(warnings),
+    )
+
+
+def _default(name: str) -> Any:
+    return next(key.default for key in KEYS if key.scope == "tool" and key.name == name)
+
+
+def _located(folder: Path | None, path: str) -> Path:
+    given = Path(path).expanduser()
+    return given if given.is_absolute() or folder is None else folder / given
+
+
+def _from_file(folder: Path | None, path: str, where: str, warnings: list[str]) -> dict[str, str]:
+    """The variables of an env file. What is wrong with it is said without quoting it: its lines are secrets."""
+    if not path:
+        return {}
+    file = _located(folder, path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        warnings.append(f"[{where}] env_file {file} cannot be read: {reason}.")
+        return {}
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip().removeprefix("export ").strip()
+        if not bare or bare.startswith("#"):
+            continue
+        name, equals, value = bare.partition("=")
+        if not equals or not _VARIABLE.match(name.strip()):
+            warnings.append(f"{file}, line {number} is not NAME=value; it was left out.")
+            continue
+        found[name.strip()] = _unquoted(value.strip())
+    return found
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value
+
+
+# ── where it stands ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+_HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?")
+_ASSIGNMENT = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_WORD = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
+
+
+def line_of(text: str, path: tuple[str, ...]) -> int:
+    """The 1-based line of a TOML file where a dotted key stands, or of its nearest parent (an inline table's line)."""
+    table: tuple[str, ...] = ()
+    best, depth = 1, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _HEADER.match(line)
+        assignment = None if header else _ASSIGNMENT.match(line)
+        if header:
+            table = here = _words(header[1])
+        elif assignment:
+            here = table + _words(assignment[1])
+        else:
+            continue
+        if len(here) > depth and path[: len(here)] == here:
+            best, depth = number, len(here)
+    return best
+
+
+def _words(dotted: str) -> tuple[str, ...]:
+    return tuple(word.strip("\"'") for word in _WORD.findall(dotted))
+
+
+# ── documentation ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the documentation."""
+
+    table: str
+    key: str
+    value: str
+    default: str
+    about: str
+
+
+_PAGE_TOP: Final = """\
+# Settings
+
+Yonder needs none. What you want otherwise stands in `pyproject.toml` of the workspace folder under `[tool.yonder]`; the
+editor's `yonder.*` settings win over it. An unknown key or a value that is not allowed is an error that names itself, its
+line and what is allowed.
+
+This page is written by `python -m yonder.settings`.
+
+```toml
+[tool.yonder]
+linger = 20
+env = ["HF_HOME"]
+
+[tool.yonder.session]
+preload = ["torch"]
+
+[tool.yonder.pools.default]
+max = 16
+idle_timeout = 120
+```
+"""
+_PAGE_END: Final = """\
+The pool `default` always exists. Environment variables are named, never written here: their values are taken from the
+machine that runs the editor, or from an `env_file` that you keep out of version control. Backends that will come later:
+{later}."""
+
+
+def describe() -> list[Row]:
+    """Every setting in words."""
+    return [
+        Row(
+            table=_TABLES[key.scope] + (".<name>" if key.scope == "pool" else ""),
+            key=key.name,
+            value=_KIND_WORDS[key.kind] + (f", at least {key.least:g}" if key.least else ""),
+            default=_default_text(key.default),
+            about=key.about,
+        )
+        for key in KEYS
+    ]
+
+
+def _default_text(default: object) -> str:
+    if default == "":
+        return "none"
+    if isinstance(default, tuple):
+        return "`[]`"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def markdown() -> str:
+    """docs/settings.md."""
+    parts = [_PAGE_TOP]
+    for table in dict.fromkeys(row.table for row in describe()):
+        parts.append(f"## `[{table}]`\n\n| key | value | default | |\n|---|---|---|---|")
+        parts += [f"| `{r.key}` | {r.value} | {r.default} | {r.about} |" for r in describe() if r.table == table]
+        parts.append("")
+    parts.append(_PAGE_END.format(later=", ".join(BACKENDS_TO_COME)))
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
