@@ -1,0 +1,200 @@
+"""Completion lists: merging what live and static sources know, the order, and the plain dicts LSP wants.
+
+Pure. What this file must not know: sockets, clocks, documents beyond the edit range it is given.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from collections.abc import Container, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from yonder import wire
+
+Json = dict[str, Any]
+
+# Buckets of the order, first to last (EDITOR.md section 3).
+KEYWORD_PARAMETER, KEY, INSTANCE, CLASS, FAR, GLOBAL, BUILTIN, PRIVATE, DUNDER = range(9)
+
+# LSP's CompletionItemKind.
+_METHOD, _FUNCTION, _FIELD, _VARIABLE, _CLASS, _MODULE, _PROPERTY, _VALUE, _KEYWORD = 2, 3, 5, 6, 7, 9, 10, 12, 14
+_KINDS = {
+    "f": _FIELD,
+    "m": _METHOD,
+    "p": _PROPERTY,
+    "c": _CLASS,
+    "M": _MODULE,
+    "v": _VARIABLE,
+    "k": _VALUE,
+}
+_STATIC_KINDS = {
+    "module": _MODULE,
+    "class": _CLASS,
+    "function": _FUNCTION,
+    "property": _PROPERTY,
+    "instance": _VARIABLE,
+    "param": _VARIABLE,
+    "statement": _VARIABLE,
+    "keyword": _KEYWORD,
+}
+_CALLABLE = frozenset({_METHOD, _FUNCTION, _CLASS})
+LAST_RUN = "last run"
+
+
+class Named(NamedTuple):
+    """A name from the static source: jedi's kind of it."""
+
+    name: str
+    kind: str
+
+
+class Entry(NamedTuple):
+    """One line of the list before it is LSP's."""
+
+    label: str
+    kind: int
+    bucket: int
+    detail: str = ""
+    note: str = ""
+    insert: str = ""
+
+
+def bucket_of(name: str, bucket: int) -> int:
+    """Private names come after everything that is not, whatever they belong to."""
+    if name.startswith("__") and name.endswith("__"):
+        return DUNDER
+    return PRIVATE if name.startswith("_") else bucket
+
+
+def members(found: Iterable[wire.Member], *, note: str = "", globals_: bool = False) -> list[Entry]:
+    """Live members; `globals_` for the namespace itself."""
+    ranks = (GLOBAL, GLOBAL, BUILTIN) if globals_ else (INSTANCE, CLASS, FAR)
+    return [
+        Entry(
+            member.name,
+            _FUNCTION if globals_ and member.kind == "m" else _KINDS.get(member.kind, _VARIABLE),
+            bucket_of(member.name, ranks[min(member.rank, 2)]),
+            member.detail,
+            note,
+        )
+        for member in found
+    ]
+
+
+def keys(found: Iterable[wire.Member], quote: str, *, close: bool) -> list[Entry]:
+    """Keys for `frame["…`; without a quote yet both quotes are inserted. `close`: the bracket is not there yet."""
+    entries = []
+    for member in found:
+        mark = quote or '"'
+        name = member.name.replace("\\", "\\\\").replace(mark, "\\" + mark)
+        name = name.replace("\n", "\\n").replace("\r", "\\r")
+        text = ("" if quote else mark) + name + (mark if close or not quote else "") + ("]" if close else "")
+        entries.append(Entry(member.name, _VALUE, KEY, member.detail, "", text))
+    return entries
+
+
+def parameters(found: Iterable[wire.Parameter], used: Container[str]) -> list[Entry]:
+    """Keyword parameters of the call being written."""
+    return [
+        Entry(f"{one.name}=", _VARIABLE, KEYWORD_PARAMETER, one.label if one.label != one.name else "")
+        for one in found
+        if one.keyword and one.name not in used
+    ]
+
+
+def static(found: Iterable[Named], bucket: int) -> list[Entry]:
+    """Names of the static source."""
+    return [
+        Entry(
+            one.name,
+            _STATIC_KINDS.get(one.kind, _VARIABLE),
+            KEYWORD_PARAMETER if one.name.endswith("=") else bucket_of(one.name, bucket),
+        )
+        for one in found
+    ]
+
+
+def python_names() -> list[Entry]:
+    """Builtins and keywords, which every namespace has."""
+    entries = []
+    for name in dir(builtins):
+        value = getattr(builtins, name)
+        kind = _CLASS if isinstance(value, type) else _FUNCTION if callable(value) else _VARIABLE
+        entries.append(Entry(name, kind, bucket_of(name, BUILTIN)))
+    return entries + [Entry(word, _KEYWORD, BUILTIN) for word in keyword.kwlist if word not in dir(builtins)]
+
+
+def merge(*sources: Sequence[Entry]) -> list[Entry]:
+    """One list, first source first: of two entries with one label (and one callability) the earlier stays. A variable and
+    a function of one name are told apart only where both are really there."""
+    seen: set[tuple[str, bool]] = set()
+    merged = []
+    for source in sources:
+        fresh = [entry for entry in source if (entry.label, entry.kind in _CALLABLE) not in seen]
+        seen.update((entry.label, entry.kind in _CALLABLE) for entry in source)
+        merged += fresh
+    return sorted(merged, key=lambda entry: (entry.bucket, entry.label.lower(), entry.label))
+
+
+def listed(
+    entries: Sequence[Entry],
+    *,
+    range_: Json,
+    data: Json,
+    incomplete: bool,
+    prefix: str = "",
+    defaults: bool = True,
+) -> Json:
+    """The CompletionList. `defaults`: the client knows itemDefaults, so that range and data travel once."""
+    items: list[Json] = []
+    for number, entry in enumerate(entries):
+        item: Json = {"label": entry.label, "kind": entry.kind, "sortText": f"{entry.bucket}{number:05d}"}
+        if entry.detail:
+            item["detail"] = entry.detail
+        if entry.note:
+            item["labelDetails"] = {"description": entry.note}
+        text = entry.insert or entry.label
+        if entry.insert:
+            # VS Code filters by what stands in the edit range, which begins after an open quote.
+            item["filterText"] = (
+                entry.insert if not prefix and not entry.insert.startswith(entry.label) else entry.label
+            )
+        if defaults:
+            if entry.insert:
+                item["textEditText"] = text
+        else:
+            item["textEdit"] = {"range": range_, "newText": text}
+            item["data"] = data
+        items.append(item)
+    body: Json = {"isIncomplete": incomplete, "items": items}
+    if defaults:
+        body["itemDefaults"] = {"editRange": range_, "data": data}
+    return body
+
+
+class Subject(NamedTuple):
+    """What a list was about, from its `data`, for resolving one of its items."""
+
+    uri: str
+    session: str
+    path: tuple[wire.Step, ...]
+    step: Literal["name", "attr", "key"]
+
+
+def data_of(subject: Subject) -> Json:
+    return {
+        "uri": subject.uri,
+        "session": subject.session,
+        "path": [[step.kind, step.value] for step in subject.path],
+        "step": subject.step,
+    }
+
+
+def subject_of(data: Any) -> Subject | None:
+    """Back from `data`; None for what is not ours."""
+    try:
+        path = tuple(wire.Step(kind, value) for kind, value in data["path"])
+        return Subject(data["uri"], data["session"], path, data["step"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,135 @@
+"""A live object's description as Markdown, and a callable's as a signature. Pure: facts in, text out.
+
+What this file must not know: sessions' connections, documents. Everything here comes from someone's process, so it is
+shown as code or escaped, never as markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from yonder import wire
+from yonder_lsp import columns
+
+Json = dict[str, Any]
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$])")
+DOC_LINES = 30
+
+
+class Where(NamedTuple):
+    """Where and when something was seen."""
+
+    run: int
+    age: float
+    stale: bool
+    busy: bool
+
+
+def ago(seconds: float) -> str:
+    """An age in words that fit into a line."""
+    if seconds < 1:
+        return "now"
+    if seconds < 90:
+        return f"{seconds:.0f} s ago"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min ago"
+    return f"{seconds / 3600:.0f} h ago"
+
+
+def source_line(where: Where) -> str:
+    """`live · run 12 · 4 s ago`, or that the text has moved on."""
+    if where.stale:
+        return f"stale: edited since · run {where.run}"
+    if where.busy:
+        return f"live · run {where.run} · a run is on"
+    return f"live · run {where.run} · {ago(where.age)}"
+
+
+def escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def span(text: str) -> str:
+    """Inline code, whatever the text contains."""
+    flat = " ".join(text.split())
+    longest = max((len(run) for run in re.findall(r"`+", flat)), default=0)
+    ticks = "`" * (longest + 1)
+    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{ticks}{pad}{flat}{pad}{ticks}"
+
+
+def block(text: str, language: str = "python") -> str:
+    """A fenced block, whatever the text contains."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{text}\n{ticks}"
+
+
+def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
+    """The hover's text. `where` None (in a completion's details): the place is known from the context."""
+    first = f"{name}: {answer.type}" if answer.type else name
+    if answer.signature:
+        first = answer.signature if answer.signature.startswith(("def ", "class ")) else _signed(name, answer.signature)
+    parts = [block(first)]
+    if where is not None:
+        parts.append(f"*{escaped(source_line(where))}*")
+    if answer.facts:
+        parts.append("  \n".join(f"{escaped(fact.label)}: {span(fact.value)}" for fact in answer.facts))
+    if answer.short and not _told(answer):
+        parts.append(block(answer.short, "text"))
+    if answer.doc:
+        lines = answer.doc.strip().splitlines()
+        cut = lines[:DOC_LINES] + (["…"] if len(lines) > DOC_LINES else [])
+        parts.append("---\n" + block("\n".join(cut), "text"))
+    if answer.file:
+        parts.append(span(f"{answer.file}:{answer.line}" if answer.line else answer.file))
+    return "\n\n".join(parts)
+
+
+def _signed(name: str, signature: str) -> str:
+    return signature if not signature.startswith("(") else f"{name}{signature}"
+
+
+def _told(answer: wire.Answer) -> bool:
+    """Do the facts say the preview already?"""
+    return any(fact.value == answer.short for fact in answer.facts)
+
+
+def signature(name: str, answer: wire.Answer, index: int, keyword: str) -> Json | None:
+    """LSP's SignatureHelp with the parameter being written marked."""
+    if not answer.found or not answer.signature:
+        return None
+    label = _signed(name, answer.signature)
+    help_: Json = {"label": label, "parameters": _spans(label, answer.parameters)}
+    if answer.doc:
+        help_["documentation"] = {"kind": "markdown", "value": block(answer.doc.strip(), "text")}
+    active = _active(answer.parameters, index, keyword)
+    return {"signatures": [help_], "activeSignature": 0, "activeParameter": active}
+
+
+def _spans(label: str, parameters: Sequence[wire.Parameter]) -> list[Json]:
+    """Where each parameter stands in the label (UTF-16 columns), searched from left to right."""
+    at = label.find("(") + 1
+    spans: list[Json] = []
+    for parameter in parameters:
+        found = label.find(parameter.label, at)
+        if found < 0:
+            spans.append({"label": parameter.label})
+            continue
+        at = found + len(parameter.label)
+        spans.append({"label": [columns.to_utf16(label, found), columns.to_utf16(label, at)]})
+    return spans
+
+
+def _active(parameters: Sequence[wire.Parameter], index: int, keyword: str) -> int:
+    names = [parameter.name.lstrip("*") for parameter in parameters]
+    if keyword in names:
+        return names.index(keyword)
+    for at, parameter in enumerate(parameters):
+        if parameter.label.startswith("**") and keyword:
+            return at
+        if parameter.label.startswith("*") and len(parameter.label) > 1 and parameter.label[1] != "*" and index >= at:
+            return at
+    return index

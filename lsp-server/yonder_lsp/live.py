@@ -1,0 +1,143 @@
+"""Looking into live sessions from here: deadlines, one look in flight per document, what is remembered, and the patience
+with a session that does not answer.
+
+What this file must not know: LSP, Markdown, how a look crosses the wire (`peek` is given).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from yonder import wire
+from yonder.errors import YonderError
+from yonder_lsp.sessions import Epoch
+
+COMPLETION = 0.080
+COMPLETION_CACHED = 0.040
+HOVER = 0.100
+SIGNATURE = 0.060
+RESOLVE = 0.150
+VARIABLES = 2.0
+
+MISSES = 3
+SLOW_PAUSE = 2.0
+LIFETIME = 30.0
+REMEMBERED = 256
+
+Peek = Callable[[str, wire.Query], Awaitable[wire.Answer]]
+K = TypeVar("K")
+_Question = tuple[str, str, tuple[wire.Step, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`late`: the session did not answer in time, `answer` (if any) is an older one."""
+
+    answer: wire.Answer | None
+    late: bool = False
+
+
+NOTHING = Look(None)
+
+
+class Live:
+    """`slow_changed` is called when the session stops or begins again to answer in time."""
+
+    def __init__(self, peek: Peek, *, clock: Callable[[], float], slow_changed: Callable[[], None]) -> None:
+        self.slow = False
+        self._peek = peek
+        self._clock = clock
+        self._slow_changed = slow_changed
+        self._misses = 0
+        self._next_try = 0.0
+        self._known: OrderedDict[tuple[Epoch, _Question], wire.Answer] = OrderedDict()
+        self._last: OrderedDict[_Question, wire.Answer] = OrderedDict()
+        self._flights: dict[tuple[Epoch, _Question], asyncio.Task[wire.Answer | None]] = {}
+        self._newest: dict[str, asyncio.Event] = {}
+
+    async def ask(self, document: str, epoch: Epoch, query: wire.Query, within: float) -> Look:
+        """One look, answered in `within` seconds whatever the session does. A newer look of the same document and kind
+        of question releases this one."""
+        question: _Question = (epoch.session, query.what, tuple(query.path))
+        key = (epoch, question)
+        known = self._known.get(key)
+        if known is not None and not epoch.busy:
+            return Look(known)
+        before = known or self._last.get(question)
+        if self.slow and self._clock() < self._next_try:
+            return Look(before, late=True)
+        if self.slow:
+            self._next_try = self._clock() + SLOW_PAUSE
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._fly(key, query))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        released = self._newer(f"{document}\0{query.what}")
+        waiting = asyncio.create_task(released.wait())
+        try:
+            await asyncio.wait({flight, waiting}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if flight.done() and not flight.cancelled():
+            return Look(flight.result() or before, late=flight.result() is None and before is not None)
+        if not released.is_set():
+            self._missed()
+        return Look(before, late=True)
+
+    def _newer(self, document: str) -> asyncio.Event:
+        previous = self._newest.get(document)
+        if previous is not None:
+            previous.set()
+        mine = self._newest[document] = asyncio.Event()
+        return mine
+
+    async def _fly(self, key: tuple[Epoch, _Question], query: wire.Query) -> wire.Answer | None:
+        """The look itself; it lives on after its asker's deadline so that a late reply is remembered."""
+        try:
+            answer = await asyncio.wait_for(self._peek(key[0].session, query), LIFETIME)
+        except (TimeoutError, YonderError):
+            return None  # cut off, or no such session any more: nothing is known, and typing is never disturbed
+        self._replied()
+        _remember(self._known, key, answer)
+        if answer.found:
+            _remember(self._last, key[1], answer)
+        return answer
+
+    def _missed(self) -> None:
+        self._misses += 1
+        if self._misses >= MISSES and not self.slow:
+            self.slow = True
+            self._next_try = self._clock() + SLOW_PAUSE
+            self._slow_changed()
+
+    def _replied(self) -> None:
+        self._misses = 0
+        if self.slow:
+            self.slow = False
+            self._slow_changed()
+
+    def closed(self, document: str) -> None:
+        """The document's tab was closed."""
+        for key in [key for key in self._newest if key.partition("\0")[0] == document]:
+            del self._newest[key]
+
+    def forget(self) -> None:
+        """The sessions are gone."""
+        for flight in tuple(self._flights.values()):
+            flight.cancel()
+        self._known.clear()
+        self._last.clear()
+        self._misses = 0
+        self._replied()
+
+
+def _remember(memory: OrderedDict[K, wire.Answer], key: K, answer: wire.Answer) -> None:
+    memory[key] = answer
+    memory.move_to_end(key)
+    while len(memory) > REMEMBERED:
+        memory.popitem(last=False)

@@ -1,0 +1,39 @@
+"""Which runs no longer match the text they ran: a run is stale when its code is not in its document any more. Pure.
+
+What this file must not know: the store, where the block stands (the editor moves it).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+WATCHED = 200
+
+
+class Watch:
+    """The last runs of this server's life, by document."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, tuple[str, str, bool]] = OrderedDict()
+
+    def started(self, run: str, uri: str, code: str) -> None:
+        self._runs[run] = (uri, code.strip("\r\n"), False)
+        while len(self._runs) > WATCHED:
+            self._runs.popitem(last=False)
+
+    def edited(self, uri: str, text: str) -> list[tuple[str, bool]]:
+        """The runs whose state has changed by this text, with the new state."""
+        changed = []
+        for run, (where, code, before) in self._runs.items():
+            if where == uri and (now := code not in text) != before:
+                self._runs[run] = (where, code, now)
+                changed.append((run, now))
+        return changed
+
+    def code(self, run: str) -> str:
+        """The text of a run, "" when it is not watched (any more)."""
+        return self._runs.get(run, ("", "", False))[1]
+
+    def uri(self, run: str) -> str:
+        """The document of a run, "" when it is not watched (any more)."""
+        return self._runs.get(run, ("", "", False))[0]

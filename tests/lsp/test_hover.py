@@ -1,0 +1,116 @@
+"""Descriptions as Markdown, signatures with their active parameter."""
+
+import pytest
+
+from yonder import wire
+from yonder_lsp import hover
+from yonder_lsp.hover import Where
+
+
+def test_a_tensor() -> None:
+    answer = wire.Answer(
+        found=True,
+        type="torch.Tensor",
+        short="tensor 32 x 10",
+        facts=[wire.Fact("shape", "32 x 10"), wire.Fact("dtype", "float32")],
+    )
+    text = hover.markdown("y", answer, Where(run=12, age=4.2, stale=False, busy=False))
+    assert text.startswith("```python\ny: torch.Tensor\n```")
+    assert "*live · run 12 · 4 s ago*" in text
+    assert "shape: `32 x 10`" in text
+    assert "tensor 32 x 10" in text
+
+
+def test_a_function_shows_its_signature_place_and_words() -> None:
+    answer = wire.Answer(
+        found=True, type="function", signature="fit(model, lr=0.1)", doc="Train it.", file="/w/a.py", line=7
+    )
+    text = hover.markdown("fit", answer, None)
+    assert "```python\nfit(model, lr=0.1)\n```" in text
+    assert "Train it." in text
+    assert "`/w/a.py:7`" in text
+    assert "live" not in text
+
+
+def test_edited_text_is_called_stale() -> None:
+    assert hover.source_line(Where(3, 1.0, stale=True, busy=True)) == "stale: edited since · run 3"
+    assert "a run is on" in hover.source_line(Where(3, 1.0, stale=False, busy=True))
+
+
+@pytest.mark.parametrize(
+    ("age", "words"), [(0.2, "now"), (4.4, "4 s ago"), (89, "89 s ago"), (120, "2 min ago"), (7200, "2 h ago")]
+)
+def test_ages(age: float, words: str) -> None:
+    assert hover.ago(age) == words
+
+
+@pytest.mark.parametrize(
+    "hostile", ["```\n[x](command:evil)\n```", "a`b", "``", "`", "[x](command:evil)", "<img src=x>"]
+)
+def test_what_comes_from_the_process_stays_code(hostile: str) -> None:
+    answer = wire.Answer(
+        found=True, type="T", short=hostile, facts=[wire.Fact(hostile, hostile)], doc=hostile, file=hostile
+    )
+    text = hover.markdown(hostile.replace("\n", " "), answer, None)
+    outside, fence = [], ""
+    for line in text.splitlines():
+        ticks = line[: len(line) - len(line.lstrip("`"))]
+        if not fence and len(ticks) >= 3 and "`" not in line[len(ticks) :]:
+            fence = ticks
+        elif fence and line == fence:
+            fence = ""
+        elif not fence:
+            outside.append(line)
+    assert not fence
+    bare = "\n".join(outside)
+    assert "\n<img" not in bare
+    assert "\n[x]" not in bare
+
+
+def test_spans_survive_backticks() -> None:
+    assert hover.span("a`b``c") == "```a`b``c```"
+    assert hover.span("`x") == "`` `x ``"
+
+
+def test_a_long_text_is_cut() -> None:
+    text = hover.markdown(
+        "f", wire.Answer(found=True, type="function", doc="\n".join(str(n) for n in range(200))), None
+    )
+    assert "…" in text
+    assert "\n150\n" not in text
+
+
+SIGNATURE = wire.Answer(
+    found=True,
+    type="function",
+    signature="fit(x, y, *rest, lr=0.1, **more)",
+    parameters=[
+        wire.Parameter("x", "x"),
+        wire.Parameter("y", "y"),
+        wire.Parameter("rest", "*rest", keyword=False),
+        wire.Parameter("lr", "lr=0.1"),
+        wire.Parameter("more", "**more", keyword=False),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("index", "keyword", "active"), [(0, "", 0), (1, "", 1), (2, "", 2), (5, "", 2), (0, "lr", 3), (1, "unknown", 4)]
+)
+def test_the_active_parameter(index: int, keyword: str, active: int) -> None:
+    help_ = hover.signature("fit", SIGNATURE, index, keyword)
+    assert help_ is not None
+    assert help_["activeParameter"] == active
+
+
+def test_parameters_are_places_in_the_label() -> None:
+    help_ = hover.signature("fit", SIGNATURE, 0, "")
+    assert help_ is not None
+    (one,) = help_["signatures"]
+    words = [one["label"][start:end] for start, end in (parameter["label"] for parameter in one["parameters"])]
+    assert words == ["x", "y", "*rest", "lr=0.1", "**more"]
+
+
+def test_no_signature_no_help() -> None:
+    assert hover.signature("f", wire.Answer(found=True, type="int"), 0, "") is None
+    assert hover.signature("f", wire.Answer(found=False), 0, "") is None
