@@ -135,7 +135,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Closed was asked for and the last executor is gone."""
+    """Closed was asked for and the last executor is gone. Said again to whoever asks again."""
 
 
 Command = Boot | Terminate | Assign | StopCall | Drop | Closed
@@ -470,6 +470,7 @@ class Pool:
 
     def _close(self, now: float, *, cancel: bool) -> None:
         if self._life == "closed":
+            self._commands.append(Closed())  # whoever asks late waits for an answer too
             return
         self._life = "closing"
         if cancel:

@@ -1,0 +1,353 @@
+"""For tests of Yonder and of backends: a clock that is told the time, a platform without machines, a wire that can be
+cut, and a pool on paper that checks its own promises.
+
+Public, and free of pytest. What this file must not know: processes, sockets, the hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, assert_never
+
+from yonder.backends.base import BootSpec, Finding, Handle, PhaseSink
+from yonder.core import pool as core
+from yonder.core.link import Inbox, Outbox
+from yonder.errors import BootFailed
+from yonder.wire import PoolSpec
+
+T = TypeVar("T")
+
+
+class FakeClock:
+    """Time stands still until it is advanced. Callable, so it goes wherever `time.monotonic` would."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> float:
+        if seconds < 0:
+            raise ValueError("time does not go back")
+        self.now += seconds
+        return self.now
+
+
+# ── a platform without machines ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBoot:
+    """What becomes of one boot: it waits for `until` if given, then fails with `broken` if that says something."""
+
+    until: asyncio.Event | None = None
+    broken: str = ""
+    phase: str = "booting"
+
+
+@dataclass(slots=True)
+class FakeBackend:
+    """A `Backend` whose platform is a table in memory. `plans` are used up boot by boot; without one a boot just works.
+
+    `owned` asks the table, as a real backend asks its platform. `gone` is called with a handle whenever one leaves it.
+    """
+
+    plans: deque[PlannedBoot] = field(default_factory=deque)
+    findings: list[Finding] = field(default_factory=list)
+    gone: Callable[[Handle], None] | None = None
+    booted: list[BootSpec] = field(default_factory=list)
+    terminated: list[Handle] = field(default_factory=list)
+    _platform: dict[str, Handle] = field(default_factory=dict)
+
+    async def boot(self, spec: BootSpec, phase: PhaseSink) -> Handle:
+        if (there := self._platform.get(spec.executor)) is not None:
+            return there
+        plan = self.plans.popleft() if self.plans else PlannedBoot()
+        self.booted.append(spec)
+        phase("creating", "")
+        if plan.until is not None:
+            await plan.until.wait()
+        phase(plan.phase, plan.broken)
+        if plan.broken:
+            raise BootFailed(plan.broken, phase=plan.phase)
+        handle = Handle(executor=spec.executor, owner=spec.owner, native=f"fake:{len(self.booted)}")
+        self._platform[spec.executor] = handle
+        return handle
+
+    async def terminate(self, handle: Handle) -> None:
+        self.terminated.append(handle)
+        self._leave(handle)
+
+    async def owned(self, owner: str) -> list[Handle]:
+        return [handle for handle in self._platform.values() if owner in ("", handle.owner)]
+
+    async def preflight(self) -> list[Finding]:
+        return list(self.findings)
+
+    def crash(self, executor: str) -> None:
+        """The machine dies by itself."""
+        self._leave(self._platform[executor])
+
+    def _leave(self, handle: Handle) -> None:
+        if self._platform.get(handle.executor) == handle:
+            del self._platform[handle.executor]
+            if self.gone is not None:
+                self.gone(handle)
+
+
+# ── a wire that can be cut ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LinkedPair(Generic[T]):
+    """An Outbox and an Inbox with a pipe between them that keeps the order and can be cut at any moment.
+
+    `kept` is what the sender still holds, `stored` what the receiver has taken. What is under way at a cut is lost, in
+    both directions.
+    """
+
+    def __init__(self, window: int = 1024, ack_every: int = 1) -> None:
+        self.outbox = Outbox(window=window)
+        self.inbox = Inbox()
+        self.connected = True
+        self.kept: dict[int, T] = {}
+        self.stored: list[T] = []
+        self._ack_every = ack_every
+        self._down: deque[tuple[int, T]] = deque()
+        self._up: deque[int] = deque()
+
+    @property
+    def under_way(self) -> int:
+        return len(self._down)
+
+    def push(self, event: T) -> int:
+        n = self.outbox.push()
+        self.kept[n] = event
+        return n
+
+    def send(self, at_most: int | None = None) -> int:
+        """The sender writes what it may; the answer says how many."""
+        numbers = list(self.outbox.sendable())[:at_most] if self.connected else []
+        for n in numbers:
+            self.outbox.sent(n)
+            self._down.append((n, self.kept[n]))
+        return len(numbers)
+
+    def deliver(self, at_most: int | None = None) -> None:
+        """The receiver reads, stores, and writes acknowledgements that are due."""
+        for _ in range(len(self._down) if at_most is None else min(at_most, len(self._down))):
+            n, event = self._down.popleft()
+            if self.inbox.take(n):
+                self.stored.append(event)
+        if (due := self.inbox.ack_due(self._ack_every)) is not None:
+            self._up.append(due)
+
+    def acknowledge(self) -> None:
+        """The sender reads the acknowledgements and forgets what is stored."""
+        while self._up:
+            self.outbox.ack(self._up.popleft())
+        self._forget()
+
+    def cut(self) -> None:
+        self.connected = False
+        self._down.clear()
+        self._up.clear()
+
+    def reconnect(self) -> None:
+        """A new connection; the receiver says what it has."""
+        self.cut()
+        self.connected = True
+        self.outbox.resume(self.inbox.received)
+        self._forget()
+
+    def settle(self) -> None:
+        """Run until nothing is under way and nothing more may be sent."""
+        while self.connected and (self.send() or self._down or self._up):
+            self.deliver()
+            self.acknowledge()
+
+    def _forget(self) -> None:
+        for n in [n for n in self.kept if n <= self.outbox.acked]:
+            del self.kept[n]
+
+
+# ── a pool on paper ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Paper:
+    """An executor on paper; `told` once it was told to end."""
+
+    workers: tuple[str, ...] = ()
+    held: dict[str, str] = field(default_factory=dict)  # call -> worker
+    told: bool = False
+
+
+class PromiseError(AssertionError):
+    """The pool commanded what it must not."""
+
+
+class PaperPool:
+    """Carries out a core pool's commands on paper and checks after every step what a pool promises:
+
+    every call ends once · never more executors than max · one call per worker · first come, first served · nothing is
+    given to an executor that was told to go, and none is told to go while it holds a call · no wake-up in the past.
+    """
+
+    def __init__(self, spec: PoolSpec, clock: FakeClock | None = None) -> None:
+        self.spec = spec
+        self.clock = clock or FakeClock(1000.0)
+        self.pool = core.Pool(self.spec, prefix="x")
+        self.most = self.spec.max
+        self.alive: dict[str, _Paper] = {}
+        self.waiting: list[str] = []
+        self.ended: dict[str, str] = {}
+        self.drops: dict[str, core.Drop] = {}
+        self.closings = 0
+        self.shrunk = False  # some executors may be draining, which the paper cannot see
+        self.submitted = 0
+        self.tick()
+
+    # ── what may happen ──
+
+    def submit(self, within: float | None = None) -> str:
+        self.submitted += 1
+        call = f"c{self.submitted}"
+        self.waiting.append(call)
+        self._step(core.Submitted(self.clock.now, call, None if within is None else self.clock.now + within))
+        return call
+
+    def cancel(self, call: str) -> None:
+        self._step(core.CancelAsked(self.clock.now, call))
+
+    def up(self, executor: str, workers: int | None = None) -> None:
+        names = tuple(f"{executor}.{n}" for n in range(self.spec.concurrency if workers is None else workers))
+        if executor in self.alive and not self.alive[executor].told:
+            self.alive[executor].workers = names
+        self._step(core.Booted(self.clock.now, executor, names))
+
+    def broken(self, executor: str, sentence: str = "no such image") -> None:
+        self.alive.pop(executor, None)
+        self._step(core.BootBroke(self.clock.now, executor, sentence))
+
+    def over(self, call: str) -> None:
+        """The worker delivered the call's end, whatever it was."""
+        for paper in self.alive.values():
+            if call in paper.held:
+                del paper.held[call]
+                if call not in self.ended:
+                    self._end(call, "result")
+        self._step(core.CallOver(self.clock.now, call))
+
+    def gone(self, executor: str, sentence: str = "was killed by signal 9") -> None:
+        self.alive.pop(executor, None)
+        self._step(core.ExecutorGone(self.clock.now, executor, sentence))
+
+    def resize(self, least: int, most: int) -> None:
+        self.shrunk = self.shrunk or most < len(self.alive)
+        self.most = most
+        self._step(core.Resized(self.clock.now, least, most))
+
+    def close(self, *, cancel: bool = False) -> None:
+        self.shrunk = True
+        self._step(core.CloseAsked(self.clock.now, cancel))
+
+    def tick(self) -> None:
+        self._step(core.Tick(self.clock.now))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass and wake the pool whenever it asked for it."""
+        end = self.clock.now + seconds
+        while (wake := self.pool.next_wake) is not None and wake <= end:
+            self.clock.now = max(wake, self.clock.now)
+            self.tick()
+        self.clock.now = end
+        self.tick()
+
+    # ── what is the case ──
+
+    @property
+    def booting(self) -> list[str]:
+        return [name for name, paper in self.alive.items() if not paper.workers and not paper.told]
+
+    @property
+    def ready(self) -> list[str]:
+        return [name for name, paper in self.alive.items() if paper.workers and not paper.told]
+
+    @property
+    def told(self) -> list[str]:
+        return [name for name, paper in self.alive.items() if paper.told]
+
+    @property
+    def held(self) -> dict[str, str]:
+        """Which call is on which worker, those included whose callers were told their end already."""
+        return {call: worker for paper in self.alive.values() for call, worker in paper.held.items()}
+
+    # ── commands and promises ──
+
+    def _step(self, event: core.Event) -> None:
+        for command in self.pool.step(event):
+            self._carry_out(command)
+        self.check()
+
+    def _carry_out(self, command: core.Command) -> None:
+        match command:
+            case core.Boot(executor=name):
+                self._promise(name not in self.alive, f"{name} is booted twice")
+                self._promise(len(self.alive) < self.most, f"{name} is booted beyond max = {self.most}")
+                self.alive[name] = _Paper()
+            case core.Terminate(executor=name):
+                self._promise(name in self.alive and not self.alive[name].told, f"{name} is ended twice or unknown")
+                self._promise(not self.alive[name].held, f"{name} is ended while it holds calls")
+                self.alive[name].told = True
+            case core.Assign():
+                self._assigned(command)
+            case core.StopCall(call=call, worker=worker):
+                self._promise(call in self.drops, f"{call} is stopped before its caller was told")
+                self._promise(self.held.get(call) == worker, f"{call} does not run on {worker}")
+            case core.Drop(call=call):
+                self.drops[call] = command
+                self._end(call, command.outcome)
+            case core.Closed():
+                self._promise(not self.alive and not self.waiting, "closed with something left")
+                self.closings += 1
+            case _:
+                assert_never(command)
+
+    def _assigned(self, assign: core.Assign) -> None:
+        paper = self.alive.get(assign.executor)
+        if paper is None or paper.told:
+            raise PromiseError(f"{assign.call} goes to {assign.executor}, which is not there to take it")
+        self._promise(assign.worker in paper.workers, f"{assign.worker} is no worker of {assign.executor}")
+        self._promise(assign.worker not in paper.held.values(), f"{assign.worker} gets a second call")
+        self._promise(self.waiting[:1] == [assign.call], f"{assign.call} is served out of turn")
+        self.waiting.remove(assign.call)
+        paper.held[assign.call] = assign.worker
+
+    def _end(self, call: str, outcome: str) -> None:
+        self._promise(call not in self.ended, f"{call} ends twice: {self.ended.get(call)}, {outcome}")
+        self.ended[call] = outcome
+        if call in self.waiting:
+            self.waiting.remove(call)
+
+    def check(self) -> None:
+        """The promises that hold between steps."""
+        pool, wake = self.pool, self.pool.next_wake
+        self._promise(wake is None or wake > self.clock.now, f"asks to be woken at {wake}, it is {self.clock.now}")
+        self._promise(pool.queued == len(self.waiting), f"{pool.queued} queued, on paper {self.waiting}")
+        self._promise(pool.executors == len(self.alive), f"{pool.executors} executors, on paper {self.alive}")
+        busy = sum(1 for paper in self.alive.values() if paper.held)
+        self._promise(pool.busy == busy, f"{pool.busy} busy, on paper {busy}")
+        self._promise(pool.booting == len(self.booting), f"{pool.booting} booting, on paper {self.booting}")
+        if not self.shrunk:
+            idle = sum(1 for name in self.ready if not self.alive[name].held)
+            self._promise(pool.idle == idle, f"{pool.idle} idle, on paper {idle}")
+            free = any(len(self.alive[name].workers) > len(self.alive[name].held) for name in self.ready)
+            self._promise(not (self.waiting and free), "calls wait although a worker is free")
+
+    def _promise(self, kept: object, sentence: str) -> None:
+        if not kept:
+            raise PromiseError(sentence)

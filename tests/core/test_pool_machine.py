@@ -1,0 +1,125 @@
+"""The pool under every order of events that Hypothesis can think of; PaperPool checks the promises after each step."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from yonder.testing import PaperPool
+from yonder.wire import PoolSpec
+
+PICK = st.integers(0, 1_000_000)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Only what the platform and people can really do; the numbers of what there is are left to chance."""
+
+    paper: PaperPool
+
+    @initialize(
+        least=st.integers(0, 2),
+        most=st.integers(1, 4),
+        concurrency=st.integers(1, 3),
+        boot=st.sampled_from([5.0, 120.0]),
+    )
+    def begin(self, least: int, most: int, concurrency: int, boot: float) -> None:
+        self.paper = PaperPool(
+            PoolSpec(min=min(least, most), max=most, concurrency=concurrency, boot_timeout=boot, idle_timeout=7.0)
+        )
+
+    @rule(within=st.none() | st.sampled_from([0.0, 1.0, 4.0, 30.0]))
+    def submit(self, within: float | None) -> None:
+        self.paper.submit(within)
+
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        self.paper.cancel(f"c{pick % (len(self.paper.ended) + len(self.paper.waiting) + 3)}")
+
+    @precondition(lambda self: self.paper.booting)
+    @rule(pick=PICK)
+    def up(self, pick: int) -> None:
+        self.paper.up(self.paper.booting[pick % len(self.paper.booting)])
+
+    @precondition(lambda self: self.paper.booting)
+    @rule(pick=PICK)
+    def boot_breaks(self, pick: int) -> None:
+        self.paper.broken(self.paper.booting[pick % len(self.paper.booting)])
+
+    @precondition(lambda self: self.paper.told)
+    @rule(pick=PICK, how=st.sampled_from(["gone", "late up", "boot broke", "nothing"]))
+    def told_to_go(self, pick: int, how: str) -> None:
+        name = self.paper.told[pick % len(self.paper.told)]
+        if how == "gone":
+            self.paper.gone(name)
+        elif how == "late up" and not self.paper.alive[name].workers:
+            self.paper.up(name)
+        elif how == "boot broke" and not self.paper.alive[name].workers:
+            self.paper.broken(name)
+
+    @precondition(lambda self: self.paper.held)
+    @rule(pick=PICK)
+    def over(self, pick: int) -> None:
+        held = list(self.paper.held)
+        self.paper.over(held[pick % len(held)])
+
+    @precondition(lambda self: self.paper.alive)
+    @rule(pick=PICK)
+    def dies(self, pick: int) -> None:
+        alive = list(self.paper.alive)
+        self.paper.gone(alive[pick % len(alive)])
+
+    @rule(least=st.integers(0, 2), most=st.integers(0, 4))
+    def resize(self, least: int, most: int) -> None:
+        self.paper.resize(least, most)
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 3.0, 7.0, 40.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.paper.advance(seconds)
+
+    @precondition(lambda self: len(self.paper.ended) > 4)
+    @rule(cancel=st.booleans())
+    def close(self, cancel: bool) -> None:
+        self.paper.close(cancel=cancel)
+
+    @rule()
+    def an_event_about_nobody(self) -> None:
+        self.paper.gone("x-999")
+        self.paper.over("c-999")
+        self.paper.cancel("c-999")
+
+    @invariant()
+    def a_sentence_says_why(self) -> None:
+        if hasattr(self, "paper"):
+            assert self.paper.pool.why
+
+    def teardown(self) -> None:
+        """However ugly it was: on a platform that works from here on, every call ends exactly once and the pool closes."""
+        if not hasattr(self, "paper"):
+            return
+        paper = self.paper
+        paper.resize(0, 2)
+        paper.submit()
+        for _ in range(60):
+            for name in paper.told:
+                paper.gone(name)
+            for name in paper.booting:
+                paper.up(name)
+            for call in list(paper.held):
+                paper.over(call)
+            paper.advance(1.0)
+            if not paper.waiting and not paper.held:
+                break
+        assert not paper.waiting
+        assert not paper.held
+        paper.close()
+        for name in list(paper.alive):
+            paper.gone(name)
+        assert paper.pool.closed
+        assert len(paper.ended) == paper.submitted
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
