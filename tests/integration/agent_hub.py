@@ -53,6 +53,7 @@ class FakeHub:
         self._tasks = itertools.count(1)
         self._server: asyncio.Server | None = None
         self.deaf = False
+        self.workspace = payload.Workspace(str(Path(__file__).parent))
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,6 +198,7 @@ class FakeHub:
 
     def call_later(self, worker: str, function: Callable[..., Any], *arguments: Any) -> int:
         task = next(self._tasks)
+        self.workspace.register()  # the tests' own functions travel by value
         digest, body = payload.pack_function(function)
         self.peers["call", worker].say(wire.Call(task, digest, body, payload.pack_call(arguments, {})))
         return task

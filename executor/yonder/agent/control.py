@@ -75,7 +75,7 @@ class Control:
     # ── the thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError):  # reset by the hub: the same as its end
+        with contextlib.suppress(OSError, wire.WireError):  # reset, or nonsense: the same as the hub's end
             self._loop()
         if not self.leaving:
             _leave()

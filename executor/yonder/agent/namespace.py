@@ -145,9 +145,9 @@ class Namespace:
     def _await(self, parts: list[types.CodeType]) -> Ran[Any]:
         """Run a block that awaits, in the session's own loop. Tasks it leaves behind live on between blocks."""
         loop = self.loop
-        if loop is None:
+        if loop is None or loop.is_closed():
             loop = self.loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
+        asyncio.set_event_loop(loop)  # each time: `asyncio.run` in a block before takes it away
         self._cancelled = False
         self._guard.deflect = self._cancel
         try:

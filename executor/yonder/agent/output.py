@@ -17,6 +17,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 from yonder import wire
 from yonder.agent.birth import Ends
@@ -27,6 +28,9 @@ PAUSE = 0.010
 DRAIN_AT_MOST = 1024 * 1024
 TAIL_LINES = 20
 TAIL_BYTES = 4096
+_KEPT = 4 * TAIL_BYTES
+_CRASH = "Fatal Python error"
+_OURS = 'File "' + str(Path(__file__).parent) + "/"
 ASK = struct.Struct("<Q")
 """Worker to agent: have you read and forwarded everything of this task?"""
 ANSWER = struct.Struct("<Qq")
@@ -111,9 +115,9 @@ class Outlet:
         self._size += len(text)
 
     def _remember(self, text: str) -> None:
-        self._tail.append(text[-TAIL_BYTES:])
+        self._tail.append(text[-_KEPT:])
         self._tail_size += len(self._tail[-1])
-        while self._tail_size - len(self._tail[0]) > TAIL_BYTES:
+        while self._tail_size - len(self._tail[0]) > _KEPT:
             self._tail_size -= len(self._tail.popleft())
 
     # ── forwarding ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -193,5 +197,14 @@ class Outlet:
         self._loop.remove_reader(self._ends.talk.fileno())
         self._page.close()
         self._ends.close()
-        lines = "".join(self._tail)[-TAIL_BYTES:].splitlines()
-        return "\n".join(lines[-TAIL_LINES:])
+        return last_words("".join(self._tail))
+
+
+def last_words(text: str) -> str:
+    """The end of what a process wrote to stderr. Of a crash's stack the top is kept, which names the culprit, and the
+    runtime's own frames are left out."""
+    _, crash, stack = text.rpartition(_CRASH)
+    if crash:
+        lines = [line for line in (crash + stack).splitlines() if _OURS not in line and 'File "<string>"' not in line]
+        return "\n".join(lines[:TAIL_LINES])[:TAIL_BYTES]
+    return "\n".join(text[-TAIL_BYTES:].splitlines()[-TAIL_LINES:])

@@ -69,7 +69,10 @@ def shorten(text: str) -> str:
 
 def summary(value: object) -> str:
     """A call's result in one line without running code of the value's class: builtin values are shown, others named."""
-    return shorten(_outline(value, 2))
+    try:
+        return shorten(_outline(value, 2))
+    except ValueError:  # an integer of more digits than Python agrees to write
+        return f"<{type(value).__qualname__}>"
 
 
 def _outline(value: object, depth: int) -> str:

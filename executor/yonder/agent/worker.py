@@ -34,6 +34,7 @@ from yonder.agent.namespace import Namespace, Outcome
 from yonder.agent.page import Page
 from yonder.errors import SerializationError
 
+MAX_RESULT = wire.MAX_MESSAGE - 1024 * 1024
 CallMessage = wire.Welcome | wire.Refused | wire.Call | wire.Block | wire.Leave
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -198,7 +199,12 @@ class Worker:
         arguments, keywords = payload.unpack(call.arguments)
         value = function(*arguments, **keywords)
         self._workspace.register()
-        return payload.pack(value), preview.summary(value)
+        body = payload.pack(value)
+        if len(body) > MAX_RESULT:
+            raise SerializationError(
+                f"the result is {len(body):,} bytes large; a call may return at most {MAX_RESULT:,}"
+            )
+        return body, preview.summary(value)
 
     def _block(self, block: wire.Block) -> None:
         self._begin(block.task)

@@ -1,0 +1,238 @@
+"""Forks, deaths and what is left: asked of the process table, not of the agent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from tests.integration.agent_hub import CORE, living_hub
+
+from yonder import payload, wire
+from yonder.agent import processes
+
+
+@pytest.fixture
+async def hub():
+    async with living_hub() as found:
+        yield found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _zygotes(hub) -> list[int]:
+    workers = {message.pid for message in hub.find(wire.Forked)}
+    return [
+        pid for pid in hub.left() if pid != hub.process.pid and pid not in workers and _parent(pid) == hub.process.pid
+    ]
+
+
+async def test_the_agent_is_the_parent_and_the_marks_are_in_the_process_table(hub):
+    worker = await hub.worker(executor="exec-7", env={"MINE": "yes"}, folder=str(hub.folder))
+    pid = hub.pid(worker)
+    assert _parent(pid) == hub.process.pid
+    environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert b"YONDER_EXECUTOR=exec-7" in environ
+    assert f"YONDER_OWNER={hub.owner}".encode() in environ
+    code = "import os; os.environ['MINE'], os.environ['YONDER_EXECUTOR'], os.getcwd(), os.getpgid(0) == os.getpid()"
+    assert (await hub.block(worker, code)).preview.short == repr(("yes", "exec-7", str(hub.folder), True))
+    assert hub.token not in str(environ)
+
+
+async def test_a_worker_killed_from_outside_is_reported_with_its_last_words(hub):
+    worker = await hub.worker()
+    task = hub.start(worker, "import sys, time\nprint('last words', file=sys.stderr)\ntime.sleep(1000)")
+    await hub.until(lambda: "last words" in hub.output(task), "the words")
+    os.kill(hub.pid(worker), signal.SIGKILL)
+    report = (await hub.first(wire.Exited, worker=worker)).report
+    assert (report.signal, report.code, report.stderr, report.out_of_memory) == (9, -1, "last words", False)
+
+
+async def test_a_crash_in_c_says_where(hub):
+    worker = await hub.worker()
+    hub.start(worker, "import ctypes\ndef crash(): ctypes.string_at(0)\ncrash()")
+    report = (await hub.first(wire.Exited, worker=worker)).report
+    assert report.signal == signal.SIGSEGV
+    assert "Segmentation fault" in report.stderr
+    assert "in crash" in report.stderr
+    assert "zygote.py" not in report.stderr
+    exited = hub.heard.index(hub.find(wire.Exited)[0])
+    assert not [m for m in hub.heard[exited:] if isinstance(m, wire.WorkerOutput)]
+
+
+_GRANDCHILD = (
+    "import subprocess\nchild = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+    "forked = subprocess.Popen(['sleep', '1000'])\n(child.pid, forked.pid)"
+)
+
+
+async def _grandchildren(hub, worker):
+    done = await hub.block(worker, _GRANDCHILD)
+    pids = [int(word) for word in done.preview.text.strip("()").split(",")]
+    assert all(_alive(pid) for pid in pids)
+    return pids
+
+
+@pytest.mark.parametrize("hard", [True, False])
+async def test_kill_ends_grandchildren_too_and_no_sibling(hub, hard):
+    worker, sibling = await hub.worker(), await hub.worker()
+    pids = await _grandchildren(hub, worker)
+    hub.agent.say(wire.Kill(worker, hard=hard))
+    report = (await hub.first(wire.Exited, worker=worker)).report
+    assert report.signal == (signal.SIGKILL if hard else signal.SIGTERM)
+    await hub.poll(lambda: not any(map(_alive, pids)), lambda: f"left: {pids}")
+    assert (await hub.block(sibling, "'alive'")).preview.short == "'alive'"
+
+
+async def test_what_ignores_sigterm_is_killed(hub):
+    worker = await hub.worker()
+    await hub.block(worker, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); None")
+    hub.agent.say(wire.Kill(worker, hard=False))
+    assert (await hub.first(wire.Exited, worker=worker)).report.signal == signal.SIGKILL
+
+
+async def test_a_dataloader_like_child_keeps_no_lane_and_hides_no_death(hub):
+    worker = await hub.worker()
+    code = "import multiprocessing as m, time\np = m.get_context('fork').Process(target=time.sleep, args=(1000,)); p.start(); p.pid"
+    child = int((await hub.block(worker, code)).preview.text)
+
+    def sockets():
+        files = [os.readlink(f"/proc/{child}/fd/{fd}") for fd in os.listdir(f"/proc/{child}/fd")]
+        return [name for name in files if name.startswith("socket:")]
+
+    await hub.poll(lambda: not sockets(), lambda: f"the child holds {sockets()}")
+    os.kill(hub.pid(worker), signal.SIGKILL)
+    await hub.first(wire.Exited, worker=worker)
+    await hub.until(lambda: not hub.peers["call", worker].open, "the lane's end")
+    await hub.poll(lambda: not _alive(child), lambda: "the child outlived its worker")
+
+
+async def test_children_that_user_code_forks_say_nothing_as_the_worker(hub):
+    worker = await hub.worker()
+    code = (
+        "import os\nfrom yonder.record import log\nfrom yonder import seat\npid = os.fork()\nif pid == 0: log(x=1)\n"
+        "if pid == 0: seen = seat.current() is None\nif pid: os.waitpid(pid, 0)\nprint('child' if pid == 0 else 'parent')\nNone"
+    )
+    done = await hub.block(worker, code)
+    assert (done.failure, done.control) == (None, 0)
+    assert sorted((await hub.all_output(done)).split()) == ["child", "parent"]
+    assert (await hub.block(worker, "'one worker'")).preview.short == "'one worker'"
+    assert len(hub.find(wire.BlockDone)) == 2
+
+
+async def test_the_zygote_may_die_under_a_session(hub):
+    worker = await hub.worker()
+    await hub.block(worker, "kept = 1")
+    (zygote,) = _zygotes(hub)
+    os.kill(zygote, signal.SIGKILL)
+    await hub.poll(lambda: not _alive(zygote), lambda: "it lives")
+    assert (await hub.block(worker, "kept + 1")).preview.short == "2"
+    other = await hub.worker()
+    assert (await hub.block(other, "'born of another'")).preview.short == "'born of another'"
+
+
+@pytest.mark.parametrize("how", ["hang up", "exit", "SIGTERM"])
+async def test_nothing_is_left_when_the_agent_ends(hub, how):
+    workers = [await hub.worker() for _ in range(2)]
+    pids = await _grandchildren(hub, workers[0])
+    hub.start(workers[1], "while True: pass")
+    if how == "hang up":
+        hub.hang_up()
+    elif how == "exit":
+        hub.agent.say(wire.AgentExit("the test is over"))
+    else:
+        hub.process.send_signal(signal.SIGTERM)
+    await hub.process.wait()
+    assert not hub.left()
+    assert not any(map(_alive, pids))
+
+
+async def test_workers_and_zygote_die_with_an_agent_that_was_killed(hub):
+    worker = await hub.worker()
+    known = [hub.pid(worker), *_zygotes(hub)]
+    hub.process.kill()
+    await hub.process.wait()
+    await hub.poll(lambda: not any(map(_alive, known)), lambda: f"left: {known}")
+
+
+async def test_preloaded_modules_are_there_and_forks_differ(hub):
+    hub.agent.say(wire.Preload(["torch", "no_such_module_at_all"]))
+    early = await hub.worker(preload=[])  # does not wait for torch
+    told = await hub.first(wire.Preloaded)
+    assert set(told.modules) == {"torch", "no_such_module_at_all"}
+    assert list(told.failed) == ["no_such_module_at_all"]
+    assert early
+    workers = [await hub.worker("pool", preload=["torch"], threads=1) for _ in range(2)]
+
+    def draw():
+        import sys
+
+        loaded = "torch" in sys.modules
+        import numpy
+        import torch
+
+        return loaded, torch.get_num_threads(), float(torch.rand(1)), float(numpy.random.rand())  # noqa: NPY002 - the state a fork shares
+
+    drawn = [payload.unpack((await hub.call(worker, draw)).body) for worker in workers]
+    assert [values[:2] for values in drawn] == [(True, 1), (True, 1)]
+    assert drawn[0][2] != drawn[1][2]
+    assert drawn[0][3] != drawn[1][3]
+
+
+async def test_a_module_whose_import_kills_is_named_and_survived(hub):
+    (hub.folder / "murder.py").write_text("import os; os._exit(3)")
+    async with living_hub(env={"PYTHONPATH": str(hub.folder)}) as other:
+        other.agent.say(wire.Preload(["murder", "json"]))
+        await other.until(lambda: len(other.find(wire.Preloaded)) >= 2, "both told")
+        assert [name for told in other.find(wire.Preloaded) for name in told.failed] == ["murder"]
+        assert await other.worker(preload=["json"])
+
+
+async def test_a_module_that_computes_on_import_is_caught_by_the_canary(hub):
+    (hub.folder / "computes.py").write_text(
+        "import torch\nw = torch.ones(2000, 2000, requires_grad=True)\ntorch.set_num_threads(4)\n(w @ w).sum().backward()\n"
+    )
+    async with living_hub(env={"PYTHONPATH": str(hub.folder)}) as other:
+        other.agent.say(wire.Preload(["torch", "computes"]))
+        worker = await other.worker("pool", preload=["torch"])
+        assert "computes" in {name for told in other.find(wire.Preloaded) for name in told.failed}
+        code = "import torch; w = torch.ones(200, 200, requires_grad=True); (w @ w).sum().backward(); 'done'"
+        assert (await other.block(worker, code)).preview.short == "'done'"
+
+
+async def test_the_beat_tells_what_workers_use(hub):
+    worker = await hub.worker()
+    await hub.until(lambda: any(beat.usage for beat in hub.find(wire.Beat)), "a beat")
+    (usage,) = next(beat.usage for beat in hub.find(wire.Beat) if beat.usage)
+    assert usage.worker == worker
+    assert usage.memory > 5_000_000
+
+
+async def test_where_forks_are_not_safe_every_worker_is_a_fresh_process():
+    """As on systems other than Linux, as far as it can be tried here."""
+    code = f"import sys; sys.path.append({CORE!r}); from yonder.agent import processes, agent; processes.LINUX = False; agent.main()"
+    async with living_hub(argv=[sys.executable, "-P", "-c", code, CORE]) as hub:
+        worker, other = await hub.worker(), await hub.worker()
+        done = await hub.block(worker, "print('hello'); 1 + 1")
+        assert (done.preview.short, await hub.all_output(done)) == ("2", "hello\n")
+        os.kill(hub.pid(worker), signal.SIGKILL)
+        assert (await hub.first(wire.Exited, worker=worker)).report.signal == 9
+        assert (await hub.block(other, "'lives'")).preview.short == "'lives'"
+
+
+def test_marks_overwrite_their_placeholder_and_refuse_what_has_no_room():
+    assert len(processes.placeholder()) == processes.MARK_WIDTH
+    with pytest.raises(ValueError, match="room for 128 bytes"):
+        processes.mark("YONDER_TEST", "x" * 129)
+    assert processes.marked("YONDER_EXECUTOR", [""]) == []
