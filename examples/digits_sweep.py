@@ -1,7 +1,8 @@
-"""Which small network reads handwritten digits best? One variant per executor, all of them at once.
-
-Run the cells one after another in VS Code (Ctrl+Alt+Enter), or all of it with `python digits_sweep.py`.
-"""
+# %% [markdown]
+# # Which small network reads handwritten digits best?
+#
+# One variant per executor, all of them at once. Run the cells one after another in VS Code (Ctrl+Alt+Enter), or all of
+# it with `python digits_sweep.py`.
 
 # %% The data: 1,797 scanned digits of 8 x 8 pixels, a quarter of them kept aside to judge by
 import itertools

@@ -179,7 +179,7 @@ def parse(arguments: list[str] | None = None) -> _Options:
         prog="npm run demo --",
         description="Runs examples/digits_sweep.py on the cluster, cell by cell, through the real language server.",
         epilog="first_executor_s is the time from the first press of Run to the first line running on an executor; "
-        "executors_peak counts the session's own executor too; executors_left is the process table's answer.",
+        "executors_peak counts the pool's executors, not the session's own; executors_left is the process table's answer.",
     )
     parser.add_argument("--executors", type=int, default=8, metavar="N", help="most executors at a time, 1 to 64 (8)")
     parser.add_argument("--quick", action="store_true", help="two epochs instead of fifteen, edited as a person would")
@@ -206,7 +206,7 @@ async def demo(options: _Options, console: Console) -> Tally:
     try:
         with view:
             await _in_a_window(job, options, folder)
-        view.say("goodbye was said; the hub ends its executors and then itself …")
+        view.say("the window is closed; waiting until its hub has ended its executors and itself …")
         await job.count_what_is_left()
     finally:
         shutil.rmtree(storage, ignore_errors=True)

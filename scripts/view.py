@@ -60,15 +60,19 @@ class Lines:
         self._told: dict[str, str] = {}
 
     def show(self, picture: Picture) -> None:
-        for run in picture.runs.values():
-            if self._told.get(run.run) != run.state:
-                self._told[run.run] = run.state
-                self.say(f"{run.state:>9}  {run.title}{_after(run)}")
+        self._tell_runs(run for run in picture.runs.values() if not run.ended)
         for call in picture.calls:
             if call.state not in _PENDING and self._told.get(call.call) != call.state:
                 self._told[call.call] = call.state
                 numbers = "" if call.state == "running" else f"  {_numbers(call.metrics)}  {call.seconds:.1f} s"
                 self.say(f"{call.state:>9}    {call.label} on {call.executor}{numbers}")
+        self._tell_runs(run for run in picture.runs.values() if run.ended)
+
+    def _tell_runs(self, runs: Iterable[protocol.RunSummary]) -> None:
+        for run in runs:
+            if self._told.get(run.run) != run.state:
+                self._told[run.run] = run.state
+                self.say(f"{run.state:>9}  {run.title}{_after(run)}")
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -39,7 +39,7 @@ def test_it_uses_at_most_five_words_of_ours():
 
 
 def test_it_has_a_cell_for_each_step_of_the_work():
-    titles = [cell.title for cell in cells(EXAMPLE.read_text())][1:]  # what stands above the first mark is no step
+    titles = [cell.title for cell in cells(EXAMPLE.read_text())]
     assert [title.split()[1].rstrip(":,") for title in titles] == [
         "data",
         "network",
