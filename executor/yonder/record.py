@@ -113,7 +113,7 @@ def display(value: Any) -> None:
         print(repr(value))
         return
     mime, data = _picture(value)
-    found.recorder.display(mime, data, type(value).__qualname__)
+    found.recorder.display(mime, data, type(value).__name__)
 
 
 def _picture(value: Any) -> tuple[str, bytes]:

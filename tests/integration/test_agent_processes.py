@@ -167,13 +167,13 @@ async def test_workers_and_zygote_die_with_an_agent_that_was_killed(hub):
 
 
 async def test_preloaded_modules_are_there_and_forks_differ(hub):
-    hub.agent.say(wire.Preload(["torch", "no_such_module_at_all"]))
+    hub.agent.say(wire.Preload(["torch", "numpy.random", "no_such_module_at_all"]))
     early = await hub.worker(preload=[])  # does not wait for torch
     told = await hub.first(wire.Preloaded)
-    assert set(told.modules) == {"torch", "no_such_module_at_all"}
+    assert set(told.modules) == {"torch", "numpy.random", "no_such_module_at_all"}
     assert list(told.failed) == ["no_such_module_at_all"]
     assert early
-    workers = [await hub.worker("pool", preload=["torch"], threads=1) for _ in range(2)]
+    workers = [await hub.worker("pool", preload=["torch", "numpy.random"], threads=1) for _ in range(2)]
 
     def draw():
         import sys

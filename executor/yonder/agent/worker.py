@@ -82,8 +82,8 @@ def _settle_in(born: birth.Birth) -> None:
 
 def _own_state(threads: int) -> None:
     """All forks of one zygote would draw the same random numbers and use every processor."""
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
+    if numpy_random := sys.modules.get("numpy.random"):  # numpy imports it when first used; before, there is no state
+        numpy_random.seed(int.from_bytes(os.urandom(4), "little"))
     if torch := sys.modules.get("torch"):
         torch.seed()
         if threads > 0:
