@@ -4,7 +4,7 @@ import ast
 from textwrap import dedent
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yonder_lsp.cells import NothingToRun, block, cells, text_hash
@@ -306,6 +306,7 @@ ODD = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ODD, max_size=12), st.data())
 def test_no_text_is_too_odd(rows, data):
     text = "\n".join(rows)

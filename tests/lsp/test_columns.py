@@ -1,7 +1,7 @@
 """UTF-16, code points and UTF-8 bytes agree on where a character is."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yonder_lsp.columns import bytes_to_utf16, end_of_line, split_lines, to_codepoint, to_utf16
@@ -35,6 +35,7 @@ def test_a_lone_surrogate_does_not_raise():
     assert bytes_to_utf16("a\ud83d b", 4) == 2
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")), st.data())
 def test_there_and_back(line, data):
     at = data.draw(st.integers(0, len(line)))
