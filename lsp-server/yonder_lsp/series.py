@@ -86,6 +86,20 @@ class Axis:
         self._ys = ys
         self._pyramid = pyramid
 
+    def __len__(self) -> int:
+        return len(self._xs)
+
+    def merged(self, xs: array[float], ys: array[float]) -> Axis:
+        """With more points, in the order of x; equal ones stay in the order of arrival. Takes over this one's arrays."""
+        start = bisect_right(self._xs, min(xs))
+        pyramid = self._pyramid if start == len(self._xs) else Pyramid()
+        xs, ys = self._xs[start:] + xs, self._ys[start:] + ys
+        order = sorted(range(len(xs)), key=xs.__getitem__)
+        del self._xs[start:], self._ys[start:]
+        self._xs.extend(map(xs.__getitem__, order))
+        self._ys.extend(map(ys.__getitem__, order))
+        return Axis(self._xs, self._ys, pyramid)
+
     def thin(self, x_min: float | None, x_max: float | None, pixels: int) -> tuple[array[float], array[float]]:
         """At most two points a pixel column between x_min and x_max, and one beyond each border for the line to reach."""
         xs, ys = self._xs, self._ys
@@ -177,7 +191,7 @@ class Series:
         self._values = array("d")
         self._pyramid = Pyramid()
         self._checked: dict[X, int] = {"step": 0, "time": 0}
-        self._sorted: dict[X, tuple[int, Axis]] = {}
+        self._sorted: dict[X, Axis] = {}
 
     def __len__(self) -> int:
         return len(self._values)
@@ -198,14 +212,10 @@ class Series:
         xs = self._x[x]
         if self._in_order(x):
             return Axis(xs, self._values, self._pyramid)
-        known = self._sorted.get(x)
-        if known is None or known[0] != len(xs):
-            order = sorted(range(len(xs)), key=xs.__getitem__)
-            axis = Axis(
-                array("d", map(xs.__getitem__, order)), array("d", map(self._values.__getitem__, order)), Pyramid()
-            )
-            known = self._sorted[x] = (len(xs), axis)
-        return known[1]
+        axis = self._sorted.get(x, Axis(array("d"), array("d"), Pyramid()))
+        if len(axis) < len(xs):
+            axis = self._sorted[x] = axis.merged(xs[len(axis) :], self._values[len(axis) :])
+        return axis
 
     def _in_order(self, x: X) -> bool:
         """Are the xs ascending? Looks only at what is new since the last time; once broken it stays so."""

@@ -114,6 +114,21 @@ def test_steps_that_begin_anew_are_sorted_and_stay_sorted_as_more_come():
     assert made.last == 30.0
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=40), min_size=1, max_size=8))
+def test_whatever_the_order_of_steps_the_axis_is_a_stable_sort(batches):
+    """Looked at after every batch, so that the sorted copy grows in all ways."""
+    made, points = Series(), []
+    for batch in batches:
+        values = [float(len(points) + at) for at in range(len(batch))]
+        made.extend(floats(batch), floats(values), floats(batch))
+        points += zip(batch, values, strict=True)
+        xs, ys = made.axis("step").thin(None, None, 600)
+        assert list(zip(xs, ys, strict=True)) == sorted(points, key=lambda point: point[0])
+        xs, ys = made.axis("step").thin(None, None, FEWEST)
+        assert (min(ys), max(ys)) == (0.0, float(len(points) - 1))
+
+
 def test_one_axis_out_of_order_does_not_disturb_the_other():
     made = series([1.0, 2.0, 3.0], steps=[2.0, 1.0, 0.0], times=[5.0, 6.0, 7.0])
     assert list(made.axis("time").thin(None, None, 100)[1]) == [1, 2, 3]
