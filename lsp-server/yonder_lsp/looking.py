@@ -1,0 +1,303 @@
+"""What a person sees while typing and pointing: questions from the cursor, answers from the live session and the static
+engine, merged within a deadline.
+
+What belongs here: who is asked and which source wins (EDITOR.md sections 2 and 3). What this file must not know: pygls,
+sockets, how a list is ordered or a hover is worded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, assert_never
+
+import msgspec
+
+from yonder import wire
+from yonder_lsp import completion, cursor, hover, live, protocol, scope, uris
+from yonder_lsp.completion import Entry
+from yonder_lsp.documents import Document
+from yonder_lsp.sessions import Session, Sessions
+from yonder_lsp.static import Facts, Query, Static, What
+
+Json = dict[str, Any]
+T = TypeVar("T")
+Begin = Callable[[], "asyncio.Task[Facts] | None"]
+_DECLARED = frozenset(
+    {"function", "builtin_function_or_method", "method", "type", "builtin function", "class", "module"}
+)
+
+
+@dataclass(slots=True)
+class Scene:
+    """What the looking depends on and the server may change: `looking` is off in static-only, `others` says that another
+    Python language server is active, `defaults` that the editor knows a completion list's itemDefaults."""
+
+    folder: str = ""
+    python: str = ""
+    looking: bool = True
+    others: bool = False
+    defaults: bool = True
+
+
+class Looking:
+    """`static` gives the engine in use now, None for none."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        sessions: Sessions,
+        eyes: live.Live,
+        static: Callable[[], Static | None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._scene = scene
+        self._sessions = sessions
+        self._eyes = eyes
+        self._static = static
+        self._clock = clock
+
+    # ── completion ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def complete(self, document: Document, offset: int, trigger: str) -> Json | None:
+        asked = cursor.question(document.text, offset)
+        if asked is None or (trigger in ("[", '"', "'") and not isinstance(asked, cursor.Key)):
+            return None
+        session = self._session(document)
+        sources, late = await self._sources(document, session, asked, lambda: self._begin("complete", document, offset))
+        entries = completion.merge(*sources)
+        end = document.position(offset)
+        start = document.position(asked.start)
+        range_ = msgspec.to_builtins({"start": start, "end": end})
+        subject = completion.Subject(document.uri, session.id, *_subject(asked))
+        prefix = asked.quote if isinstance(asked, cursor.Key) else asked.prefix
+        return completion.listed(
+            entries,
+            range_=range_,
+            data=completion.data_of(subject),
+            incomplete=late,
+            prefix=prefix,
+            defaults=self._scene.defaults,
+        )
+
+    async def _sources(
+        self, document: Document, session: Session, asked: cursor.Question, static: Begin
+    ) -> tuple[list[Sequence[Entry]], bool]:
+        """The lists in the order in which they win, and whether one of them came late."""
+        match asked:
+            case cursor.Attribute(path=path):
+                return await self._attribute(document, session, path, asked.start, static)
+            case cursor.Name(call=call):
+                begun = static()
+                names, keywords = await _both(self._names(document, session), self._keywords(document, session, call))
+                facts, missed = await _within(begun, live.COMPLETION if not session.alive else live.COMPLETION_CACHED)
+                late = names.late or keywords.late or missed
+                own = completion.members(_members(names), globals_=True)
+                used = call.used if call else frozenset[str]()
+                python = [] if self._scene.others else completion.python_names()
+                parameters = completion.parameters(keywords.answer.parameters if keywords.answer else (), used)
+                return [parameters, own, completion.static(facts.named(), completion.GLOBAL), python], late
+            case cursor.Key(path=path, quote=quote):
+                look = await self._look(document, session, wire.Query("keys", list(path)), live.COMPLETION)
+                close = not _closed_after(document, asked)
+                return [completion.keys(_members(look), quote, close=close)], look.late
+            case cursor.Import(module=module):
+                steps = [
+                    wire.Step("name" if n == 0 else "attr", part) for n, part in enumerate(module.split(".")) if part
+                ]
+                query = wire.Query("imports", steps)
+                look = await self._ask(document, session, query, live.COMPLETION)
+                if _members(look):
+                    return [completion.members(_members(look))], look.late
+                facts, missed = await _within(static(), live.COMPLETION)
+                return [completion.static(facts.named(), completion.CLASS)], look.late or missed
+            case cursor.Elsewhere():
+                facts, missed = await _within(static(), live.COMPLETION)
+                return [completion.static(facts.named(), completion.CLASS)], missed
+            case _:
+                assert_never(asked)
+
+    async def _attribute(
+        self, document: Document, session: Session, path: cursor.Path, start: int, static: Begin
+    ) -> tuple[list[Sequence[Entry]], bool]:
+        """The static engine is only started where live members are not to be had, or where the text has moved on from
+        what ran: a live list needs no second opinion, and jedi would cost a core for it."""
+        name, line = str(path[0].value), document.position(start).line
+        if scope.is_local(document.lines, name, line):
+            facts, missed = await _within(static(), live.COMPLETION)
+            return [completion.static(facts.named(), completion.CLASS)], missed
+        rebound = self._rebound(document, session, name, line)
+        begun = static() if rebound or self._eyes.slow else None
+        look = await self._look(document, session, wire.Query("members", list(path)), live.COMPLETION)
+        own = completion.members(_members(look), note=completion.LAST_RUN if rebound else "")
+        if own and not rebound:
+            _drop(begun)
+            return [own], look.late
+        facts, missed = await _within(begun or static(), live.COMPLETION_CACHED if look.late else live.COMPLETION)
+        return [completion.static(facts.named(), completion.CLASS), own], look.late or missed
+
+    async def _names(self, document: Document, session: Session) -> live.Look:
+        return await self._look(document, session, wire.Query("members", []), live.COMPLETION)
+
+    async def _keywords(self, document: Document, session: Session, call: cursor.Call | None) -> live.Look:
+        if call is None or call.keyword:
+            return live.NOTHING
+        return await self._look(document, session, wire.Query("signature", list(call.function)), live.COMPLETION)
+
+    async def resolve(self, item: Json) -> Json:
+        """An item with its description, from the live object."""
+        subject = completion.subject_of(item.get("data"))
+        label = item.get("label", "")
+        if subject is None or label.endswith("="):
+            return item
+        session = self._sessions.get(subject.session)
+        steps = [*subject.path, wire.Step(subject.step, label)]
+        query = wire.Query("describe", steps)
+        look = await self._ask(Document(subject.uri, ""), session, query, live.RESOLVE)
+        if look.answer is None or not look.answer.found:
+            return item
+        answer = look.answer
+        detail = answer.type if not answer.signature else answer.signature
+        return item | {
+            "detail": detail,
+            "documentation": {"kind": "markdown", "value": hover.markdown(label, answer, None)},
+        }
+
+    # ── hover and signature ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def hover(self, document: Document, offset: int) -> Json | None:
+        found = cursor.target(document.text, offset)
+        session = self._session(document)
+        if found is None:
+            return None
+        text = ""
+        name, line = str(found.path[0].value), document.position(found.start).line
+        if not scope.is_local(document.lines, name, line):
+            look = await self._look(document, session, wire.Query("describe", list(found.path)), live.HOVER)
+            if look.answer is not None and look.answer.found:
+                where = hover.Where(
+                    run=look.answer.generation or session.generation,
+                    age=max(0.0, self._clock() - session.since),
+                    stale=self._rebound(document, session, name, line),
+                    busy=session.state == "busy",
+                )
+                text = hover.markdown(str(found.path[-1].value), look.answer, where)
+        if not text:
+            facts, _ = await _within(self._begin("hover", document, offset), live.HOVER)
+            text = hover.block(facts.text, "text") if facts.text else ""
+        if not text:
+            return None
+        range_ = msgspec.to_builtins(document.range(found.start, found.end))
+        return {"contents": {"kind": "markdown", "value": text}, "range": range_}
+
+    async def signature(self, document: Document, offset: int) -> Json | None:
+        call = cursor.call_at(document.text, offset)
+        if call is None:
+            return None
+        session = self._session(document)
+        name, line = str(call.function[0].value), document.position(offset).line
+        if not scope.is_local(document.lines, name, line):
+            query = wire.Query("signature", list(call.function))
+            look = await self._look(document, session, query, live.SIGNATURE)
+            answer = look.answer
+            if answer is not None and answer.found and not (self._scene.others and answer.type in _DECLARED):
+                return hover.signature(str(call.function[-1].value), answer, call.index, call.keyword)
+        facts, _ = await _within(self._begin("signature", document, offset), live.SIGNATURE)
+        if not facts.signature:
+            return None
+        parameters = [{"label": label} for label in facts.parameters]
+        signatures = [{"label": facts.signature, "parameters": parameters}]
+        return {"signatures": signatures, "activeSignature": 0, "activeParameter": facts.index}
+
+    async def variables(self, uri: str) -> protocol.VariablesResult:
+        """The names of the document's session as rows."""
+        document = Document(uri, "")
+        look = await self._look(document, self._session(document), wire.Query("variables"), live.VARIABLES)
+        if look.answer is None:
+            return protocol.VariablesResult(variables=[])
+        rows = zip(look.answer.members, look.answer.facts, strict=False)
+        return protocol.VariablesResult(
+            variables=[
+                protocol.Variable(name=member.name, type=member.detail, short=fact.value) for member, fact in rows
+            ]
+        )
+
+    # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _session(self, document: Document) -> Session:
+        session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
+        if session.alive and session.ran is None and document.text:
+            # Taken over from an earlier life of this server: what ran is not known, and the text that stands there now
+            # is the best guess. Later edits differ from it.
+            session.ran = {line.strip() for line in document.lines}
+        return session
+
+    async def _look(self, document: Document, session: Session, query: wire.Query, within: float) -> live.Look:
+        """A look at live objects, unless the person wants none."""
+        return await self._ask(document, session, query, within) if self._scene.looking else live.NOTHING
+
+    async def _ask(self, document: Document, session: Session, query: wire.Query, within: float) -> live.Look:
+        if not session.alive:
+            return live.NOTHING
+        return await self._eyes.ask(document.uri, session.epoch, query, within)
+
+    def _rebound(self, document: Document, session: Session, name: str, line: int) -> bool:
+        return session.ran is not None and scope.rebound(document.lines, name, line, session.ran)
+
+    def _begin(self, what: What, document: Document, offset: int) -> asyncio.Task[Facts] | None:
+        """Ask the static engine, if there is one."""
+        engine = self._static()
+        if engine is None:
+            return None
+        at = document.position(offset)
+        column = offset - document.offset(type(at)(line=at.line, character=0))
+        query = Query(
+            what, document.text, uris.to_path(document.uri), at.line, column, self._scene.folder, self._scene.python
+        )
+        return asyncio.create_task(engine.ask(query))
+
+
+def _members(look: live.Look) -> Sequence[wire.Member]:
+    return look.answer.members if look.answer is not None and look.answer.found else ()
+
+
+def _subject(asked: cursor.Question) -> tuple[tuple[wire.Step, ...], Any]:
+    """The path that an item's label continues, and how."""
+    match asked:
+        case cursor.Attribute(path=path):
+            return path, "attr"
+        case cursor.Key(path=path):
+            return path, "key"
+        case cursor.Name() | cursor.Import() | cursor.Elsewhere():
+            return (), "name"
+        case _:
+            assert_never(asked)
+
+
+def _closed_after(document: Document, asked: cursor.Key) -> bool:
+    """Does the text already close the bracket (and quote) behind the cursor?"""
+    rest = document.text[asked.start + len(asked.prefix) :].partition("\n")[0].lstrip()
+    return rest.startswith((asked.quote + "]") if asked.quote else "]")
+
+
+async def _within(task: asyncio.Task[Facts] | None, seconds: float) -> tuple[Facts, bool]:
+    """The static engine's facts if they come in time, and whether they did not."""
+    if task is None:
+        return Facts(), False
+    await asyncio.wait({task}, timeout=seconds)
+    if task.done() and not task.cancelled():
+        return task.result(), False
+    task.cancel()
+    return Facts(), True
+
+
+def _drop(task: asyncio.Task[Facts] | None) -> None:
+    if task is not None:
+        task.cancel()
+
+
+async def _both(first: Awaitable[T], second: Awaitable[T]) -> tuple[T, T]:
+    """Both answers; each has its own deadline."""
+    one, two = await asyncio.gather(first, second)
+    return one, two

@@ -1,0 +1,195 @@
+"""Wiring only: LSP's and Yonder's methods to the window's. No logic, no state beyond the one window.
+
+What this file must not know: what any method means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from yonder import __version__
+from yonder_lsp import protocol, rpc
+from yonder_lsp.diagnostics import Edit
+from yonder_lsp.documents import Document
+from yonder_lsp.protocol import Position, Range
+from yonder_lsp.window import Window
+from yonder_lsp.workspace import options_of
+
+GOODBYE_WITHIN = 0.18
+TRIGGERS = [".", "[", '"']
+
+
+class Server(LanguageServer):
+    """pygls' server with the one window it serves."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__("yonder", __version__, protocol_cls=rpc.YonderProtocol, max_workers=1)
+        self.environ = environ
+        self.opened: Window | None = None
+
+    @property
+    def window(self) -> Window:
+        """The window. Raises RuntimeError before `initialize`, which the client never does."""
+        if self.opened is None:
+            raise RuntimeError("the editor asked before it said initialize")
+        return self.opened
+
+    def tell(self, method: str, params: object) -> None:
+        protocol_: rpc.YonderProtocol = self.protocol  # type: ignore[assignment]  # given to __init__
+        protocol_.tell(method, params)
+
+    def log_fault(self, text: str) -> None:
+        self.tell("yonder/log", protocol.LogLine(level="error", text=text))
+
+    def document(self, uri: str) -> Document:
+        """The document as it is now."""
+        found = self.workspace.get_text_document(uri)
+        return Document(uri, found.source, found.version or 0)
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Faults between requests go to the log; the person is told by who knows what they mean."""
+        self.log_fault(f"{type(error).__name__}: {error}")
+
+
+def create(environ: Mapping[str, str] | None = None) -> Server:
+    """A server with everything registered; it waits for `initialize`."""
+    server = Server(dict(os.environ) if environ is None else environ)
+    _life(server)
+    _documents(server)
+    _looking(server)
+    _methods(server)
+    return server
+
+
+def _life(server: Server) -> None:
+    @server.feature(types.INITIALIZE)
+    async def initialize(params: types.InitializeParams) -> None:
+        server.opened = Window(
+            options_of(params.initialization_options),
+            server.environ,
+            server.tell,
+            server.document,
+            item_defaults=_knows_defaults(params.capabilities),
+        )
+
+    @server.feature(types.INITIALIZED)
+    async def initialized(_params: types.InitializedParams) -> None:
+        await server.window.begin()
+
+    @server.feature(types.SHUTDOWN)
+    async def shutdown(_params: Any = None) -> None:
+        try:
+            await asyncio.wait_for(server.window.goodbye(), GOODBYE_WITHIN)
+        except TimeoutError:
+            server.log_fault("the hub did not take the goodbye in time; it will notice the closed connection")
+
+
+def _knows_defaults(capabilities: types.ClientCapabilities) -> bool:
+    """Does the editor understand a completion list's shared edit range and data?"""
+    text = capabilities.text_document
+    completion = text.completion if text is not None else None
+    listed = completion.completion_list if completion is not None else None
+    return listed is not None and {"editRange", "data"} <= set(listed.item_defaults or ())
+
+
+def _documents(server: Server) -> None:
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    async def opened(params: types.DidOpenTextDocumentParams) -> None:
+        server.window.edited(params.text_document.uri, [])
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    async def changed(params: types.DidChangeTextDocumentParams) -> None:
+        server.window.edited(params.text_document.uri, [_edit(change) for change in params.content_changes])
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    async def closed(params: types.DidCloseTextDocumentParams) -> None:
+        server.window.closed(params.text_document.uri)
+
+
+def _edit(change: types.TextDocumentContentChangeEvent) -> Edit:
+    if isinstance(change, types.TextDocumentContentChangePartial):
+        start, end = change.range.start, change.range.end
+        where = Range(
+            start=Position(line=start.line, character=start.character),
+            end=Position(line=end.line, character=end.character),
+        )
+        return Edit(where, change.text)
+    return Edit(None, change.text)
+
+
+class _Place(msgspec.Struct):
+    """The part of LSP's params that names a place in a document."""
+
+    textDocument: _Document  # noqa: N815 - LSP's name
+    position: Position
+    context: dict[str, Any] | None = None
+
+
+class _Document(msgspec.Struct):
+    uri: str
+
+
+def _looking(server: Server) -> None:
+    def at(params: Any) -> tuple[Document, int, str]:
+        """Text and place are taken before anything is awaited."""
+        asked = msgspec.convert(params, _Place)
+        document = server.document(asked.textDocument.uri)
+        trigger = (asked.context or {}).get("triggerCharacter") or ""
+        return document, document.offset(asked.position), trigger
+
+    async def complete(params: Any) -> rpc.Raw:
+        return rpc.raw(await server.window.looking.complete(*at(params)))
+
+    async def resolve(params: Any) -> rpc.Raw:
+        return rpc.raw(await server.window.looking.resolve(params))
+
+    async def hover(params: Any) -> rpc.Raw:
+        document, offset, _ = at(params)
+        return rpc.raw(await server.window.looking.hover(document, offset))
+
+    async def signature(params: Any) -> rpc.Raw:
+        document, offset, _ = at(params)
+        return rpc.raw(await server.window.looking.signature(document, offset))
+
+    async def lenses(params: Any) -> rpc.Raw:
+        return rpc.raw(server.window.lenses(params["textDocument"]["uri"]))
+
+    def register(method: str, handler: Callable[[Any], Any], options: Any = None) -> None:
+        server.feature(method, options)(rpc.quiet(handler, server.log_fault))
+
+    register(
+        types.TEXT_DOCUMENT_COMPLETION,
+        complete,
+        types.CompletionOptions(trigger_characters=TRIGGERS, resolve_provider=True),
+    )
+    register(types.COMPLETION_ITEM_RESOLVE, resolve)
+    register(types.TEXT_DOCUMENT_HOVER, hover)
+    register(types.TEXT_DOCUMENT_SIGNATURE_HELP, signature, types.SignatureHelpOptions(trigger_characters=["(", ","]))
+    register(types.TEXT_DOCUMENT_CODE_LENS, lenses, types.CodeLensOptions(resolve_provider=False))
+
+
+def _methods(server: Server) -> None:
+    """protocol.py's tables to the window's methods, by name."""
+    for method in protocol.REQUESTS:
+        server.feature(method.name)(rpc.request(method.params, _late(server, method.name), server.log_fault))
+    for method in protocol.NOTIFICATIONS_TO_SERVER:
+        server.feature(method.name)(rpc.notification(method.params, _late(server, method.name), server.log_fault))
+
+
+def _late(server: Server, method: str) -> Callable[[Any], Any]:
+    """The window's method of this name, once there is a window: `yonder/clearRuns` is `clear_runs`."""
+    name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in method.removeprefix("yonder/"))
+    if not hasattr(Window, name):
+        raise TypeError(f"protocol.py names {method}, but Window has no {name}")
+
+    async def call(params: Any) -> Any:
+        return await getattr(server.window, name)(params)
+
+    return call

@@ -1,0 +1,360 @@
+"""One window's server after `initialize`: composes the parts and answers the `yonder/*` methods and LSP's. No rules here.
+
+              editor ⇄ rpc ⇄ Window ─┬─ Running ── Lifecycle ⇄ hub
+                                     ├─ Looking ── Live ───┘
+                                     └─ StoreThread, Board, Watch
+
+What this file must not know: pygls' registration (server.py), SQLite, sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from yonder import wire
+from yonder.errors import YonderError
+from yonder_lsp import cells, live, protocol
+from yonder_lsp import status as states
+from yonder_lsp.diagnostics import Board, Edit
+from yonder_lsp.documents import Document
+from yonder_lsp.lifecycle import Lifecycle
+from yonder_lsp.looking import Looking, Scene
+from yonder_lsp.pace import Paced
+from yonder_lsp.running import Running
+from yonder_lsp.sessions import Sessions
+from yonder_lsp.stale import Watch
+from yonder_lsp.static import Static
+from yonder_lsp.store import Store
+from yonder_lsp.storing import StoreThread
+from yonder_lsp.workspace import Workspace
+
+Level = Literal["debug", "info", "warning", "error"]
+Tell = Callable[[str, object], None]
+
+RUNS_PACE, STATUS_PACE, STALE_PACE = 0.1, 0.2, 0.3
+STATUS_WITHIN = 0.5
+ENDED = frozenset({"ok", "error", "lost", "cancelled"})
+
+
+class Window:
+    """`tell` sends a notification to the editor; `text` gives a document as it is now."""
+
+    def __init__(
+        self,
+        options: protocol.InitOptions,
+        environ: Mapping[str, str],
+        tell: Tell,
+        text: Callable[[str], Document],
+        *,
+        item_defaults: bool,
+    ) -> None:
+        self._tell = tell
+        self._text = text
+        self.workspace = Workspace(options, environ, lambda sentence: self.notice("warning", sentence))
+        self.storing = StoreThread(self.workspace.storage / "runs.sqlite")
+        self.lifecycle = Lifecycle(options.owner, self.storing, self)
+        self._sessions = Sessions()
+        self._seen: wire.Status | None = None
+        self._board = Board()
+        self._watch = Watch()
+        self._edited: set[str] = set()
+        self._static: Static | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._runs_news = Paced(RUNS_PACE, self._tell_runs)
+        self._status_news = Paced(STATUS_PACE, self._tell_status)
+        self._stale_news = Paced(STALE_PACE, lambda: self._background(self._restale()))
+        self.running = Running(
+            self.workspace,
+            self.lifecycle,
+            self.storing,
+            self._sessions,
+            started=self._run_started,
+            changed=self._runs_news.poke,
+        )
+        self.eyes = live.Live(self.lifecycle.peek, clock=time.monotonic, slow_changed=self._status_news.poke)
+        self._scene = Scene(folder=options.folder, defaults=item_defaults)
+        self.looking = Looking(self._scene, self._sessions, self.eyes, self._engine, time.time)
+        self._apply_settings()
+
+    # ── coming and going ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def begin(self) -> None:
+        """After `initialized`: know the runs of before, the project's Python, and take up a cluster that lives."""
+        self._background(self._begin())
+
+    async def _begin(self) -> None:
+        for run in (await self.storing.do(Store.runs, 0)).runs:
+            if run.state not in ENDED:
+                self._watch.started(run.run, run.uri, "")
+        if self.storing.notice:
+            self.notice("warning", self.storing.notice)
+        if await self.lifecycle.find(self._configure_or_none):
+            self.log("info", f"took up the cluster that lives (hub process {self.lifecycle.hub_pid})")
+        else:
+            await self.storing.do(Store.abandoned, "Its cluster had ended when the window came back.")
+        self._runs_news.poke()
+        await self._look_for_python()
+
+    async def _look_for_python(self) -> None:
+        try:
+            self.workspace.load()
+        except YonderError as error:
+            self.notice("warning", str(error))
+        python = await self.workspace.look()
+        self._scene.python = str(python.path) if python is not None and not python.problem else ""
+        self._status_news.poke()
+
+    async def _configure_or_none(self) -> wire.Configure | None:
+        """A cluster that lives keeps what it was told when the settings are broken meanwhile; the person hears why."""
+        try:
+            return await self.workspace.configure()
+        except YonderError as error:
+            self.notice("warning", str(error))
+            return None
+
+    async def goodbye(self) -> None:
+        """`shutdown`: the window closes in good order."""
+        await self.lifecycle.goodbye("the editor said goodbye")
+
+    async def close(self) -> None:
+        """The server ends, with or without a goodbye."""
+        for news in (self._runs_news, self._status_news, self._stale_news):
+            news.stop()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self.lifecycle.close()
+        if self._static is not None:
+            await self._static.close()
+        self.eyes.forget()
+        self.storing.close()
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _logged(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except YonderError as error:
+            self.notice("warning", str(error))
+        except Exception as error:  # noqa: BLE001 - nobody awaits this; the log is told
+            self.log("error", "".join(traceback.format_exception(error)))
+
+    # ── yonder/* ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, params: protocol.RunParams) -> protocol.RunStarted:
+        return await self.running.run(self._text(params.uri), params)
+
+    async def interrupt(self, params: protocol.InterruptParams) -> protocol.InterruptResult:
+        return await self.running.interrupt(params)
+
+    async def restart_session(self, params: protocol.UriParams) -> protocol.Sentence:
+        return await self.running.restart(params.uri)
+
+    async def stop_cluster(self, params: protocol.Nothing) -> protocol.StopResult:
+        return await self.running.stop()
+
+    async def status(self, params: protocol.Nothing) -> protocol.StatusResult:
+        if self.lifecycle.connected:
+            try:
+                async with asyncio.timeout(STATUS_WITHIN):
+                    await self.lifecycle.ask(wire.GetStatus)
+            except (TimeoutError, YonderError):
+                self.log("debug", "the hub did not give its state in time; what is shown is older")
+        return self._status()
+
+    async def runs(self, params: protocol.SinceParams) -> protocol.RunsResult:
+        return await self.storing.do(Store.runs, params.since)
+
+    async def output(self, params: protocol.OutputParams) -> protocol.OutputResult:
+        return await self.storing.do(Store.output, params)
+
+    async def series(self, params: protocol.SeriesParams) -> protocol.SeriesResult:
+        return await self.storing.do(Store.series, params)
+
+    async def calls(self, params: protocol.CallsParams) -> protocol.CallsResult:
+        return await self.storing.do(Store.calls, params)
+
+    async def displays(self, params: protocol.DisplaysParams) -> protocol.DisplaysResult:
+        return await self.storing.do(Store.displays, params)
+
+    async def variables(self, params: protocol.UriParams) -> protocol.VariablesResult:
+        return await self.looking.variables(params.uri)
+
+    async def answer(self, params: protocol.AnswerParams) -> protocol.Nothing:
+        await self.lifecycle.send(wire.AnswerInput(params.id, params.text))
+        return protocol.Nothing()
+
+    async def provide(self, params: protocol.ProvideParams) -> protocol.Sentence:
+        sentence = await self.workspace.provide(params)
+        await self._look_for_python()
+        return protocol.Sentence(sentence=sentence)
+
+    async def clear_runs(self, params: protocol.Nothing) -> protocol.Nothing:
+        await self.storing.do(Store.clear)
+        self._publish(self._board.clear())
+        self._runs_news.poke()
+        return protocol.Nothing()
+
+    async def heartbeat(self, params: protocol.Nothing) -> None:
+        if self.lifecycle.connected:
+            await self.lifecycle.send(wire.WindowAlive())
+
+    async def settings(self, params: protocol.SettingsParams) -> None:
+        self.workspace.change(params)
+        self._apply_settings()
+        await self._look_for_python()
+        if self.lifecycle.connected:
+            configure = await self._configure_or_none()
+            if configure is not None:
+                await self.lifecycle.configure(configure)
+
+    def _apply_settings(self) -> None:
+        chosen = self.workspace.settings
+        self._scene.looking = chosen.looking != "static-only"
+        self._scene.others = chosen.other_language_server
+
+    def _engine(self) -> Static | None:
+        """The static engine if it is wanted: never a second one beside another Python language server."""
+        chosen = self.workspace.settings
+        if chosen.static == "none" or (chosen.static == "auto" and chosen.other_language_server):
+            return None
+        if self._static is None:
+            self._static = Static(lambda text: self.log("info", text))
+        return self._static
+
+    # ── documents ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def lenses(self, uri: str) -> list[dict[str, Any]]:
+        """One lens a cell."""
+        if not self.workspace.settings.code_lens:
+            return []
+        found = []
+        for cell in cells.cells(self._text(uri).text):
+            range_ = msgspec.to_builtins(cell.range)
+            command = {"title": "▶ Run cell", "command": "yonder.runCell", "arguments": [uri, range_]}
+            found.append({"range": {"start": range_["start"], "end": range_["start"]}, "command": command})
+        return found
+
+    def edited(self, uri: str, edits: list[Edit]) -> None:
+        self._publish(self._board.edited(uri, edits))
+        self._edited.add(uri)
+        self._stale_news.poke()
+
+    def closed(self, uri: str) -> None:
+        self._publish(self._board.closed(uri))
+        self.eyes.closed(uri)
+        self._edited.discard(uri)
+
+    async def _restale(self) -> None:
+        """Tell the store which runs the text has moved away from, or come back to."""
+        edited, self._edited = self._edited, set()
+        changes = [change for uri in edited for change in self._watch.edited(uri, self._text(uri).text)]
+        for run, now in changes:
+            await self.storing.do(Store.mark_stale, run, now)
+        if changes:
+            self._runs_news.poke()
+
+    def _run_started(self, run: str, document: Document, block: cells.Block) -> None:
+        self._watch.started(run, document.uri, document.slice(block.range))
+        self._publish(self._board.ran(document.uri, block.range))
+
+    def _publish(self, uris: set[str]) -> None:
+        for uri in sorted(uris):
+            self._tell("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": self._board.published(uri)})
+
+    # ── what the lifecycle says (lifecycle.Listener) ──────────────────────────────────────────────────────────────────
+
+    def stored(self, batch: Sequence[wire.Numbered]) -> None:
+        for numbered in batch:
+            self._event(numbered.event)
+        self._runs_news.poke()
+
+    def _event(self, event: wire.Event) -> None:
+        match event:
+            case wire.Phase(run=run, phase=phase, detail=detail):
+                self.log(
+                    "info", " ".join(part for part in (f"run {run}:" if run else "cluster:", phase, detail) if part)
+                )
+            case wire.InputWanted(run=run, id=number, prompt=prompt, secret=secret):
+                asked = protocol.InputRequested(id=number, run=run, prompt=prompt, secret=secret)
+                self._tell("yonder/inputRequested", asked)
+            case wire.InputOver(id=number):
+                self._tell("yonder/inputClosed", protocol.InputClosed(id=number))
+            case wire.RunEnded():
+                self._run_ended(event)
+            case wire.SessionChanged(session=name, note=note):
+                self._sessions.changed(event)
+                self.log("info", f"session {name}: {event.state} (generation {event.generation})")
+                if note:
+                    self.notice("info", note)
+                self._status_news.poke()
+            case wire.ExecutorChanged(executor=name, pool=pool, state=state, reason=reason):
+                words = f"executor {name} of {f'pool {pool}' if pool else 'the session'}: {state}"
+                self.log("info", f"{words} ({reason})" if reason else words)
+                self._status_news.poke()
+            case (
+                wire.Output()
+                | wire.Metrics()
+                | wire.Progress()
+                | wire.Display()
+                | wire.CallStarted()
+                | wire.CallEnded()
+            ):
+                return  # the store has them, the panel pulls them
+
+    def _run_ended(self, event: wire.RunEnded) -> None:
+        self.log("info", f"run {event.run}: {event.outcome} after {event.seconds:.2f} s")
+        self.running.ended(event.run)
+        uri = self._watch.uri(event.run)
+        if event.failure is not None and uri:
+            self._publish(self._board.failed(event.run, uri, event.failure, self.workspace.folder))
+
+    def status_said(self, status: wire.Status) -> None:
+        self._seen = status
+        self._sessions.snapshot(status.sessions, time.time())
+        self._status_news.poke()
+
+    def cluster_changed(self) -> None:
+        self.log("info", f"cluster: {self.lifecycle.cluster}")
+        if self.lifecycle.cluster in ("off", "lost"):
+            self._seen = None
+            self._sessions.gone(time.time())
+            self.eyes.forget()
+            self.running.lost()
+            self._runs_news.poke()
+        self._status_news.poke()
+
+    def notice(self, level: Literal["info", "warning", "error"], sentence: str) -> None:
+        self._tell("yonder/notice", protocol.Notice(level=level, sentence=sentence))
+
+    def log(self, level: Level, text: str) -> None:
+        self._tell("yonder/log", protocol.LogLine(level=level, text=text))
+
+    # ── what the editor is told ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell_runs(self) -> None:
+        self._tell("yonder/runsChanged", protocol.RunsChanged(revision=self.storing.revision))
+
+    def _tell_status(self) -> None:
+        self._tell("yonder/statusChanged", self._status())
+
+    def _status(self) -> protocol.StatusResult:
+        python = self.workspace.found
+        local = states.Local(
+            cluster=self.lifecycle.cluster,
+            hub_pid=self.lifecycle.hub_pid,
+            python=str(python.path) if python is not None else "",
+            python_version=python.version if python is not None else "",
+            problem=python.problem if python is not None else "",
+            slow=self.eyes.slow,
+            folder=self.workspace.folder,
+        )
+        return states.compose(self._seen, local, self._sessions.states())

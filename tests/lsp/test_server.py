@@ -1,0 +1,442 @@
+"""The real server over stdio, an editor without a window on one side and a hub without executors on the other."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripts.editor import Document, Editor, ServerError
+from tests.lsp import fakes
+
+from yonder import wire
+from yonder_lsp import live, protocol
+
+OWNER = "server-tests"
+TEXT = """\
+# %% Load
+import torch
+x = load()
+
+# %% Train
+for step in range(3):
+    train(x)
+"""
+PLAIN = protocol.Settings(python=sys.executable, static="none")
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "r").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "r"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "project"
+    made.mkdir()
+    (made / "a.py").write_text(TEXT)
+    return made
+
+
+def editor(folder: Path, settings: protocol.Settings = PLAIN) -> Editor:
+    return Editor(folder, owner=OWNER, storage=folder.parent / "storage", settings=settings, env=dict(os.environ))
+
+
+@asynccontextmanager
+async def scene(
+    folder: Path, *, session: bool = True, settings: protocol.Settings = PLAIN
+) -> AsyncIterator[tuple[Editor, fakes.FakeHub]]:
+    """An editor on a living hub whose session is idle in generation 1."""
+    async with fakes.hub(OWNER) as hub:
+        states = [fakes.session()] if session else []
+        hub.answers[wire.GetStatus] = lambda message: [fakes.status(*states, number=message.id)]
+        made = editor(folder, settings)
+        statuses = made.queue("yonder/statusChanged")
+        for method in ("yonder/notice", "yonder/log", "yonder/runsChanged", "textDocument/publishDiagnostics"):
+            made.queue(method)
+        async with made:
+            await until(statuses, lambda status: status.cluster == "on" and (status.sessions or not session))
+            yield made, hub
+
+
+async def until(queue: asyncio.Queue[Any], condition: Any, within: float = 20.0) -> Any:
+    async with asyncio.timeout(within):
+        while True:
+            item = await queue.get()
+            if condition(item):
+                return item
+
+
+def peeks(hub: fakes.FakeHub, answer: wire.Answer) -> list[wire.Query]:
+    """Every peek is answered so; returns the questions."""
+    asked: list[wire.Query] = []
+
+    def reply(message: wire.Peek) -> list[wire.Peeked]:
+        asked.append(message.query)
+        return [wire.Peeked(message.id, message.session, answer)]
+
+    hub.answers[wire.Peek] = reply
+    return asked
+
+
+def end(document: Document) -> protocol.Position:
+    return document.position(len(document.text))
+
+
+async def test_it_says_what_it_can(folder: Path) -> None:
+    async with editor(folder) as window:
+        can = window.server["capabilities"]
+        assert can["completionProvider"]["triggerCharacters"] == [".", "[", '"']
+        assert can["completionProvider"]["resolveProvider"]
+        assert can["positionEncoding"] == "utf-16"
+        assert {"hoverProvider", "signatureHelpProvider", "codeLensProvider"} <= set(can)
+        assert (await window.status()).cluster == "off"
+
+
+# ── running ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_cell_is_run_and_its_end_is_told(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        document = window.open(folder / "a.py")
+        started = await window.run(document, document.find("train"))
+        assert started.title == "Train"
+        assert started.session == "main"
+        execute = await hub.heard(wire.Execute)
+        assert execute.run == started.run
+        assert execute.code.endswith("    train(x)")
+        assert execute.code.splitlines()[execute.code.splitlines().index("for step in range(3):")]
+        assert TEXT.splitlines()[execute.line] == execute.code.splitlines()[0]
+        assert execute.path == str(folder / "a.py")
+        assert execute.preload == ["torch"]
+        assert execute.place is None
+        await hub.tell(
+            wire.Phase(started.run, "running", 1.0),
+            wire.Output(started.run, "", 1, "hello\n", 1.0),
+            wire.RunEnded(started.run, "ok", 2.0, 1.0, wire.Preview("int", "42", "42"), generation=2),
+        )
+        summary = await window.finished(started.run, within=20)
+        assert (summary.state, summary.short) == ("ok", "42")
+        output = await window.output(started.run)
+        assert "".join(piece.text for piece in output.pieces) == "hello\n"
+
+
+async def test_the_hub_is_told_the_workspace(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.yonder]\nlinger = 7\n[tool.yonder.pools.default]\nmax = 3\n")
+    settings = protocol.Settings(python=sys.executable, tool={"pools": {"default": {"max": 5}}})
+    async with scene(folder, settings=settings) as (_, hub):
+        configure = await hub.heard(wire.Configure)
+        assert configure.linger == 7
+        assert configure.place.folder == str(folder)
+        assert configure.place.python == sys.executable
+        assert next(pool for pool in configure.pools if pool.name == "default").max == 5
+
+
+async def test_a_broken_setting_is_an_error_with_its_place(folder: Path) -> None:
+    async with scene(folder) as (window, _):
+        (folder / "pyproject.toml").write_text("[tool.yonder]\nlinge = 7\n")
+        document = window.open(folder / "a.py")
+        with pytest.raises(ServerError, match="linger") as caught:
+            await window.run(document, document.find("train"))
+        assert caught.value.remedy is not None
+        assert caught.value.remedy.code == "settings"
+        assert not (await window.runs()).runs
+
+
+async def test_nothing_to_run_is_said_in_words(folder: Path) -> None:
+    async with scene(folder) as (window, _):
+        document = window.open(folder / "a.py", "\n\n")
+        with pytest.raises(ServerError) as caught:
+            await window.run(document, document.position(0))
+        assert "Traceback" not in caught.value.sentence
+        with pytest.raises(ServerError, match="not understood"):
+            await window.request("yonder/run", {"nonsense": 1})
+
+
+async def test_a_failed_run_is_a_diagnostic_until_its_line_is_edited(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        published = window.queue("textDocument/publishDiagnostics")
+        document = window.open(folder / "a.py")
+        started = await window.run(document, document.find("train"))
+        frame = wire.Frame(str(folder / "a.py"), 7, "<module>", "    train(x)", 7, 4, 12, user=True)
+        failure = wire.Failure("NameError", "name 'train' is not defined", "Traceback", [frame])
+        await hub.tell(wire.RunEnded(started.run, "error", 2.0, 1.0, failure=failure))
+        (mark,) = (await until(published, lambda params: params["diagnostics"]))["diagnostics"]
+        assert mark["range"] == {"start": {"line": 6, "character": 4}, "end": {"line": 6, "character": 12}}
+        assert mark["source"] == "yonder"
+        window.replace(document, "train(x)", "train(y)")
+        assert (await until(published, lambda params: True))["diagnostics"] == []
+
+
+async def test_an_edited_block_makes_its_run_stale_and_undo_takes_it_back(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        document = window.open(folder / "a.py")
+        started = await window.run(document, document.find("train"))
+        await hub.tell(wire.RunEnded(started.run, "ok", 2.0, 1.0))
+        await window.finished(started.run)
+        news = window.queue("yonder/runsChanged")
+        for old, new, stale in (("range(3)", "range(4)", True), ("range(4)", "range(3)", False)):
+            window.replace(document, old, new)
+            async with asyncio.timeout(10):
+                while (await window.runs()).runs[0].stale is not stale:
+                    await news.get()
+
+
+async def test_code_lenses(folder: Path) -> None:
+    async with editor(folder) as window:
+        document = window.open(folder / "a.py")
+        lenses = await window.request("textDocument/codeLens", {"textDocument": {"uri": document.uri}})
+        assert [lens["range"]["start"]["line"] for lens in lenses] == [0, 4]
+        assert lenses[1]["command"]["command"] == "yonder.runCell"
+        uri, range_ = lenses[1]["command"]["arguments"]
+        assert uri == document.uri
+        assert range_["start"]["line"] == 4
+
+
+async def test_interrupting(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        document = window.open(folder / "a.py")
+        idle = await window.ask(
+            "yonder/interrupt", protocol.InterruptParams(uri=document.uri), protocol.InterruptResult
+        )
+        assert idle.outcome == "idle"
+        started = await window.run(document, document.find("train"))
+        hub.answers[wire.Interrupt] = lambda message: [
+            wire.Interrupted(message.id, "interrupted", f"run {message.run} was interrupted")
+        ]
+        done = await window.ask(
+            "yonder/interrupt", protocol.InterruptParams(uri=document.uri), protocol.InterruptResult
+        )
+        assert done.outcome == "interrupted"
+        assert started.run in done.sentence
+
+
+async def test_a_question_of_the_program_and_its_answer(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        asked, closed = window.queue("yonder/inputRequested"), window.queue("yonder/inputClosed")
+        await hub.tell(wire.InputWanted("r1", "q1", "Name? ", secret=False))
+        question = await asyncio.wait_for(asked.get(), 20)
+        assert (question.id, question.prompt) == ("q1", "Name? ")
+        await window.ask("yonder/answer", protocol.AnswerParams(id="q1", text="Ada"), protocol.Nothing)
+        answered = await hub.heard(wire.AnswerInput)
+        assert answered.text == "Ada"
+        await hub.tell(wire.InputOver("q1"))
+        assert (await asyncio.wait_for(closed.get(), 20)).id == "q1"
+
+
+async def test_stopping_and_restarting_without_a_cluster_are_sentences(folder: Path) -> None:
+    async with editor(folder) as window:
+        document = window.open(folder / "a.py")
+        assert (await window.stop_cluster()).left == 0
+        said = await window.ask("yonder/restartSession", protocol.UriParams(uri=document.uri), protocol.Sentence)
+        assert "session" in said.sentence
+
+
+# ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TENSOR = wire.Answer(
+    found=True,
+    type="torch.Tensor",
+    short="tensor 3 x 4",
+    facts=[wire.Fact("shape", "3 x 4")],
+    members=[wire.Member("backward", "m", 1), wire.Member("_base", "p", 1), wire.Member("shape", "p", 1)],
+    generation=1,
+)
+
+
+async def test_completion_of_a_live_object(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        asked = peeks(hub, TENSOR)
+        document = window.open(folder / "a.py", TEXT + "x.sh")
+        found = await window.complete(document, end(document))
+        assert [item["label"] for item in found["items"]] == ["backward", "shape", "_base"]
+        assert found["isIncomplete"] is False
+        assert asked[-1] == wire.Query("members", [wire.Step("name", "x")])
+        resolved = await window.request(
+            "completionItem/resolve", found["items"][0] | {"data": found["itemDefaults"]["data"]}
+        )
+        assert resolved["detail"] == "torch.Tensor"
+        assert "shape" in resolved["documentation"]["value"]
+        assert asked[-1] == wire.Query("describe", [wire.Step("name", "x"), wire.Step("attr", "backward")])
+
+
+async def test_hover_of_a_live_object(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        peeks(hub, TENSOR)
+        document = window.open(folder / "a.py")
+        found = await window.hover(document, document.find("x = load"))
+        assert "x: torch.Tensor" in found["contents"]["value"]
+        assert "live · run 1" in found["contents"]["value"]
+
+
+async def test_edited_code_that_did_not_run_is_called_stale(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        peeks(hub, TENSOR)
+        document = window.open(folder / "a.py", TEXT + "x")
+        await window.hover(document, end(document))
+        window.replace(document, "x = load()", "x = load(2)")
+        found = await window.hover(document, end(document))
+        assert "stale" in found["contents"]["value"]
+        window.replace(document, "x = load(2)", "x = load()")
+        assert "live" in (await window.hover(document, end(document)))["contents"]["value"]
+
+
+async def test_keys_and_parameters_and_imports(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        asked = peeks(hub, wire.Answer(found=True, members=[wire.Member("lr", "k", 0)]))
+        document = window.open(folder / "a.py", TEXT + 'cfg["')
+        (item,) = (await window.complete(document, end(document), trigger='"'))["items"]
+        assert item["textEditText"] == 'lr"]'
+        window.rewrite(document, TEXT + "from torch.nn import Li")
+        await window.complete(document, end(document))
+        assert asked[-1] == wire.Query("imports", [wire.Step("name", "torch"), wire.Step("attr", "nn")])
+        window.rewrite(document, TEXT + '"text')
+        assert await window.complete(document, end(document), trigger='"') is None
+        parameters = [wire.Parameter("x", "x", keyword=False), wire.Parameter("lr", "lr=0.1")]
+        peeks(hub, wire.Answer(found=True, type="function", signature="fit(x, lr=0.1)", parameters=parameters))
+        window.rewrite(document, TEXT + "fit(1, l")
+        labels = [item["label"] for item in (await window.complete(document, end(document)))["items"]]
+        assert labels[0] == "lr="
+        help_ = await window.request(
+            "textDocument/signatureHelp",
+            {
+                "textDocument": {"uri": document.uri},
+                "position": {"line": end(document).line, "character": end(document).character},
+            },
+        )
+        assert help_["signatures"][0]["label"] == "fit(x, lr=0.1)"
+        assert help_["activeParameter"] == 1
+
+
+async def test_a_session_that_does_not_answer_costs_no_more_than_the_deadline(folder: Path) -> None:
+    async with scene(folder) as (window, _):
+        statuses = window.queue("yonder/statusChanged")
+        document = window.open(folder / "a.py", TEXT + "x.")
+        loop = asyncio.get_running_loop()
+        for _ in range(live.MISSES):
+            begin = loop.time()
+            found = await window.complete(document, end(document))
+            assert found["isIncomplete"] is True
+            assert loop.time() - begin < live.COMPLETION + 1.0  # the rest is for a machine that others use as well
+        await until(statuses, lambda status: status.live == "slow")
+
+
+async def test_an_unfinished_document_is_no_error(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        peeks(hub, wire.Answer(found=False, why="no such name"))
+        document = window.open(folder / "a.py", "def f(:\n  x[[[.y\n'''")
+        for line, column in ((0, 0), (1, 5), (2, 3), (9, 9)):
+            at = protocol.Position(line=line, character=column)
+            await window.complete(document, at)
+            await window.hover(document, at)
+
+
+async def test_variables(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        peeks(hub, wire.Answer(found=True, members=[wire.Member("x", "v", 0, "int")], facts=[wire.Fact("x", "3")]))
+        document = window.open(folder / "a.py")
+        found = await window.ask("yonder/variables", protocol.UriParams(uri=document.uri), protocol.VariablesResult)
+        assert found.variables == [protocol.Variable(name="x", type="int", short="3")]
+
+
+# ── coming and going ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_reload_takes_up_where_it_was(folder: Path) -> None:
+    async with fakes.hub(OWNER) as hub:
+        hub.answers[wire.GetStatus] = lambda message: [fakes.status(fakes.session("busy", run="r"), number=message.id)]
+        async with editor(folder) as window:
+            statuses = window.queue("yonder/statusChanged")
+            document = window.open(folder / "a.py")
+            started = await window.run(document, document.find("train"))
+            await hub.until_acked(
+                await hub.tell(wire.Phase(started.run, "running", 1.0), wire.Output(started.run, "", 1, "a", 1.0))
+            )
+            took = await window.goodbye()
+            assert took < 1.0  # the server answers in 200 ms; the rest is for a machine that others use as well
+        assert (await hub.heard(wire.Goodbye)).reason
+        seen = hub.acked
+        await hub.tell(wire.Output(started.run, "", 1, "b", 2.0))
+        async with editor(folder) as window:
+            statuses = window.queue("yonder/statusChanged")
+            status = await until(statuses, lambda status: status.cluster == "on" and status.sessions)
+            assert status.sessions[0].state == "busy"
+            assert hub.hellos[-1].resume == seen
+            await hub.until_acked(seen + 1)
+            output = await window.output(started.run)
+            assert "".join(piece.text for piece in output.pieces) == "ab"
+
+
+async def test_a_killed_server_says_nothing_and_a_new_one_finds_the_hub(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        await window.kill()
+        async with editor(folder) as again:
+            statuses = again.queue("yonder/statusChanged")
+            await until(statuses, lambda status: status.cluster == "on")
+            said = [hub.said.get_nowait() for _ in range(hub.said.qsize())]
+        assert not any(isinstance(message, wire.Goodbye) for message in said)
+        assert len(hub.hellos) == 2
+
+
+async def test_a_dead_hub_is_shown_as_lost(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        statuses = window.queue("yonder/statusChanged")
+        document = window.open(folder / "a.py")
+        started = await window.run(document, document.find("train"))
+        await hub.heard(wire.Execute)
+        await hub.die()
+        status = await until(statuses, lambda status: status.cluster == "lost")
+        assert status.executors == []
+        assert (await window.finished(started.run)).state == "lost"
+
+
+async def test_heartbeats_reach_the_hub(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        window.notify("yonder/heartbeat", {})
+        await hub.heard(wire.WindowAlive)
+
+
+async def test_a_flood_of_metrics_does_not_hold_up_typing(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        peeks(hub, TENSOR)
+        document = window.open(folder / "a.py", TEXT + "x.")
+        started = await window.run(document, document.find("train"))
+        points = b"\0" * 8 * 1000
+        flood = [wire.Metrics(started.run, "", [wire.Column("loss", points, points, points)]) for _ in range(200)]
+        sending = asyncio.create_task(hub.tell(*flood))
+        loop = asyncio.get_running_loop()
+        slowest = 0.0
+        for number in range(20):
+            window.replace(document, "\nx.", f"\ny{number} = 1\nx.")
+            begin = loop.time()
+            await window.complete(document, end(document))
+            slowest = max(slowest, loop.time() - begin)
+        await hub.until_acked(await sending)
+        assert slowest < 1.0
+
+
+async def test_a_python_without_the_core_is_a_question_with_two_answers(folder: Path) -> None:
+    """A Python that has nothing installed: -S keeps even this environment's packages out."""
+    bare = folder.parent / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    async with scene(folder, settings=protocol.Settings(python=str(bare), static="none")) as (window, _):
+        document = window.open(folder / "a.py")
+        with pytest.raises(ServerError) as caught:
+            await window.run(document, document.find("train"))
+        assert caught.value.remedy is not None
+        assert caught.value.remedy.code == "core_missing"
+        assert "install" in caught.value.remedy.command
+        assert not (await window.runs()).runs
+
+
+async def test_no_python_at_all_is_said(folder: Path) -> None:
+    async with scene(folder, settings=protocol.Settings(python="/nowhere/python", static="none")) as (window, _):
+        document = window.open(folder / "a.py")
+        with pytest.raises(ServerError, match="/nowhere/python"):
+            await window.run(document, document.find("train"))
+        assert (await window.status()).problem
