@@ -1,0 +1,28 @@
+"""The `yonder` command's entry: light enough to fail in words where the command line's own libraries are missing.
+
+What belongs here: the entry. What this file must not know: what the commands do (`yonder.commands`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from yonder.version import __version__
+
+
+def main() -> None:
+    """`yonder …`: doctor, ps, reap, run, --version."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"yonder {__version__}")
+        return
+    try:
+        import rich
+        import typer
+    except ImportError as error:
+        name = error.name or "a library"
+        print(f"yonder: the command line needs {name}. Install it with: pip install 'yonder[lsp]'", file=sys.stderr)
+        sys.exit(1)
+    del rich, typer
+    from yonder.commands import app
+
+    app()

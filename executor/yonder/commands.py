@@ -1,0 +1,152 @@
+"""The commands of the `yonder` command line: what each prints and with which code it exits.
+
+What belongs here: arguments, tables, exit codes. What this file must not know: how processes are found or checked
+(`yonder.machine`, `yonder.doctor`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from yonder import doctor as checks
+from yonder import machine, settings, wire
+from yonder.backends.local import processes
+from yonder.errors import YonderError
+from yonder.version import __version__
+
+app = typer.Typer(name="yonder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _console() -> Console:
+    """Wide when nobody watches, so that no id is cut in a pipe."""
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Errors that a person can meet become a sentence and exit code 1."""
+    try:
+        yield
+    except YonderError as error:
+        print(f"yonder: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+@app.callback(invoke_without_command=True)
+def common(*, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Code in your editor, run on machines that start when you press Run and are gone when you close the window."""
+    if version:
+        print(f"yonder {__version__}")
+        raise typer.Exit
+
+
+# ── doctor ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what works and what to do about the rest. Exit code 1 when something is broken."""
+    console = _console()
+    broken = 0
+    for finding in checks.findings(Path.cwd()):
+        broken += not finding.ok
+        mark = "[green]ok     [/]" if finding.ok else "[red]broken [/]"
+        console.print(f"{mark} {escape(finding.name)}: {escape(finding.sentence)}", soft_wrap=True, highlight=False)
+        if finding.remedy:
+            console.print(f"        → {escape(finding.remedy)}", soft_wrap=True, highlight=False)
+    table = Table("limit", "value", "what it means", title="Limits", title_justify="left")
+    for name, value, meaning in checks.limits():
+        table.add_row(name, value, meaning)
+    console.print(table)
+    if broken:
+        console.print(f"{broken} broken.", highlight=False)
+        raise typer.Exit(1)
+
+
+# ── ps and reap ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def ps() -> None:
+    """Show the hubs and executors on this machine, by owner, from the process table."""
+    with _in_words():
+        living, found = machine.hubs(), processes()
+    known = {note.pid for note in living}
+    rows = [(note.owner, "hub", note.pid, "", f"yonder {note.package}") for note in living]
+    rows += [(one.owner, one.role, one.pid, one.executor, one.command) for one in found if one.pid not in known]
+    if not rows:
+        print("Nothing of Yonder runs on this machine.")
+        return
+    table = Table("owner", "what", "pid", "executor", "command", "hub")
+    alive = {owner: machine.serves(owner, found) for owner in {row[0] for row in rows}}
+    for owner, role, pid, executor, command in sorted(rows):
+        state = "alive" if alive[owner] else "[red]dead[/]"
+        table.add_row(escape(owner), role, str(pid), escape(executor), escape(command[:60]), state)
+    _console().print(table)
+    if not all(alive.values()):
+        print("Processes whose hub is dead can be ended with: yonder reap")
+
+
+@app.command()
+def reap(
+    *,
+    owner: Annotated[str, typer.Option(help="Only this owner.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Also stop the hubs that live, with their runs.")] = False,
+) -> None:
+    """End what is left of owners whose hub is dead."""
+    with _in_words():
+        done = machine.reap(owner, stop_hubs=everything)
+    stopped = f"{done.hubs} hub{'' if done.hubs == 1 else 's'} stopped, " if everything else ""
+    print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.")
+    if done.survivors:
+        pids = ", ".join(str(one.pid) for one in done.survivors)
+        print(f"yonder: the kernel does not let go of pids {pids}.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+# ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(
+    context: typer.Context, file: Annotated[Path, typer.Argument(help="The Python file; what follows is its argv.")]
+) -> None:
+    """Run a file on an executor, as the editor's Run File does. Exits with the file's exit code."""
+    if not file.is_file():
+        print(f"yonder: {file} is not a file.", file=sys.stderr)
+        raise typer.Exit(2)
+    with _in_words():
+        found = settings.load(Path.cwd())
+        for sentence in found.warnings:
+            print(f"yonder: {sentence}", file=sys.stderr)
+        place = wire.Place(python=found.python or sys.executable, folder=str(Path.cwd()), env=dict(found.session.env))
+        from yonder.hub.program import run_file
+
+        code = run_file(file, list(context.args), place, _ask)
+    raise typer.Exit(code)
+
+
+def _ask(prompt: str, secret: bool) -> str | None:
+    """Answer input() at this terminal; the end of it is None. The prompt itself came with the run's output."""
+    del prompt
+    try:
+        return getpass.getpass("") if secret else input()
+    except EOFError:
+        return None
+
+
+@app.command(hidden=True)
+def versions() -> None:
+    """Everything a bug report needs, in one line."""
+    print(f"yonder {__version__} wire {wire.VERSION} Python {platform.python_version()} {platform.platform()}")

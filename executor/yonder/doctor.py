@@ -1,0 +1,169 @@
+"""What `yonder doctor` looks at: each check is tried for real and answers with a finding, the remedy in words.
+
+What belongs here: the checks and the table of limits. What this file must not know: terminals, colours, exit codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from yonder import settings, wire
+from yonder.backends.base import Finding
+from yonder.backends.local import LocalBackend
+from yonder.errors import YonderError
+from yonder.machine import left_over
+from yonder.places import OwnerFolder, runtime_root, state_root
+from yonder.version import __version__
+
+AGENT_SECONDS: Final = 60.0
+_SOCKET_PATH: Final = 104  # macOS; Linux allows four more
+_CORE: Final = ("cloudpickle", "msgspec", "websockets")
+_EDITOR: Final = ("pygls", "jedi", "httpx", "typer", "rich", "psutil")
+
+
+def findings(folder: Path) -> Iterator[Finding]:
+    """All checks, in the order in which one explains the next."""
+    yield _python()
+    yield _installed("the core's libraries", _CORE, "pip install --upgrade yonder")
+    yield _installed("the editor's libraries", _EDITOR, "pip install 'yonder[lsp]'")
+    yield _folder("runtime folder", runtime_root)
+    yield _folder("state folder", state_root)
+    yield _sockets()
+    yield _settings(folder)
+    yield _fork()
+    yield from _local()
+    yield _agent()
+    yield _left_over()
+
+
+def limits() -> list[tuple[str, str, str]]:
+    """The numbers that decide when something ends: name, value, meaning."""
+    top = {row.key: row.default.strip("`") for row in settings.describe() if row.table == "tool.yonder"}
+    return [
+        ("agent heartbeat", "2 s", "an agent says so often that it lives"),
+        ("linger", f"{top['linger']} s", "a closed window's cluster stays so long (setting linger)"),
+        ("silence", f"{top['silence']} s", "a vanished window's cluster stays so long (setting silence)"),
+        ("lease", "end-of-file", "an agent on this machine ends when its hub's connection ends"),
+        ("interrupt grace", "5 s", "then the answer is: still in C code"),
+        ("stream bound", f"{int(top['stream_bound']) // 1_000_000:,} MB", "more text of one run leaves a gap"),
+        ("frame", f"{wire.MAX_FRAME // 1024} kB", "longer messages travel in pieces"),
+        ("message", f"{wire.MAX_MESSAGE // 1024**3} GB", "larger arguments and results are refused"),
+    ]
+
+
+def _python() -> Finding:
+    found = f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}; yonder {__version__}"
+    if platform.python_implementation() != "CPython":
+        return Finding(name="python", ok=False, sentence=found, remedy="use CPython 3.11 or newer")
+    return Finding(name="python", ok=True, sentence=found)
+
+
+def _installed(name: str, distributions: tuple[str, ...], remedy: str) -> Finding:
+    found, missing = [], []
+    for distribution in distributions:
+        try:
+            found.append(f"{distribution} {version(distribution)}")
+        except PackageNotFoundError:
+            missing.append(distribution)
+    if missing:
+        return Finding(name=name, ok=False, sentence=f"missing: {', '.join(missing)}", remedy=remedy)
+    return Finding(name=name, ok=True, sentence=", ".join(found))
+
+
+def _folder(name: str, root: Callable[[], Path]) -> Finding:
+    """The folder exists, is this user's alone and can be written."""
+    try:
+        path = root()
+        probe = path / f".doctor-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except (YonderError, OSError) as error:
+        return Finding(name=name, ok=False, sentence=str(error), remedy="make it a folder that only you can enter")
+    return Finding(name=name, ok=True, sentence=f"{path} is private and can be written")
+
+
+def _sockets() -> Finding:
+    name = "socket paths"
+    try:
+        folder = OwnerFolder("doctor")
+    except (YonderError, OSError) as error:
+        return Finding(name=name, ok=False, sentence=str(error))
+    length = max(len(os.fsencode(path)) for path in (folder.hub_socket, folder.owner_socket))
+    with contextlib.suppress(OSError):
+        folder.path.rmdir()
+    sentence = f"{length} bytes of at most {_SOCKET_PATH}"
+    remedy = "" if length < _SOCKET_PATH else "set XDG_RUNTIME_DIR to a folder with a shorter path"
+    return Finding(name=name, ok=length < _SOCKET_PATH, sentence=sentence, remedy=remedy)
+
+
+def _settings(folder: Path) -> Finding:
+    try:
+        found = settings.load(folder)
+    except YonderError as error:
+        return Finding(name="settings", ok=False, sentence=str(error), remedy="see docs/settings.md")
+    pools = ", ".join(f"{spec.name} ({spec.backend}, at most {spec.max})" for spec in found.pool_specs())
+    return Finding(name="settings", ok=True, sentence=f"pools: {pools}", remedy=" ".join(found.warnings))
+
+
+def _fork() -> Finding:
+    if not hasattr(os, "fork"):
+        return Finding(name="fork", ok=False, sentence="this platform cannot fork", remedy="use WSL or a remote pool")
+    try:
+        child = os.fork()
+    except OSError as error:
+        remedy = "raise the process limit (ulimit -u) or free memory"
+        return Finding(
+            name="fork", ok=False, sentence=f"a process could not be forked: {error.strerror}", remedy=remedy
+        )
+    if child == 0:
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return Finding(
+        name="fork", ok=code == 0, sentence="processes can be forked" if code == 0 else f"a fork ended with {code}"
+    )
+
+
+def _local() -> list[Finding]:
+    """What the local backend itself says."""
+    folder = OwnerFolder("doctor")
+    try:
+        return asyncio.run(LocalBackend(folder, "", lambda _agent, _words: None).preflight())
+    finally:
+        with contextlib.suppress(OSError):
+            folder.path.rmdir()
+
+
+def _agent() -> Finding:
+    """The whole way once: a hub, an agent, a zygote, a worker, one call, and nothing left behind."""
+    from yonder.pool import Pool
+
+    began = time.monotonic()
+    try:
+        with Pool("doctor", max=1, preload=[]) as pool:
+            worker = pool.submit(os.getpid).result(AGENT_SECONDS)
+    except (YonderError, TimeoutError, OSError) as error:
+        remedy = "the lines above say what is missing; if they are all ok, send them with a bug report"
+        return Finding(name="a first call", ok=False, sentence=f"no executor came up: {error}", remedy=remedy)
+    seconds = time.monotonic() - began
+    return Finding(
+        name="a first call", ok=worker != os.getpid(), sentence=f"an executor ran it, {seconds:.1f} s in all"
+    )
+
+
+def _left_over() -> Finding:
+    count = len(left_over())
+    if count:
+        return Finding(
+            name="left over", ok=False, sentence=f"{count} processes whose hub is dead", remedy="yonder reap"
+        )
+    return Finding(name="left over", ok=True, sentence="nothing without a living hub")

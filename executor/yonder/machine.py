@@ -1,0 +1,123 @@
+"""What of Yonder runs on this machine, and how what is left of it is ended: asked of the process table and the sockets.
+
+What belongs here: whole owners and their hubs. What this file must not know: terminals, calls, sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from yonder.backends.local import Process, kill, processes
+from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
+
+END_SECONDS = 20.0
+_HUB_MARK = b"YONDER_HUB="
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a reaping did: hubs that were asked to end, owners that were dead, their processes by fate."""
+
+    hubs: int
+    owners: int
+    ended: int
+    survivors: tuple[Process, ...]
+
+
+def hubs() -> list[HubNote]:
+    """The detached hubs of this user that live, by the notes they leave."""
+    found = []
+    for file in sorted(runtime_root().glob("*/hub.json")):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):  # it ended while we looked, or is no note of ours
+            note = msgspec.json.decode(file.read_bytes(), type=HubNote)
+            if started_at(note.pid) == note.started:
+                found.append(note)
+    return found
+
+
+def serves(owner: str, found: Iterable[Process] = ()) -> bool:
+    """Whether somebody serves this owner: a detached hub, or the thread of a plain program.
+
+    Asked of its sockets: the one that the owner's processes in `found` were started with, and the one that would be
+    theirs here. The two differ when XDG_RUNTIME_DIR was another one then.
+    """
+    folder = OwnerFolder(owner)
+    try:
+        if folder.note() is not None:
+            return True
+        sockets = {str(folder.hub_socket), *(_hub_of(one) for one in found if one.owner == owner)}
+        return any(_answers(path) for path in sockets if path)
+    finally:
+        with contextlib.suppress(OSError):  # the look itself may have made the folder; one that is in use is not empty
+            folder.path.rmdir()
+
+
+def _hub_of(one: Process) -> str:
+    """The hub's socket as the process was told at its start, "" when it does not say."""
+    try:
+        environment = Path(f"/proc/{one.pid}/environ").read_bytes()
+    except OSError:
+        return ""
+    marks = [part for part in environment.split(b"\0") if part.startswith(_HUB_MARK)]
+    return os.fsdecode(marks[0][len(_HUB_MARK) :]) if marks else ""
+
+
+def _answers(path: str) -> bool:
+    """Whether a process listens at this socket."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        knock.settimeout(2.0)
+        try:
+            knock.connect(path)
+        except TimeoutError:
+            return True  # it listens, and is busy
+        except OSError:
+            return False
+        return True
+
+
+def left_over(owner: str = "") -> list[Process]:
+    """The processes whose hub is dead, of one owner or of all."""
+    found = [one for one in processes(owner) if one.pid != os.getpid()]
+    dead = {name for name in {one.owner for one in found} if not serves(name, found)}
+    return [one for one in found if one.owner in dead]
+
+
+def reap(owner: str = "", *, stop_hubs: bool = False) -> Reaped:
+    """End what is left of dead owners; with `stop_hubs` ask the living hubs to end in order first."""
+    asked = _stop_hubs(owner) if stop_hubs else 0
+    doomed = left_over(owner)
+    asyncio.run(_end(doomed))
+    after = {(one.pid, one.started) for one in processes(owner)}
+    survivors = tuple(one for one in doomed if (one.pid, one.started) in after)
+    return Reaped(asked, len({one.owner for one in doomed}), len(doomed) - len(survivors), survivors)
+
+
+async def _end(doomed: list[Process]) -> None:
+    """Agents first: an agent that dies takes its workers along, and none forks anew meanwhile."""
+    for role in ("agent", "zygote"):
+        await asyncio.gather(*(kill(one) for one in doomed if one.role == role))
+    await asyncio.gather(*(kill(one) for one in doomed))
+
+
+def _stop_hubs(owner: str) -> int:
+    """Ask living hubs to end, and wait until they have. Returns how many there were."""
+    asked = [note for note in hubs() if owner in ("", note.owner)]
+    for note in asked:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(note.pid, signal.SIGTERM)
+    end = time.monotonic() + END_SECONDS
+    for note in asked:
+        # The kernel tells a process nothing about the end of one that is not its child, so it is asked again.
+        while started_at(note.pid) == note.started and time.monotonic() < end:
+            time.sleep(0.02)
+    return len(asked)
