@@ -31,7 +31,8 @@ def state_root() -> Path:
 
 def private(folder: Path) -> Path:
     """Make `folder` with mode 0700 and check that it is a real folder of ours that nobody else can enter."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise UsageError(f"{folder} is not a folder of this user; remove it and try again")

@@ -1010,6 +1010,8 @@ class Parser(Generic[M]):
                 size = word & ~_MORE
                 if size > MAX_FRAME:
                     raise WireError(f"a frame of {size} bytes is over the limit of {MAX_FRAME}")
+                if word & _MORE and size != MAX_FRAME:
+                    raise WireError("only a full frame may have more after it")
                 if len(buffer) - at < 4 + size:
                     break
                 body = bytes(memoryview(buffer)[at + 4 : at + 4 + size])

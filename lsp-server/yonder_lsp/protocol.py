@@ -19,17 +19,17 @@ class _Shape(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Base of everything here: JSON objects with camelCase keys."""
 
 
-class Position(_Shape, frozen=True):
+class Position(_Shape, frozen=True, kw_only=True):
     line: int
     character: int
 
 
-class Range(_Shape, frozen=True):
+class Range(_Shape, frozen=True, kw_only=True):
     start: Position
     end: Position
 
 
-class Remedy(_Shape, frozen=True):
+class Remedy(_Shape, frozen=True, kw_only=True):
     """What the person can press: code core_missing (offer yonder/provide), python_too_old, no_python, settings, …"""
 
     code: str
@@ -40,7 +40,7 @@ class Remedy(_Shape, frozen=True):
 # ── initialize ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class InitOptions(_Shape, frozen=True):
+class InitOptions(_Shape, frozen=True, kw_only=True):
     """initializationOptions. `owner` is the window's id (kept in its workspace state), `folder` the workspace folder's
     path or "", `storage` the folder for runs.sqlite, `core` the folder with the executor core for projects that lack it
     ("" = not made yet), `wheels` the folder with Yonder's own wheel ("" in development)."""
@@ -54,7 +54,7 @@ class InitOptions(_Shape, frozen=True):
     settings: Settings | None = None
 
 
-class Settings(_Shape, frozen=True):
+class Settings(_Shape, frozen=True, kw_only=True):
     """The `yonder.*` settings of the editor that the server needs; `pools` overrides [tool.yonder.pools]."""
 
     python: str = ""
@@ -71,7 +71,7 @@ class Settings(_Shape, frozen=True):
 # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class RunParams(_Shape, frozen=True):
+class RunParams(_Shape, frozen=True, kw_only=True):
     """where auto: the selection if not empty, else the `# %%` cell, else the top-level statement at the cursor."""
 
     uri: str
@@ -79,18 +79,18 @@ class RunParams(_Shape, frozen=True):
     selection: Range
 
 
-class RunStarted(_Shape, frozen=True):
+class RunStarted(_Shape, frozen=True, kw_only=True):
     run: str
     session: str
     range: Range
     title: str
 
 
-class RunRef(_Shape, frozen=True):
+class RunRef(_Shape, frozen=True, kw_only=True):
     run: str
 
 
-class InterruptParams(_Shape, frozen=True):
+class InterruptParams(_Shape, frozen=True, kw_only=True):
     """run "": whatever the session of `uri` runs now. kill: kill the worker (after "still in C code")."""
 
     uri: str = ""
@@ -98,24 +98,24 @@ class InterruptParams(_Shape, frozen=True):
     kill: bool = False
 
 
-class InterruptResult(_Shape, frozen=True):
+class InterruptResult(_Shape, frozen=True, kw_only=True):
     outcome: str
     sentence: str
 
 
-class UriParams(_Shape, frozen=True):
+class UriParams(_Shape, frozen=True, kw_only=True):
     uri: str
 
 
-class Nothing(_Shape, frozen=True):
+class Nothing(_Shape, frozen=True, kw_only=True):
     pass
 
 
-class Sentence(_Shape, frozen=True):
+class Sentence(_Shape, frozen=True, kw_only=True):
     sentence: str
 
 
-class PoolStatus(_Shape, frozen=True):
+class PoolStatus(_Shape, frozen=True, kw_only=True):
     name: str
     backend: str
     executors: int
@@ -126,7 +126,7 @@ class PoolStatus(_Shape, frozen=True):
     why: str
 
 
-class ExecutorStatus(_Shape, frozen=True):
+class ExecutorStatus(_Shape, frozen=True, kw_only=True):
     id: str
     pool: str
     backend: str
@@ -138,7 +138,7 @@ class ExecutorStatus(_Shape, frozen=True):
     memory: int
 
 
-class SessionStatus(_Shape, frozen=True):
+class SessionStatus(_Shape, frozen=True, kw_only=True):
     id: str
     state: str
     generation: int
@@ -149,7 +149,7 @@ class SessionStatus(_Shape, frozen=True):
     folder: str
 
 
-class StatusResult(_Shape, frozen=True):
+class StatusResult(_Shape, frozen=True, kw_only=True):
     """cluster: off (no hub), starting, on, stopping, lost. `python` is the project's interpreter as it would be used."""
 
     cluster: Literal["off", "starting", "on", "stopping", "lost"]
@@ -164,13 +164,13 @@ class StatusResult(_Shape, frozen=True):
     peak: int
 
 
-class SinceParams(_Shape, frozen=True):
+class SinceParams(_Shape, frozen=True, kw_only=True):
     """since: the revision from the last answer (0 at first)."""
 
     since: int = 0
 
 
-class Trace(_Shape, frozen=True):
+class Trace(_Shape, frozen=True, kw_only=True):
     file: str
     line: int
     function: str
@@ -178,7 +178,7 @@ class Trace(_Shape, frozen=True):
     user: bool
 
 
-class RunSummary(_Shape, frozen=True):
+class RunSummary(_Shape, frozen=True, kw_only=True):
     """state: queued, creating, booting, running, ok, error, lost, cancelled. `range` is where the block stood when it
     was run, `hash` the block's text hash for re-anchoring, `short` the value's or error's one line."""
 
@@ -208,12 +208,12 @@ class RunSummary(_Shape, frozen=True):
     stale: bool
 
 
-class RunsResult(_Shape, frozen=True):
+class RunsResult(_Shape, frozen=True, kw_only=True):
     revision: int
     runs: list[RunSummary]
 
 
-class OutputParams(_Shape, frozen=True):
+class OutputParams(_Shape, frozen=True, kw_only=True):
     """Pieces of output number `since`+1 onwards, at most `limit` characters; call "" = the run's own, "*" = all."""
 
     run: str
@@ -222,7 +222,7 @@ class OutputParams(_Shape, frozen=True):
     limit: int = 200_000
 
 
-class OutputPiece(_Shape, frozen=True):
+class OutputPiece(_Shape, frozen=True, kw_only=True):
     n: int
     call: str
     fd: int
@@ -230,7 +230,7 @@ class OutputPiece(_Shape, frozen=True):
     after: bool
 
 
-class OutputResult(_Shape, frozen=True):
+class OutputResult(_Shape, frozen=True, kw_only=True):
     """`next` goes into the next `since`; `skipped` pieces were left out because of `limit` (the newest are kept)."""
 
     pieces: list[OutputPiece]
@@ -239,7 +239,7 @@ class OutputResult(_Shape, frozen=True):
     total: int
 
 
-class SeriesParams(_Shape, frozen=True):
+class SeriesParams(_Shape, frozen=True, kw_only=True):
     """Curves of a run, thinned to at most `pixels` columns (min and max of each). xMin/xMax null: everything.
     names []: all metrics. x is step or time (seconds since the run began)."""
 
@@ -251,28 +251,28 @@ class SeriesParams(_Shape, frozen=True):
     pixels: int = 600
 
 
-class Curve(_Shape, frozen=True):
+class Curve(_Shape, frozen=True, kw_only=True):
     """`xs` and `ys` are base64 of little-endian float32 arrays of equal length; `points` is how many there really are."""
 
     name: str
     call: str
     label: str
     points: int
-    last: float
+    last: float | None
     xs: str
     ys: str
 
 
-class SeriesResult(_Shape, frozen=True):
+class SeriesResult(_Shape, frozen=True, kw_only=True):
     revision: int
     curves: list[Curve]
 
 
-class CallsParams(_Shape, frozen=True):
+class CallsParams(_Shape, frozen=True, kw_only=True):
     run: str
 
 
-class CallRow(_Shape, frozen=True):
+class CallRow(_Shape, frozen=True, kw_only=True):
     """One pool call of a run. `metrics` holds the last value of each metric; progress total 0 = unknown."""
 
     call: str
@@ -283,31 +283,31 @@ class CallRow(_Shape, frozen=True):
     started: float
     seconds: float
     summary: str
-    metrics: dict[str, float]
+    metrics: dict[str, float | None]
     progress_label: str
     done: float
     total: float
 
 
-class CallsResult(_Shape, frozen=True):
+class CallsResult(_Shape, frozen=True, kw_only=True):
     """`progress` are the run's own bars (label, done, total)."""
 
     calls: list[CallRow]
     progress: list[ProgressRow]
 
 
-class ProgressRow(_Shape, frozen=True):
+class ProgressRow(_Shape, frozen=True, kw_only=True):
     label: str
     done: float
     total: float
 
 
-class DisplaysParams(_Shape, frozen=True):
+class DisplaysParams(_Shape, frozen=True, kw_only=True):
     run: str
     since: int = 0
 
 
-class DisplayItem(_Shape, frozen=True):
+class DisplayItem(_Shape, frozen=True, kw_only=True):
     """`data` is base64 for images, else the text itself."""
 
     n: int
@@ -317,40 +317,40 @@ class DisplayItem(_Shape, frozen=True):
     alt: str
 
 
-class DisplaysResult(_Shape, frozen=True):
+class DisplaysResult(_Shape, frozen=True, kw_only=True):
     displays: list[DisplayItem]
     next: int
 
 
-class AnswerParams(_Shape, frozen=True):
+class AnswerParams(_Shape, frozen=True, kw_only=True):
     id: str
     text: str | None
 
 
-class StopResult(_Shape, frozen=True):
+class StopResult(_Shape, frozen=True, kw_only=True):
     executors: int
     peak: int
     left: int
     sentence: str
 
 
-class VariablesResult(_Shape, frozen=True):
+class VariablesResult(_Shape, frozen=True, kw_only=True):
     variables: list[Variable]
 
 
-class Variable(_Shape, frozen=True):
+class Variable(_Shape, frozen=True, kw_only=True):
     name: str
     type: str
     short: str
 
 
-class ProvideParams(_Shape, frozen=True):
+class ProvideParams(_Shape, frozen=True, kw_only=True):
     """How the executor core gets to the project's Python: install (pip into it) or without (a folder of our own)."""
 
     choice: Literal["install", "without"]
 
 
-class SettingsParams(_Shape, frozen=True):
+class SettingsParams(_Shape, frozen=True, kw_only=True):
     """The editor's settings or the selected interpreter changed."""
 
     python: str
@@ -360,24 +360,24 @@ class SettingsParams(_Shape, frozen=True):
 # ── notifications server → client ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class RunsChanged(_Shape, frozen=True):
+class RunsChanged(_Shape, frozen=True, kw_only=True):
     """Something in runs, output, metrics, displays or calls is newer than before; at most 10 a second."""
 
     revision: int
 
 
-class InputRequested(_Shape, frozen=True):
+class InputRequested(_Shape, frozen=True, kw_only=True):
     id: str
     run: str
     prompt: str
     secret: bool
 
 
-class InputClosed(_Shape, frozen=True):
+class InputClosed(_Shape, frozen=True, kw_only=True):
     id: str
 
 
-class Notice(_Shape, frozen=True):
+class Notice(_Shape, frozen=True, kw_only=True):
     """A sentence for the person, shown once. level: info, warning, error."""
 
     level: Literal["info", "warning", "error"]
@@ -385,7 +385,7 @@ class Notice(_Shape, frozen=True):
     remedy: Remedy | None = None
 
 
-class LogLine(_Shape, frozen=True):
+class LogLine(_Shape, frozen=True, kw_only=True):
     """One line for the `Yonder` log channel."""
 
     level: Literal["debug", "info", "warning", "error"]

@@ -224,7 +224,11 @@ class Executors:
     def fork_failed(self, worker: str, sentence: str) -> None:
         found = self.workers.get(worker)
         executor = self.all.get(found.executor) if found else None
-        if executor is not None and not executor.ending:
+        if found is None or executor is None:
+            return
+        if executor.ending:
+            found.exited(wire.ExitReport(code=0))  # it was withdrawn before it was born
+        else:
             self._spawn(self._half_made(executor, sentence))
 
     def preloaded(self, message: wire.Preloaded) -> None:
