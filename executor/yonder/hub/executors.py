@@ -265,7 +265,7 @@ class Executors:
         self._spawn(self._leave(executor, hard))
 
     async def _leave(self, executor: Executor, hard: bool) -> None:
-        if not hard:
+        if not hard and not executor.waiting:
             for worker in executor.workers.values():
                 worker.say(wire.Leave())
             with contextlib.suppress(TimeoutError):
