@@ -24,7 +24,7 @@ from yonder.agent import processes
 
 CORE = str(Path(yonder.__file__).parent.parent)
 M = TypeVar("M")
-SECONDS = 40.0
+SECONDS = 80.0
 
 
 class Peer:

@@ -236,3 +236,29 @@ def test_marks_overwrite_their_placeholder_and_refuse_what_has_no_room():
     with pytest.raises(ValueError, match="room for 128 bytes"):
         processes.mark("YONDER_TEST", "x" * 129)
     assert processes.marked("YONDER_EXECUTOR", [""]) == []
+
+
+async def test_a_worker_that_is_no_longer_wanted_before_it_is_born(hub):
+    workers = [hub.fork() for _ in range(4)]
+    for worker in workers:
+        hub.agent.say(wire.Kill(worker))
+
+    def ended():
+        return {m.worker for m in hub.heard if isinstance(m, wire.ForkFailed | wire.Exited)}
+
+    await hub.until(lambda: ended() == set(workers), "an end for each")
+    assert (await hub.block(await hub.worker(), "'fine'")).preview.short == "'fine'"
+
+
+@pytest.mark.parametrize(
+    "text", ["low 0\noom_kill {n}\n", "oom_kill_disable 0\nunder_oom 0\noom_kill {n}\n"], ids=["v2", "v1"]
+)
+def test_the_memory_verdict_is_the_control_groups(tmp_path, monkeypatch, text):
+    counts = tmp_path / "memory.events"
+    counts.write_text(text.format(n=2))
+    monkeypatch.setattr(processes, "_memory_files", lambda: [tmp_path / "absent", counts])
+    watch = processes.MemoryWatch()
+    assert not watch.moved()
+    counts.write_text(text.format(n=3))
+    assert watch.moved()
+    assert not watch.moved()
