@@ -30,6 +30,7 @@ _RUNTIME = (
     str(Path(traceback.__file__).parent / "asyncio") + "/",
     "<frozen importlib",
 )
+_NEVER_BY_VALUE = frozenset({"__main__", "yonder", "yonder_lsp"})
 _FOREIGN = ("/site-packages/", "/dist-packages/", "/.venv/", "/venv/")
 
 
@@ -119,7 +120,9 @@ class Workspace:
             return
         self._seen = len(sys.modules)
         for name, module in list(sys.modules.items()):
-            if name != "__main__" and type(module) is ModuleType and is_under(_file_of(module), self._folder):
+            if name.partition(".")[0] in _NEVER_BY_VALUE:
+                continue  # Yonder itself is on every executor, also when its own repository is the workspace
+            if type(module) is ModuleType and is_under(_file_of(module), self._folder):
                 cloudpickle.register_pickle_by_value(module)
 
 
