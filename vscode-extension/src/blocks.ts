@@ -53,8 +53,9 @@ export function moved(range: Range, change: Change): Range {
   const after = start.line > last || (start.line === last && start.character >= range.end.character && change.text.startsWith("\n"));
   if (after) return range;
   if (before) return shifted(range, delta);
-  const top = start.line < first ? start.line + added : first;
-  return { start: { line: Math.min(first, top), character: 0 }, end: { line: Math.max(first, last + delta), character: range.end.character } };
+  const top = Math.min(first, start.line < first ? start.line + added : first);
+  const bottom = end.line <= last ? last + delta : start.line + added;
+  return { start: { line: top, character: 0 }, end: { line: Math.max(top, bottom), character: range.end.character } };
 }
 
 function shifted(range: Range, by: number): Range {
@@ -78,6 +79,8 @@ export function find(lines: readonly string[], text: string, near: number): numb
 export class Blocks {
   readonly #blocks = new Map<string, Block>();
   readonly #dismissed = new Set<string>();
+  /** Summaries that were faster than the answer to the run request: their block is still called "pending". */
+  readonly #early = new Map<string, RunSummary>();
   #pending = 0;
 
   of(uri: string): readonly Block[] {
@@ -106,8 +109,10 @@ export class Blocks {
     const block = this.#blocks.get(key);
     if (block === undefined) return;
     this.#blocks.delete(key);
-    const already = this.#blocks.get(run); // its first summary may have been faster than the answer
-    this.#put({ ...(already ?? block), key: run, state: already?.state ?? "queued", range, text: textOf(lines, range), stale: false });
+    this.#put({ ...block, key: run, state: "queued", range, text: textOf(lines, range) });
+    const already = this.#early.get(run);
+    this.#early.clear();
+    if (already !== undefined) this.apply([already], () => lines);
   }
 
   drop(key: string): void {
@@ -128,6 +133,7 @@ export class Blocks {
     for (const run of [...runs].sort((a, b) => a.created - b.created)) {
       const known = this.#blocks.get(run.run);
       const lines = linesOf(run.uri);
+      if (known === undefined && this.of(run.uri).some((block) => block.state === "pending")) this.#early.set(run.run, run);
       if (known === undefined && (lines === undefined || this.#dismissed.has(run.run) || this.#covered(run))) continue;
       const range = known?.range ?? run.range;
       this.#put({

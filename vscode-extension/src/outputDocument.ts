@@ -1,14 +1,12 @@
 // A run's whole output as a read-only document (`yonder-output:`).
 // What belongs here: putting the pieces together, page by page. What it must not know: the panel, how output is shown there.
 import * as vscode from "vscode";
+import { plainText } from "./plainText";
 import type { OutputParams, OutputResult } from "./protocol.gen";
 
 export const OUTPUT_SCHEME = "yonder-output";
 const PAGE = 1_000_000;
 const BOUND = 50_000_000;
-
-// colours and cursor movements: a document shows text only
-const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
 
 export class OutputDocuments implements vscode.TextDocumentContentProvider {
   constructor(private readonly ask: (params: OutputParams) => Promise<OutputResult>) {}
@@ -29,6 +27,6 @@ export class OutputDocuments implements vscode.TextDocumentContentProvider {
       since = page.next;
     }
     const head = skipped > 0 ? `[${skipped} earlier pieces are not shown]\n` : "";
-    return head + text.replaceAll(ESCAPES, "").replaceAll("\r\n", "\n").replaceAll(/[^\n]*\r(?!\n)/g, "");
+    return head + plainText(text);
   }
 }

@@ -7,7 +7,7 @@ export const INLINE_LIMIT = 100;
 
 /** At most `limit` characters (as people count them) of the first line. */
 export function clip(text: string, limit: number): string {
-  const line = text.replaceAll(/\s*\n\s*/g, " ⏎ ").trim();
+  const line = text.trim().replaceAll(/\s*\n\s*/g, " ⏎ ");
   const letters = Array.from(line);
   return letters.length <= limit ? line : `${letters.slice(0, limit - 1).join("")}…`;
 }
