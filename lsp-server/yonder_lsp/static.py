@@ -88,16 +88,25 @@ class Static:
             query, answer = taken
             if answer.done():
                 continue
+            facts = _EMPTY
             try:
-                facts = await asyncio.wait_for(self._exchange(query), STARTING if self._fresh else PATIENCE)
-                self._fresh = False
-            except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.DecodeError) as error:
-                self._log(f"the static engine was ended and starts again: {type(error).__name__}")
-                facts = _EMPTY
-                await self._kill()
-                await asyncio.sleep(RESPAWN_PAUSE if isinstance(error, OSError) else 0)
-            if not answer.done():
-                answer.set_result(facts)
+                facts = await self._facts(query)
+            finally:  # also when this is closed in the middle
+                if not answer.done():
+                    answer.set_result(facts)
+
+    async def _facts(self, query: Query) -> Facts:
+        """The answer, or empty facts and a process to be started anew."""
+        try:
+            facts = await asyncio.wait_for(self._exchange(query), STARTING if self._fresh else PATIENCE)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.DecodeError) as error:
+            self._log(f"the static engine was ended and starts again: {type(error).__name__}")
+            await self._kill()
+            if isinstance(error, OSError):
+                await asyncio.sleep(RESPAWN_PAUSE)
+            return _EMPTY
+        self._fresh = False
+        return facts
 
     async def _exchange(self, query: Query) -> Facts:
         process = self._process

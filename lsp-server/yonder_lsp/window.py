@@ -293,7 +293,7 @@ class Window:
             case wire.SessionChanged(session=name, note=note):
                 self._sessions.changed(event)
                 self.log("info", f"session {name}: {event.state} (generation {event.generation})")
-                if note:
+                if note and self.lifecycle.cluster != "stopping":  # a person who stops the cluster knows
                     self.notice("info", note)
                 self._status_news.poke()
             case wire.ExecutorChanged(executor=name, pool=pool, state=state, reason=reason):
@@ -314,7 +314,8 @@ class Window:
         self.log("info", f"run {event.run}: {event.outcome} after {event.seconds:.2f} s")
         self.running.ended(event.run)
         uri = self._watch.uri(event.run)
-        if event.failure is not None and uri:
+        # An interrupt was asked for: where it struck is no fault of that line.
+        if event.outcome == "error" and event.failure is not None and uri:
             self._publish(self._board.failed(event.run, uri, event.failure, self.workspace.folder))
 
     def status_said(self, status: wire.Status) -> None:
