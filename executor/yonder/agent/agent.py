@@ -18,13 +18,13 @@ import time
 from dataclasses import dataclass
 from typing import NoReturn
 
-import yonder
 from yonder import wire
 from yonder.agent import processes
 from yonder.agent.birth import Ends
 from yonder.agent.nursery import Nursery
 from yonder.agent.output import Outlet
 from yonder.agent.telemetry import Telemetry
+from yonder.version import __version__
 
 BEAT = 2.0
 TERM_GRACE = 1.0
@@ -135,7 +135,7 @@ class Agent:
         self._send(
             wire.Hello(
                 version=wire.VERSION,
-                package=yonder.__version__,
+                package=__version__,
                 role="agent",
                 token=self._token,
                 id=self._ident,

@@ -11,9 +11,9 @@ import socket
 from collections import deque
 from typing import Any, Generic, TypeVar
 
-import yonder
 from yonder import wire
 from yonder.errors import CannotRun, VersionMismatch
+from yonder.version import __version__
 
 M = TypeVar("M")
 _CHUNK = 256 * 1024
@@ -34,14 +34,14 @@ class Lane(Generic[M]):
         sock.connect(path)
         lane = cls(sock, kind)
         hello = wire.Hello(
-            version=wire.VERSION, package=yonder.__version__, role=role, token=token, id=ident, pid=os.getpid()
+            version=wire.VERSION, package=__version__, role=role, token=token, id=ident, pid=os.getpid()
         )
         sock.sendall(wire.frames(hello))
         match lane.receive():
             case wire.Welcome():
                 return lane
             case wire.Refused(code="version", package=package):
-                raise VersionMismatch(ours=yonder.__version__, theirs=package, where="hub")
+                raise VersionMismatch(ours=__version__, theirs=package, where="hub")
             case wire.Refused(sentence=sentence):
                 raise CannotRun(sentence)
             case _:

@@ -36,6 +36,8 @@ _doc_slot = _of_type["__doc__"].__get__
 _module_dict_slot = vars(types.ModuleType)["__dict__"].__get__
 _str_copy = str.__str__
 
+_C_ERRORS = (AttributeError, TypeError, ValueError, RuntimeError)
+
 # Bits of `tp_flags` that CPython sets by inheritance: a subclass test without `isinstance` and without walking.
 _HEAP = 1 << 9
 _TUPLE, _STR, _DICT, _CLASS = 1 << 26, 1 << 28, 1 << 29, 1 << 31
@@ -202,6 +204,28 @@ def slot(descriptor: Any, value: object) -> Any:
     try:
         return descriptor.__get__(value)
     except (AttributeError, TypeError):
+        return ABSENT
+
+
+def c_field(kind: type, name: str, value: object) -> Any:
+    """A get-set or member field of an exact type, or ABSENT. A Python property of that name is not run."""
+    attribute = class_attribute(kind, name)[0]
+    if type(attribute) is not types.GetSetDescriptorType and type(attribute) is not types.MemberDescriptorType:
+        return ABSENT
+    try:
+        return attribute.__get__(value)
+    except _C_ERRORS:
+        return ABSENT
+
+
+def c_call(kind: type, name: str, value: object, *arguments: object) -> Any:
+    """A method of an exact type that is C code, called; else ABSENT."""
+    attribute = class_attribute(kind, name)[0]
+    if type(attribute) is not types.MethodDescriptorType and type(attribute) is not types.WrapperDescriptorType:
+        return ABSENT
+    try:
+        return attribute(value, *arguments)
+    except _C_ERRORS:
         return ABSENT
 
 

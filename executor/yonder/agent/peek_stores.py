@@ -1,4 +1,4 @@
-"""What is known about the objects of torch, numpy and pandas, read from their C fields and instance dicts.
+"""What is known about the objects of torch (here), numpy and pandas (`peek_frames`): their C fields and instance dicts.
 
 Only exact types are read: a subclass may run `__torch_function__` or an overridden property for a mere `.shape`. Libraries
 are looked up in `sys.modules`, never imported. One `Stores` serves one look and is thrown away with what it found.
@@ -15,58 +15,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from yonder.agent import peek_raw as raw
+from yonder.agent.peek_frames import Frames, shape
+from yonder.agent.peek_raw import c_call, c_field
 from yonder.agent.peek_text import first, size
 
 ABSENT = raw.ABSENT
-_C_ERRORS = (AttributeError, TypeError, ValueError, RuntimeError)
 _MODULES_AT_MOST = 20_000
 _LIBRARIES = frozenset({"torch", "numpy", "pandas"})
 _TENSOR_FIELDS = frozenset({"shape", "dtype", "device", "layout", "grad"})
 _TENSOR_VIEWS = frozenset({"T", "mT", "H", "mH", "data", "real", "imag", "grad"})
-_EXTENSION_DTYPES = {
-    "StringArray": "str",
-    "ArrowStringArray": "str",
-    "ArrowStringArrayNumpySemantics": "str",
-    "Categorical": "category",
-    "DatetimeArray": "datetime64",
-    "TimedeltaArray": "timedelta64",
-}
 
 
-def c_field(kind: type, name: str, value: object) -> Any:
-    """A get-set or member field of an exact type, or ABSENT. A Python property of that name is not run."""
-    attribute = raw.class_attribute(kind, name)[0]
-    if type(attribute) is not types.GetSetDescriptorType and type(attribute) is not types.MemberDescriptorType:
-        return ABSENT
-    try:
-        return attribute.__get__(value)
-    except _C_ERRORS:
-        return ABSENT
-
-
-def c_call(kind: type, name: str, value: object, *arguments: object) -> Any:
-    """A method of an exact type that is C code, called; else ABSENT."""
-    attribute = raw.class_attribute(kind, name)[0]
-    if type(attribute) is not types.MethodDescriptorType and type(attribute) is not types.WrapperDescriptorType:
-        return ABSENT
-    try:
-        return attribute(value, *arguments)
-    except _C_ERRORS:
-        return ABSENT
-
-
-class Stores:
+class Stores(Frames):
     """The libraries' types as they are loaded now."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], Any] = {}
+        super().__init__()
         self._tensors_readable: bool | None = None
-
-    def _known(self, module: str, name: str) -> Any:
-        key = (module, name)
-        if key not in self._found:
-            self._found[key] = raw.known(module, name)
-        return self._found[key]
 
     # ── what it is ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -87,24 +52,12 @@ class Stores:
         base = self._known("torch.nn.modules.module", "Module")
         return base is not ABSENT and not raw.is_class(value) and raw.derives(type(value), base)
 
-    def is_array(self, value: object) -> bool:
-        return type(value) is self._known("numpy", "ndarray")
-
-    def is_frame(self, value: object) -> bool:
-        return type(value) is self._known("pandas.core.frame", "DataFrame")
-
-    def is_series(self, value: object) -> bool:
-        return type(value) is self._known("pandas.core.series", "Series")
-
     def tensor_type(self) -> Any:
         return self._known("torch._tensor", "Tensor")
 
     def is_view_of_tensor(self, value: object, name: str) -> bool:
         """Whether this C property of a tensor is known to give a tensor again, so that it need not be read."""
         return name in _TENSOR_VIEWS and self.is_tensor(value)
-
-    def series_type(self) -> Any:
-        return self._known("pandas.core.series", "Series")
 
     # ── in one line ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -236,33 +189,6 @@ class Stores:
                     yield tensor
             waiting += [child for _, child in raw.items(children)] if raw.is_dict(children) else []
 
-    def frame(self, value: object) -> list[tuple[str, str]]:
-        """A DataFrame's or Series' size, columns, dtypes and memory, from its blocks."""
-        blocks, axes = self._blocks(value)
-        rows, dtypes, memory = 0, dict[str, int](), 0
-        for values in blocks:
-            array = self._plain_array(values)
-            extent = self._array_shape(array) if array is not None else ()
-            rows = extent[-1] if extent else rows
-            name = self._values_dtype(values)
-            dtypes[name] = dtypes.get(name, 0) + (extent[0] if len(extent) == 2 else 1)
-            held = c_field(type(array), "nbytes", array) if array is not None else 0
-            memory += held if type(held) is int else 0
-        if not rows and axes:
-            rows = self._length(axes[-1])
-        if self.is_series(value):
-            name = raw.exact(raw.find(raw.instance_dict(value), "_name"))
-            named = [("name", name)] if name else []
-            return [("shape", f"{rows} rows, {', '.join(dtypes) or '?'}"), *named, ("memory", size(memory))]
-        width = self._length(axes[0]) if len(axes) == 2 else sum(dtypes.values())
-        columns = [f"{name}: {dtype}" if dtype else name for name, dtype in self.columns(value, 8)]
-        return [
-            ("shape", f"{rows} rows x {width} columns"),
-            ("columns", ", ".join(columns) + (" …" if width > 8 else "")),
-            ("dtypes", ", ".join(f"{name} ({count})" for name, count in dtypes.items())),
-            ("memory", size(memory)),
-        ]
-
     # ── keys and subscripts ───────────────────────────────────────────────────────────────────────────────────────
 
     def keys(self, value: object, limit: int) -> list[tuple[str, str]] | None:
@@ -327,93 +253,6 @@ class Stores:
             for name, part in raw.items(found)
             if type(name) is str
         ]
-
-    # ── numpy and pandas, inside ──────────────────────────────────────────────────────────────────────────────────
-
-    def _array_shape(self, value: object) -> tuple[int, ...]:
-        found = c_field(type(value), "shape", value) if self.is_array(value) else ABSENT
-        return found if type(found) is tuple else ()
-
-    def _dtype(self, value: object) -> str:
-        """`float64` from the dtype's C fields; its own `str` is Python code that may import."""
-        dtype = c_field(type(value), "dtype", value)
-        kind, width = c_field(type(dtype), "kind", dtype), c_field(type(dtype), "itemsize", dtype)
-        if type(kind) is not str or type(width) is not int:
-            return "?"
-        named = {"f": "float", "i": "int", "u": "uint", "c": "complex"}.get(kind)
-        if named:
-            return f"{named}{width * 8}"
-        code = c_field(type(dtype), "str", dtype)
-        return {"b": "bool", "O": "object"}.get(kind) or (code if type(code) is str else "?")
-
-    def _blocks(self, value: object) -> tuple[list[object], list[object]]:
-        """The arrays a frame or series is made of, and its axes (columns first, rows last)."""
-        store = raw.find(raw.instance_dict(value), "_mgr")
-        kind = type(store)
-        managers = [self._known("pandas.core.internals.managers", n) for n in ("BlockManager", "SingleBlockManager")]
-        if not any(kind is manager for manager in managers):
-            return [], []
-        if kind is managers[0]:
-            blocks, axes = c_field(kind, "blocks", store), c_field(kind, "axes", store)
-        else:
-            own = raw.instance_dict(store)
-            blocks, axes = raw.find(own, "blocks"), raw.find(own, "axes")
-        values = [c_field(type(block), "values", block) for block in blocks] if type(blocks) is tuple else []
-        return values, list(axes) if type(axes) is list else []
-
-    def _plain_array(self, values: object) -> object | None:
-        """The ndarray that holds a block's or index's values, if there is one."""
-        if self.is_array(values):
-            return values
-        backed = self._known("pandas._libs.arrays", "NDArrayBacked")
-        if raw.is_class(backed) and raw.derives(type(values), backed):
-            inner = c_field(type(values), "_ndarray", values)
-            return inner if self.is_array(inner) else None
-        return None
-
-    def _values_dtype(self, values: object) -> str:
-        if self.is_array(values):
-            return self._dtype(values)
-        name = raw.name_of(type(values))
-        return _EXTENSION_DTYPES.get(name, name)
-
-    def _length(self, index: object) -> int:
-        own = raw.instance_dict(index)
-        steps = raw.find(own, "_range")
-        if type(steps) is range:
-            return len(steps)
-        extent = self._array_shape(self._plain_array(raw.find(own, "_data")))
-        return extent[0] if extent else 0
-
-    def columns(self, frame: object, limit: int) -> list[tuple[str, str]]:
-        """The string column names of a DataFrame, with dtypes where the frame has worked out which block holds which."""
-        blocks, axes = self._blocks(frame)
-        if len(axes) != 2:
-            return []
-        names = self._plain_array(raw.find(raw.instance_dict(axes[0]), "_data"))
-        if names is None:
-            return []
-        kind = type(names)
-        listed = c_call(kind, "tolist", c_call(kind, "__getitem__", names, slice(0, limit)))
-        if type(listed) is not list:
-            return []
-        dtypes = self._column_dtypes(frame, blocks, len(listed))
-        return [(name, dtype) for name, dtype in zip(listed, dtypes, strict=False) if type(name) is str]
-
-    def _column_dtypes(self, frame: object, blocks: list[object], count: int) -> list[str]:
-        if len(blocks) == 1:
-            return [self._values_dtype(blocks[0])] * count
-        store = raw.find(raw.instance_dict(frame), "_mgr")
-        numbers = c_field(type(store), "_blknos", store)
-        listed = c_call(type(numbers), "tolist", numbers) if self.is_array(numbers) else ABSENT
-        if type(listed) is not list:
-            return [""] * count
-        return [self._values_dtype(blocks[n]) if 0 <= n < len(blocks) else "" for n in listed[:count]]
-
-
-def shape(extent: Any) -> str:
-    """`32 x 10`; nothing for a scalar would read as missing."""
-    return " x ".join(str(n) for n in tuple(extent)) or "scalar"
 
 
 def _bare(value: object) -> str:
