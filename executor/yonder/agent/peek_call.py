@@ -243,7 +243,7 @@ def annotation(hint: object, depth: int = 0) -> str:
     kind = type(hint)
     if kind is str:
         return cut(hint)  # type: ignore[arg-type]
-    if hint is None or kind is type(None):
+    if hint is None or hint is type(None):
         return "None"
     if depth > 3:
         return "…"

@@ -170,15 +170,15 @@ def _property(found: Any) -> Sight:
 def _subscript(sight: Sight, key: str | int, stores: Stores) -> Sight | Lost:
     """A literal subscript of an exact builtin container or a known store."""
     value = sight.value
-    kind = type(value)
-    if value is not ABSENT and raw.plain_dict(value):
+    if raw.plain_dict(value):
         found = raw.find(value, key)
         return _seen(found) if found is not ABSENT else Lost(f"the dict has no key {key!r}")
-    if (kind is list or kind is tuple) and type(key) is int:
-        try:
-            return _seen(kind.__getitem__(value, key))
-        except IndexError:
-            return Lost(f"the {kind.__name__} has no item {key}")
+    for base in (list, tuple):
+        if type(key) is int and raw.subscripts_as(value, base):
+            try:
+                return _seen(base.__getitem__(value, key))
+            except IndexError:
+                return Lost(f"the {base.__name__} has no item {key}")
     child = ABSENT if value is ABSENT else stores.child(value, key)
     if child is not ABSENT:
         return _seen(child)

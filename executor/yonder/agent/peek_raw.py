@@ -13,7 +13,7 @@ import builtins
 import operator
 import sys
 import types
-from collections import Counter, OrderedDict, defaultdict, namedtuple
+from collections import namedtuple
 from collections.abc import Iterable
 from functools import cached_property, partialmethod
 from itertools import repeat
@@ -283,7 +283,12 @@ def builtin_names() -> dict[str, Any]:
     return module_dict(builtins)
 
 
-def plain_dict(value: object) -> bool:
-    """A dict whose subscript is the storage's: the exact builtin, or one of the library's that adds nothing to it."""
+def subscripts_as(value: object, base: type) -> bool:
+    """Whether `value[key]` is `base.__getitem__` itself: the exact builtin, or a subclass that has not put its own there."""
     kind = type(value)
-    return kind is dict or kind is OrderedDict or kind is defaultdict or kind is Counter
+    return kind is base or (derives(kind, base) and class_attribute(kind, "__getitem__")[1] is base)
+
+
+def plain_dict(value: object) -> bool:
+    """A dict whose subscript is its storage's."""
+    return is_dict(value) and subscripts_as(value, dict)

@@ -1,0 +1,184 @@
+"""What is known about arrays and tables: numpy's C fields, the blocks of a pandas frame, a pyarrow column's names.
+
+Only exact types are read, and libraries are looked up in `sys.modules`, never imported.
+
+What belongs here: where numpy and pandas keep shape, type and names. What this file must not know: torch, queries, paths.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yonder.agent import peek_raw as raw
+from yonder.agent.peek_raw import c_call, c_field
+from yonder.agent.peek_text import size
+
+ABSENT = raw.ABSENT
+_EXTENSION_DTYPES = {
+    "StringArray": "str",
+    "ArrowStringArray": "str",
+    "ArrowStringArrayNumpySemantics": "str",
+    "Categorical": "category",
+    "DatetimeArray": "datetime64",
+    "TimedeltaArray": "timedelta64",
+}
+
+
+class Frames:
+    """numpy's and pandas' types as they are loaded now; each is looked up once per look."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Any] = {}
+
+    def _known(self, module: str, name: str) -> Any:
+        key = (module, name)
+        if key not in self._found:
+            self._found[key] = raw.known(module, name)
+        return self._found[key]
+
+    def is_array(self, value: object) -> bool:
+        return type(value) is self._known("numpy", "ndarray")
+
+    def is_frame(self, value: object) -> bool:
+        return type(value) is self._known("pandas.core.frame", "DataFrame")
+
+    def is_series(self, value: object) -> bool:
+        return type(value) is self._known("pandas.core.series", "Series")
+
+    def series_type(self) -> Any:
+        return self._known("pandas.core.series", "Series")
+
+    def frame(self, value: object) -> list[tuple[str, str]]:
+        """A DataFrame's or Series' size, columns, dtypes and memory, from its blocks."""
+        blocks, axes = self._blocks(value)
+        rows, dtypes, memory = 0, dict[str, int](), 0
+        for values in blocks:
+            array = self._plain_array(values)
+            extent = self._array_shape(array) if array is not None else ()
+            rows = extent[-1] if extent else rows
+            name = self._values_dtype(values)
+            dtypes[name] = dtypes.get(name, 0) + (extent[0] if len(extent) == 2 else 1)
+            held = c_field(type(array), "nbytes", array) if array is not None else 0
+            memory += held if type(held) is int else 0
+            chunks = self._arrow(values)
+            more = 0 if chunks is None else c_field(type(chunks), "nbytes", chunks)
+            memory += more if type(more) is int else 0
+        if not rows and axes:
+            rows = self._length(axes[-1])
+        if self.is_series(value):
+            name = raw.exact(raw.find(raw.instance_dict(value), "_name"))
+            named = [("name", name)] if name else []
+            return [("shape", f"{rows} rows, {', '.join(dtypes) or '?'}"), *named, ("memory", size(memory))]
+        width = self._length(axes[0]) if len(axes) == 2 else sum(dtypes.values())
+        columns = [f"{name}: {dtype}" if dtype else name for name, dtype in self.columns(value, 8)]
+        return [
+            ("shape", f"{rows} rows x {width} columns"),
+            ("columns", ", ".join(columns) + (" …" if width > 8 else "")),
+            ("dtypes", ", ".join(f"{name} ({count})" for name, count in dtypes.items())),
+            ("memory", size(memory)),
+        ]
+
+    # ── numpy and pandas, inside ──────────────────────────────────────────────────────────────────────────────────
+
+    def _array_shape(self, value: object) -> tuple[int, ...]:
+        found = c_field(type(value), "shape", value) if self.is_array(value) else ABSENT
+        return found if type(found) is tuple else ()
+
+    def _dtype(self, value: object) -> str:
+        """`float64` from the dtype's C fields; its own `str` is Python code that may import."""
+        dtype = c_field(type(value), "dtype", value)
+        kind, width = c_field(type(dtype), "kind", dtype), c_field(type(dtype), "itemsize", dtype)
+        if type(kind) is not str or type(width) is not int:
+            return "?"
+        named = {"f": "float", "i": "int", "u": "uint", "c": "complex"}.get(kind)
+        if named:
+            return f"{named}{width * 8}"
+        code = c_field(type(dtype), "str", dtype)
+        return {"b": "bool", "O": "object"}.get(kind) or (code if type(code) is str else "?")
+
+    def _blocks(self, value: object) -> tuple[list[object], list[object]]:
+        """The arrays a frame or series is made of, and its axes (columns first, rows last)."""
+        store = raw.find(raw.instance_dict(value), "_mgr")
+        kind = type(store)
+        managers = [self._known("pandas.core.internals.managers", n) for n in ("BlockManager", "SingleBlockManager")]
+        if not any(kind is manager for manager in managers):
+            return [], []
+        if kind is managers[0]:
+            blocks, axes = c_field(kind, "blocks", store), c_field(kind, "axes", store)
+        else:
+            own = raw.instance_dict(store)
+            blocks, axes = raw.find(own, "blocks"), raw.find(own, "axes")
+        values = [c_field(type(block), "values", block) for block in blocks] if type(blocks) is tuple else []
+        return values, list(axes) if type(axes) is list else []
+
+    def _plain_array(self, values: object) -> object | None:
+        """The ndarray that holds a block's or index's values, if there is one."""
+        if self.is_array(values):
+            return values
+        backed = self._known("pandas._libs.arrays", "NDArrayBacked")
+        if raw.is_class(backed) and raw.derives(type(values), backed):
+            inner = c_field(type(values), "_ndarray", values)
+            return inner if self.is_array(inner) else None
+        return None
+
+    def _values_dtype(self, values: object) -> str:
+        if self.is_array(values):
+            return self._dtype(values)
+        name = raw.name_of(type(values))
+        return _EXTENSION_DTYPES.get(name, name)
+
+    def _length(self, index: object) -> int:
+        own = raw.instance_dict(index)
+        steps = raw.find(own, "_range")
+        if type(steps) is range:
+            return len(steps)
+        values = raw.find(own, "_data")
+        extent = self._array_shape(self._plain_array(values))
+        if extent:
+            return extent[0]
+        chunks = self._arrow(values)
+        length = 0 if chunks is None else c_call(type(chunks), "__len__", chunks)
+        return length if type(length) is int else 0
+
+    def _arrow(self, values: object) -> object | None:
+        """The pyarrow column behind a pandas array, where pyarrow is installed."""
+        chunks = raw.find(raw.instance_dict(values), "_pa_array")
+        return chunks if type(chunks) is self._known("pyarrow.lib", "ChunkedArray") else None
+
+    def _listed(self, values: object, limit: int) -> list[object]:
+        """The first values of an index's data as objects."""
+        part = slice(0, limit)
+        array = self._plain_array(values)
+        if array is not None:
+            listed = c_call(type(array), "tolist", c_call(type(array), "__getitem__", array, part))
+            return listed if type(listed) is list else []
+        chunks = self._arrow(values)
+        method: Any = None if chunks is None else raw.class_attribute(type(chunks), "to_pylist")[0]
+        if raw.name_of(type(method)) != "cython_function_or_method":  # compiled code, on a type that cannot be changed
+            return []
+        listed = method(c_call(type(chunks), "__getitem__", chunks, part))
+        return listed if type(listed) is list else []
+
+    def columns(self, frame: object, limit: int) -> list[tuple[str, str]]:
+        """The string column names of a DataFrame, with dtypes where the frame has worked out which block holds which."""
+        blocks, axes = self._blocks(frame)
+        if len(axes) != 2:
+            return []
+        listed = self._listed(raw.find(raw.instance_dict(axes[0]), "_data"), limit)
+        dtypes = self._column_dtypes(frame, blocks, len(listed))
+        return [(name, dtype) for name, dtype in zip(listed, dtypes, strict=False) if type(name) is str]
+
+    def _column_dtypes(self, frame: object, blocks: list[object], count: int) -> list[str]:
+        if len(blocks) == 1:
+            return [self._values_dtype(blocks[0])] * count
+        store = raw.find(raw.instance_dict(frame), "_mgr")
+        numbers = c_field(type(store), "_blknos", store)
+        listed = c_call(type(numbers), "tolist", numbers) if self.is_array(numbers) else ABSENT
+        if type(listed) is not list:
+            return [""] * count
+        return [self._values_dtype(blocks[n]) if 0 <= n < len(blocks) else "" for n in listed[:count]]
+
+
+def shape(extent: Any) -> str:
+    """`32 x 10`; nothing for a scalar would read as missing."""
+    return " x ".join(str(n) for n in tuple(extent)) or "scalar"
