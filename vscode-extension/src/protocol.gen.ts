@@ -226,7 +226,7 @@ export interface Curve {
   readonly call: string;
   readonly label: string;
   readonly points: number;
-  readonly last: number;
+  readonly last: number | null;
   readonly xs: string;
   readonly ys: string;
 }
@@ -250,7 +250,7 @@ export interface CallRow {
   readonly started: number;
   readonly seconds: number;
   readonly summary: string;
-  readonly metrics: Readonly<Record<string, number>>;
+  readonly metrics: Readonly<Record<string, number | null>>;
   readonly progressLabel: string;
   readonly done: number;
   readonly total: number;

@@ -28,8 +28,9 @@ export function floats(base64: string): Float32Array {
 }
 
 export function decoded(curve: Curve): Line {
-  const { name, call, label, last, points } = curve;
-  return { name, call, label: label === "" ? (call === "" ? "run" : call) : label, last, points, xs: floats(curve.xs), ys: floats(curve.ys) };
+  const { name, call, label, points } = curve;
+  // a value that JSON cannot say (not a number, infinite) comes as null
+  return { name, call, label: label === "" ? (call === "" ? "run" : call) : label, last: curve.last ?? NaN, points, xs: floats(curve.xs), ys: floats(curve.ys) };
 }
 
 /** The lines by metric, metrics in the order in which they first came. */
