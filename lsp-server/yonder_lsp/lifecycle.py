@@ -16,17 +16,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from yonder import __version__, wire
-from yonder.errors import CannotRun, VersionMismatch, YonderError
+from yonder.errors import CannotRun, YonderError
 from yonder.places import HubNote, OwnerFolder
-from yonder_lsp import launch
+from yonder_lsp import dialling, launch
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
 
@@ -34,9 +32,7 @@ Cluster = Literal["off", "starting", "on", "stopping", "lost"]
 M = TypeVar("M", bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus")
 
 BACK_OFF_FIRST, BACK_OFF_LAST = 0.1, 2.0
-HANDSHAKE = 5.0
 STOP_WITHIN = 60.0
-GOODBYE_WITHIN = 0.1
 BATCH_BOUND = 4000
 TAKEN_OVER = 1000
 STORE_AGAIN = 1.0
@@ -54,15 +50,6 @@ class Listener(Protocol):
     def notice(self, level: Literal["info", "warning", "error"], sentence: str) -> None: ...
 
     def log(self, level: Literal["debug", "info", "warning", "error"], text: str) -> None: ...
-
-
-class _Hub:
-    """One connection with what belongs to it."""
-
-    def __init__(self, connection: ClientConnection, name: str, note: HubNote) -> None:
-        self.connection = connection
-        self.name = name
-        self.note = note
 
 
 class Lifecycle:
@@ -84,7 +71,7 @@ class Lifecycle:
         self._listener = listener
         self._start = start
         self._configure: wire.Configure | None = None
-        self._hub: _Hub | None = None
+        self._hub: dialling.Hub | None = None
         self._tending: asyncio.Task[None] | None = None
         self._dialling = asyncio.Lock()
         self._connected = asyncio.Event()
@@ -187,7 +174,8 @@ class Lifecycle:
 
     async def _dial(self, note: HubNote) -> None:
         """Connect, shake hands, configure, and keep the connection tended."""
-        self._hub = await self._handshake(note)
+        resume = await self._storing.do(Store.last, note.hub)
+        self._hub = await dialling.dial(self._folder, note, resume)
         self.hub_pid = note.pid
         self._leaving = False
         self._connected.set()
@@ -198,50 +186,9 @@ class Lifecycle:
         if self._tending is None or self._tending.done():
             self._tending = asyncio.create_task(self._tend(self._hub))
 
-    async def _handshake(self, note: HubNote) -> _Hub:
-        token = await asyncio.to_thread(self._folder.token)
-        connection = await asyncio.wait_for(
-            unix_connect(
-                path=str(self._folder.owner_socket),
-                uri="ws://localhost/owner",
-                additional_headers={"Authorization": f"Bearer {token}"},
-                compression=None,
-                max_size=None,
-                ping_interval=None,
-                open_timeout=HANDSHAKE,
-                close_timeout=GOODBYE_WITHIN,
-            ),
-            HANDSHAKE,
-        )
-        try:
-            resume = await self._storing.do(Store.last, note.hub)
-            hello = wire.Hello(
-                version=wire.VERSION,
-                package=__version__,
-                role="owner",
-                token=token,
-                id=self._owner,
-                resume=resume,
-                pid=os.getpid(),
-            )
-            await connection.send(wire.encode(hello))
-            answer = self._parser.message(await asyncio.wait_for(connection.recv(decode=False), HANDSHAKE))
-            if isinstance(answer, wire.Refused):
-                if answer.code == "version":
-                    raise VersionMismatch(ours=__version__, theirs=answer.package, where="cluster")
-                if answer.code == "closing":
-                    raise ConnectionRefusedError(answer.sentence)
-                raise CannotRun(f"The cluster refused this window: {answer.sentence}")
-            if not isinstance(answer, wire.Welcome):
-                raise CannotRun("The cluster's hub did not say welcome; its log may say why.")
-        except BaseException:
-            await connection.close()
-            raise
-        return _Hub(connection, answer.hub, note)
-
     # ── being there ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _tend(self, hub: _Hub) -> None:
+    async def _tend(self, hub: dialling.Hub) -> None:
         """Read for as long as there is a hub: over cuts, until it is dead or we leave."""
         while True:
             await self._converse(hub)
@@ -260,7 +207,7 @@ class Lifecycle:
                 return
             hub = again
 
-    async def _converse(self, hub: _Hub) -> None:
+    async def _converse(self, hub: dialling.Hub) -> None:
         batch: list[wire.Numbered] = []
         arrived, room = asyncio.Event(), asyncio.Event()
         room.set()
@@ -285,7 +232,9 @@ class Lifecycle:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
 
-    async def _keep(self, hub: _Hub, batch: list[wire.Numbered], arrived: asyncio.Event, room: asyncio.Event) -> None:
+    async def _keep(
+        self, hub: dialling.Hub, batch: list[wire.Numbered], arrived: asyncio.Event, room: asyncio.Event
+    ) -> None:
         """Store what has arrived, acknowledge it, tell it. Nothing is acknowledged that is not stored."""
         while True:
             await arrived.wait()
@@ -333,7 +282,7 @@ class Lifecycle:
                 waiting.set_exception(CannotRun("The connection to the cluster was cut; try again in a moment."))
                 waiting.exception()  # looked at: nobody may be waiting for it any more
 
-    async def _dial_again(self, note: HubNote) -> _Hub | None:
+    async def _dial_again(self, note: HubNote) -> dialling.Hub | None:
         """The same hub again, as soon as it answers; None when it is dead."""
         pause = BACK_OFF_FIRST
         while True:
@@ -358,7 +307,7 @@ class Lifecycle:
             await asyncio.sleep(pause)
             pause = min(pause * 2, BACK_OFF_LAST)
 
-    async def _mourn(self, hub: _Hub) -> None:
+    async def _mourn(self, hub: dialling.Hub) -> None:
         """The hub is dead: what it ran is lost, and said so."""
         self.hub_pid = 0
         if self._leaving:
@@ -432,10 +381,10 @@ class Lifecycle:
         return receipt
 
     async def goodbye(self, reason: str) -> None:
-        """Say that the window closes in good order. Never takes longer than GOODBYE_WITHIN or so."""
+        """Say that the window closes in good order. Never takes longer than CLOSE_WITHIN or so."""
         self._leaving = True
         with contextlib.suppress(CannotRun, TimeoutError):
-            async with asyncio.timeout(GOODBYE_WITHIN):
+            async with asyncio.timeout(dialling.CLOSE_WITHIN):
                 await self.send(wire.Goodbye(reason))
                 await self._hang_up()
 

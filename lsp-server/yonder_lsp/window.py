@@ -57,7 +57,7 @@ class Window:
         self._tell = tell
         self._text = text
         self.workspace = Workspace(options, environ, lambda sentence: self.notice("warning", sentence))
-        self.storing = StoreThread(self.workspace.storage / "runs.sqlite")
+        self.storing = StoreThread(self.workspace.runs_file)
         self.lifecycle = Lifecycle(options.owner, self.storing, self)
         self._sessions = Sessions()
         self._seen: wire.Status | None = None
@@ -66,6 +66,7 @@ class Window:
         self._edited: set[str] = set()
         self._static: Static | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun = asyncio.Event()
         self._runs_news = Paced(RUNS_PACE, self._tell_runs)
         self._status_news = Paced(STATUS_PACE, self._tell_status)
         self._stale_news = Paced(STALE_PACE, lambda: self._background(self._restale()))
@@ -89,6 +90,13 @@ class Window:
         self._background(self._begin())
 
     async def _begin(self) -> None:
+        try:
+            await self._take_up()
+        finally:
+            self._begun.set()
+        await self._look_for_python()
+
+    async def _take_up(self) -> None:
         for run in (await self.storing.do(Store.runs, 0)).runs:
             if run.state not in ENDED:
                 self._watch.started(run.run, run.uri, "")
@@ -99,7 +107,6 @@ class Window:
         else:
             await self.storing.do(Store.abandoned, "Its cluster had ended when the window came back.")
         self._runs_news.poke()
-        await self._look_for_python()
 
     async def _look_for_python(self) -> None:
         try:
@@ -150,7 +157,9 @@ class Window:
     # ── yonder/* ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self, params: protocol.RunParams) -> protocol.RunStarted:
-        return await self.running.run(self._text(params.uri), params)
+        document = self._text(params.uri)
+        await self._begun.wait()  # what is called lost at the beginning must not be this run
+        return await self.running.run(document, params)
 
     async def interrupt(self, params: protocol.InterruptParams) -> protocol.InterruptResult:
         return await self.running.interrupt(params)

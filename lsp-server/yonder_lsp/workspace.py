@@ -26,7 +26,6 @@ class Workspace:
 
     def __init__(self, options: protocol.InitOptions, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
         self.options = options
-        self._state = state_root() / OwnerFolder(options.owner).path.name
         self.settings = options.settings or protocol.Settings()
         self.found: interpreter.Interpreter | None = None
         self._python = options.python
@@ -45,8 +44,13 @@ class Workspace:
 
     @property
     def storage(self) -> Path:
-        """The folder for runs and for what is made for Pythons."""
-        return Path(self.options.storage) if self.options.storage else self._state
+        """The folder for what is made for Pythons; every window of this person may use it."""
+        return Path(self.options.storage) if self.options.storage else state_root()
+
+    @property
+    def runs_file(self) -> Path:
+        """This window's own runs: another window's are none of its business, nor is its hub."""
+        return self.storage / OwnerFolder(self.options.owner).path.name / "runs.sqlite"
 
     def change(self, params: protocol.SettingsParams) -> None:
         """The editor's settings or the chosen interpreter are others now."""
