@@ -19,7 +19,7 @@ async function session(window) {
 
 /** @param {import('./harness/workbench.mjs').Workbench} window */
 async function busy(window) {
-  await window.command('Yonder: Show Metrics');
+  await window.showPanel();
   await window.runCellAt(LINE.busy);
   await window.panel.runsBecome((runs) => runs.some((run) => run.state === 'running'), 'a running cell');
 }
@@ -32,7 +32,7 @@ test('a reload keeps the session, its variables and the running cell', { timeout
 
   await window.page.reload();
   await window.ready();
-  await window.command('Yonder: Show Metrics');
+  await window.showPanel();
   await window.panel.runsBecome((runs) => runs.some((run) => run.state === 'running'), 'the running cell after the reload');
   const seen = await window.panel.outputSays(/tick \d+/);
   const last = Math.max(...[...seen.matchAll(/tick (\d+)/g)].map((match) => Number(match[1])));

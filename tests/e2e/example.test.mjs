@@ -25,7 +25,7 @@ test('the example draws a curve per variant, its figure and its table', { timeou
   const lenses = window.page.locator('.codelens-decoration a', { hasText: 'Run' });
   assert.ok((await until(() => lenses.count(), (count) => count > 0, { seconds: 60 })) > 0, 'a lens above a cell');
   await lenses.first().click();
-  await window.command('Yonder: Show Metrics');
+  await window.showPanel();
   await window.panel.runsBecome((runs) => runs.some((run) => run.state === 'ok'), 'the first cell done', 90);
   await stage.picture(window, 'first-cell');
 

@@ -21,8 +21,7 @@ test('from a keystroke to live curves and back to nothing', { timeout: 300_000 }
   await stage.picture(window, 'first-result');
 
   // A sweep in a cell: curves of four calls in the panel.
-  await window.command('Yonder: Show Metrics');
-  await window.panel.shown();
+  await window.showPanel();
   await window.runCellAt(LINE.train);
   await window.panel.drawn('loss', 4);
   await window.panel.drawn('accuracy', 4);

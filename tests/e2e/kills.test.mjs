@@ -15,7 +15,7 @@ async function start(window) {
   await window.inline(/42/, 90);
   await window.runCellAt(LINE.who);
   const who = await window.inline(/\(\d+, 42\)/);
-  await window.command('Yonder: Show Metrics');
+  await window.showPanel();
   await window.runCellAt(LINE.busy);
   await window.panel.runsBecome((runs) => runs.some((run) => run.state === 'running'), 'a running cell');
   return Number(/\((\d+), 42\)/.exec(who)?.[1]);

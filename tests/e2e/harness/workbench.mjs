@@ -54,17 +54,37 @@ export class Workbench {
   }
 
   /**
-   * The cursor to a line (1-based), at its end.
+   * The cursor to a line (1-based), at its end. A view that has just appeared may take the focus at any moment, and the
+   * keys with it: the status bar says where the cursor really is, and if it is elsewhere we try again.
    * @param {number} line
    */
   async goTo(line) {
-    await this.page.keyboard.press('Control+1'); // the editor, wherever the focus was
+    const there = () => this.page.locator('.statusbar-item', { hasText: new RegExp(`Ln ${line},`) }).count();
+    const tried = await until(async () => {
+      await this.#jump(line);
+      const arrived = await until(there, (count) => count > 0, { seconds: 1, every: 50 });
+      const focused = await this.page.locator('.part.editor .monaco-editor.focused').count();
+      return arrived > 0 && focused > 0;
+    }, Boolean, { seconds: PATIENCE });
+    if (!tried) throw new Error(`the cursor did not get to line ${line}`);
+    await this.page.keyboard.press('End');
+  }
+
+  /** @param {number} line */
+  async #jump(line) {
+    const input = this.page.locator('.quick-input-widget input').first();
+    await this.page.keyboard.press('Control+1');
     await this.page.keyboard.press('Control+G');
-    await this.page.waitForSelector('.quick-input-widget input');
-    await this.page.keyboard.type(String(line));
+    if (!(await until(() => input.isVisible(), Boolean, { seconds: 2, every: 50 }))) return;
+    await input.fill(`:${line}`);
     await this.page.keyboard.press('Enter');
     await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
-    await this.page.keyboard.press('End');
+  }
+
+  /** Yonder's panel, and the moment it takes the focus for, behind us. */
+  async showPanel() {
+    await this.command('Yonder: Show Metrics');
+    await this.panel.shown();
   }
 
   /**

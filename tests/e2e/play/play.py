@@ -31,6 +31,7 @@ for ticks in range(1, 3001):
     print("tick", ticks, flush=True)
     time.sleep(0.1)
 
+
 # %% broken
 def divide(a: float, b: float) -> float:
     return a / b
