@@ -150,8 +150,10 @@ def _calls(picture: Picture, room: int) -> Table:
     table.add_column("executor", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", width=9)
-    table.add_column("", width=12)
-    table.add_column("", justify="right", width=8)
+    bars = any(call.total for call in picture.calls)
+    if bars:
+        table.add_column("", width=12)
+    table.add_column("", justify="right", width=7)
     # The ones at work are what a person watches; the finished ones give way first.
     order = sorted(picture.calls, key=lambda call: (call.state != "running", -call.started))
     for call in order[:room]:
@@ -160,19 +162,12 @@ def _calls(picture: Picture, room: int) -> Table:
             call.label,
             call.executor,
             *(f"{call.metrics[name]:.4f}" if name in call.metrics else "" for name in names),
-            _bar(call),
+            *([ProgressBar(total=call.total or 1.0, completed=call.done, width=12)] if bars else []),
             f"{call.seconds:.1f} s" if call.started else "",
         )
     if len(order) > room:
         table.add_row("", Text(f"… and {len(order) - room} more", style="dim"))
     return table
-
-
-def _bar(call: protocol.CallRow) -> RenderableType:
-    """Its progress bar; without one, its accuracy."""
-    if call.total:
-        return ProgressBar(total=call.total, completed=call.done, width=12)
-    return ProgressBar(total=1.0, completed=min(1.0, max(0.0, call.metrics.get("accuracy", 0.0))), width=12)
 
 
 def _state(state: str) -> Text:

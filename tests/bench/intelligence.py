@@ -40,6 +40,7 @@ output_0
 """
 WANTED = "backward"
 WARM = 5
+ASKINGS = 20
 Ask = Callable[[Editor, Document, int], Awaitable[float]]
 
 
@@ -62,13 +63,22 @@ async def _complete(editor: Editor, document: Document, number: int) -> float:
     editor.replace(document, look, look + ".")
     at = document.find(look + ".", after=True)
     begin = time.perf_counter()
-    found = await editor.complete(document, at, trigger=".")
+    await _until_complete(editor, document, at)
     spent = (time.perf_counter() - begin) * 1000
     editor.replace(document, look + ".", look)
-    items = found["items"] if isinstance(found, dict) else found or []
-    if not any(item["label"] == WANTED for item in items):
-        raise BenchError(f"a completion of {len(items)} items has no {WANTED!r}")
     return spent
+
+
+async def _until_complete(editor: Editor, document: Document, at: protocol.Position) -> None:
+    """Ask as the editor does: again, for as long as the list says that it is not complete (the deadline has passed)."""
+    for _ in range(ASKINGS):
+        found = await editor.complete(document, at, trigger=".")
+        items = found["items"] if isinstance(found, dict) else found or []
+        if any(item["label"] == WANTED for item in items):
+            return
+        if not isinstance(found, dict) or not found["isIncomplete"]:
+            break
+    raise BenchError(f"a completion of {len(items)} items has no {WANTED!r}")
 
 
 async def _hover(editor: Editor, document: Document, number: int) -> float:

@@ -1,4 +1,4 @@
-"""`npm run bench [-- group …] [--quick]`: one JSON line per figure on stdout, a table for people on stderr.
+"""`npm run bench [-- group …] [--quick] [--readme]`: one JSON line per figure on stdout, a table for people on stderr.
 
 A group that cannot measure says why on stderr, the others go on, and the exit code is 1.
 """
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # run by its path: `tests` and `scripts` lie in the clone's root
 
-from tests.bench import boot, calls, intelligence, metrics  # noqa: E402
+from tests.bench import boot, calls, intelligence, metrics, report  # noqa: E402
 from tests.bench.figures import Figure, rounded  # noqa: E402
 
 GROUPS: dict[str, Callable[[bool], Iterator[Figure]]] = {
@@ -59,11 +59,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="npm run bench --", description="Measure Yonder beside its peers.")
     parser.add_argument("groups", nargs="*", metavar="group", help=f"of {', '.join(GROUPS)} (all)")
     parser.add_argument("--quick", action="store_true", help="fewer samples: is it alive, not how fast is it")
+    parser.add_argument("--readme", action="store_true", help="put the figures into the table of README.md")
     options = parser.parse_args(arguments)
     if unknown := [group for group in options.groups if group not in GROUPS]:
         parser.error(f"unknown group {unknown[0]!r}; there are {', '.join(GROUPS)}")
     figures, failed = measure(options.groups or list(GROUPS), options.quick)
     Console(stderr=True).print(table(figures))
+    if options.readme:
+        readme = ROOT / "README.md"
+        readme.write_text(report.updated(readme.read_text("utf-8"), figures), "utf-8")
     if failed:
         print(f"could not measure: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

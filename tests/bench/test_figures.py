@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.bench import run
+from tests.bench import report, run
 from tests.bench.figures import BenchError, Figure, median, quantile, rounded
 
 
@@ -47,3 +47,22 @@ def test_a_group_that_does_not_exist_is_named(capsys):
     with pytest.raises(SystemExit):
         run.main(["speed"])
     assert "'speed'" in capsys.readouterr().err
+
+
+def test_the_readme_keeps_the_rows_that_were_not_measured_again():
+    text = f"before\n{report.BEGIN}{report.END}\nafter\n"
+    first = report.updated(
+        text, [Figure("boot64_s", 2.15, "s", {"bare forks": 0.93}), Figure("call_p50_ms", 0.5, "ms")]
+    )
+    second = report.updated(first, [Figure("call_p50_ms", 0.1557, "ms", {"ProcessPoolExecutor": 0.0735})])
+    table = second.partition(report.BEGIN)[2].partition(report.END)[0].splitlines()[2:]
+    assert [row.split(" | ")[1:] for row in table] == [
+        ["0.156 ms", "ProcessPoolExecutor 0.0735 ms |"],
+        ["2.15 s", "bare forks 0.93 s |"],
+    ]
+    assert (second.startswith("before\n"), second.endswith("\nafter\n")) == (True, True)
+
+
+def test_a_document_without_marks_is_refused():
+    with pytest.raises(BenchError, match="no marks"):
+        report.updated("# Nothing here\n", [])

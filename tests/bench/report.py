@@ -1,0 +1,48 @@
+"""Figures as a table of the README, kept between two marks: what was measured anew replaces its row, the rest stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tests.bench.figures import BenchError, Figure, rounded
+
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->"
+HEAD = "| figure | Yonder | beside it, in the same run |\n|---|---|---|\n"
+WORDS = {
+    "call_p50_ms": "a call of an empty function, median",
+    "call_p99_ms": "the same, 99th percentile",
+    "call_throughput_per_s": "empty calls by `map`, two workers",
+    "boot64_s": "64 executors with torch imported, from nothing to all ready",
+    "complete_live_p50_ms": "members of a live tensor, from keystroke to list, median",
+    "complete_live_p95_ms": "the same, 95th percentile",
+    "complete_busy_p95_ms": "the same while the session trains, 95th percentile",
+    "hover_p95_ms": "hover on a live tensor, 95th percentile",
+    "metrics_per_s": "points from 16 executors into the store, none lost",
+}
+
+
+def updated(text: str, figures: Iterable[Figure]) -> str:
+    """The document with these figures in its table. Raises BenchError when the marks are missing."""
+    found = re.search(f"{re.escape(BEGIN)}(.*?){re.escape(END)}", text, re.DOTALL)
+    if found is None:
+        raise BenchError("the document has no marks between which the figures stand")
+    rows = _rows(found[1]) | {figure.name: _row(figure) for figure in figures}
+    order = [*WORDS, *(name for name in rows if name not in WORDS)]
+    table = HEAD + "".join(rows[name] + "\n" for name in order if name in rows)
+    return text[: found.start()] + BEGIN + table + END + text[found.end() :]
+
+
+def _rows(table: str) -> dict[str, str]:
+    return {row[2]: row[1] for row in re.finditer(r"^(\|.*\(`(\w+)`\).*\|)$", table, re.MULTILINE)}
+
+
+def _row(figure: Figure) -> str:
+    peers = " · ".join(f"{peer} {_words(value, figure.unit)}" for peer, value in figure.peers.items())
+    says = WORDS.get(figure.name, figure.name)
+    return f"| {says} (`{figure.name}`) | {_words(figure.value, figure.unit)} | {peers} |"
+
+
+def _words(value: float, unit: str) -> str:
+    number = f"{rounded(value):,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{number} a second" if unit == "1/s" else f"{number} {unit}"
