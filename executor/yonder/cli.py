@@ -26,3 +26,7 @@ def main() -> None:
     from yonder.commands import app
 
     app()
+
+
+if __name__ == "__main__":
+    main()

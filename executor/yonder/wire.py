@@ -804,7 +804,8 @@ class Done(_Msg, frozen=True, tag=True):
 
 
 class BlockDone(_Msg, frozen=True, tag=True):
-    """A Block's end; `interrupted` when it ended by the KeyboardInterrupt that was asked for."""
+    """A Block's end; `interrupted` when it ended by the KeyboardInterrupt that was asked for;
+    `code` is the exit code of a file."""
 
     task: int
     control: int
@@ -812,6 +813,7 @@ class BlockDone(_Msg, frozen=True, tag=True):
     preview: Preview | None = None
     failure: Failure | None = None
     interrupted: bool = False
+    code: int = 0
 
 
 HubToCall = Welcome | Refused | Call | Block | Leave

@@ -224,9 +224,6 @@ def test_run_passes_on_how_it_ended(home: Path) -> None:
     assert yonder(home, "run", "nothing.py").returncode == 2
 
 
-@pytest.mark.xfail(
-    reason="RunEnded carries the exit code of a file as a sentence only; yonder.hub.program reads digits"
-)
 def test_run_exits_with_the_files_code(home: Path) -> None:
     (home / "leave.py").write_text("import sys\nsys.exit(7)\n")
     assert yonder(home, "run", "leave.py").returncode == 7

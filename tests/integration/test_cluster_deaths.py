@@ -189,10 +189,10 @@ async def test_a_setsid_child_of_user_code_ends_with_its_session(tmp_path):
 
 
 async def test_a_stopped_hub_that_goes_on_has_lost_nobody(tmp_path):
-    async with a_cluster(tmp_path, silence=1.0, linger=1.0) as (cluster, owner):
+    async with a_cluster(tmp_path, silence=3.0, linger=3.0) as (cluster, owner):
         await owner.run("x = 1")
         cluster.kill(cluster.note.pid, signal.SIGSTOP)
-        await asyncio.sleep(7)  # longer than clocks and the five seconds that count as a pause
+        await asyncio.sleep(9)  # longer than clocks and the five seconds that count as a pause
         cluster.kill(cluster.note.pid, signal.SIGCONT)
         await owner.say(wire.WindowAlive())
         assert (await owner.run("x")).preview.short == "1"

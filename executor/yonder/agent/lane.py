@@ -33,9 +33,7 @@ class Lane(Generic[M]):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.connect(path)
         lane = cls(sock, kind)
-        hello = wire.Hello(
-            version=wire.VERSION, package=__version__, role=role, token=token, id=ident, pid=os.getpid()
-        )
+        hello = wire.Hello(version=wire.VERSION, package=__version__, role=role, token=token, id=ident, pid=os.getpid())
         sock.sendall(wire.frames(hello))
         match lane.receive():
             case wire.Welcome():

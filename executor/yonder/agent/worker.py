@@ -226,7 +226,9 @@ class Worker:
 
     def _tell(self, task: int, outcome: Outcome) -> None:
         control, output = self._end(task)
-        self._lane.send(wire.BlockDone(task, control, output, outcome.preview, outcome.failure, outcome.interrupted))
+        self._lane.send(
+            wire.BlockDone(task, control, output, outcome.preview, outcome.failure, outcome.interrupted, outcome.code)
+        )
 
     # ── ends ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

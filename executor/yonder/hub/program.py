@@ -162,14 +162,13 @@ def run_file(path: Path, argv: list[str], place: wire.Place, ask: Callable[[str,
 
 
 def _exit_code(event: wire.RunEnded) -> int:
-    if event.outcome == "ok":
-        return 0
-    if event.failure is not None and event.failure.type == "SystemExit":
-        return int(event.failure.message) if event.failure.message.lstrip("-").isdigit() else 1
-    if event.failure is not None:
+    """What a shell should see of the run's end; what there is to say of it goes to stderr."""
+    if event.failure is not None and event.failure.type != "SystemExit":
         sys.stderr.write(event.failure.text)
-    elif event.report is not None and event.report.code > 0:
-        return event.report.code
-    if event.sentence:
+    elif event.sentence:
         sys.stderr.write(event.sentence + "\n")
-    return 130 if event.outcome == "cancelled" else 1
+    if event.report is not None and event.report.signal:
+        return 128 + event.report.signal
+    if event.report is not None and event.report.code > 0:
+        return event.report.code
+    return {"ok": 0, "cancelled": 130}.get(event.outcome, 1)

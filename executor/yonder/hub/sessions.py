@@ -191,7 +191,7 @@ class SessionRoom:
         if end.interrupted:
             self._over(run, "cancelled", failure=end.failure, sentence="interrupted")
         elif end.failure is not None:
-            self._over(run, "error", failure=end.failure)
+            self._over(run, "error", failure=end.failure, report=wire.ExitReport(end.code) if self.single else None)
         else:
             self._over(run, "ok", preview=end.preview)
         self._state("idle")
