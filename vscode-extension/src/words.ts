@@ -65,10 +65,16 @@ export function clusterState(status: StatusResult): ClusterState {
   return busy ? "running" : "idle";
 }
 
-/** Executors that exist or are being made, of how many there may be. */
-export function executors(status: StatusResult): { readonly n: number; readonly max: number } {
+/** The pools' executors that exist or are being made, of how many there may be; those of sessions are beside them. */
+export function executors(status: StatusResult): { readonly n: number; readonly max: number; readonly sessions: number } {
   const sum = (pick: (pool: StatusResult["pools"][number]) => number): number => status.pools.reduce((total, pool) => total + pick(pool), 0);
-  return { n: Math.max(sum((pool) => pool.executors + pool.booting), status.executors.length), max: sum((pool) => pool.max) };
+  return { n: sum((pool) => pool.executors + pool.booting), max: sum((pool) => pool.max), sessions: status.sessions.filter((session) => session.pid > 0).length };
+}
+
+/** What costs: "4/8 + session". */
+export function executorCount(status: StatusResult): string {
+  const { n, max, sessions } = executors(status);
+  return `${n}/${max}${sessions === 0 ? "" : sessions === 1 ? " + session" : ` + ${sessions} sessions`}`;
 }
 
 export interface BarText {
@@ -119,8 +125,7 @@ export function barText(phase: Phase): BarText {
 
 function readyText(status: StatusResult): BarText {
   const state = clusterState(status);
-  const { n, max } = executors(status);
-  const count = state === "off" || state === "lost" ? "" : `${n}/${max}`;
+  const count = state === "off" || state === "lost" ? "" : executorCount(status);
   const slow = status.live === "slow" ? "live: slow" : "";
   const facts = [
     `Cluster: ${state}${count === "" ? "" : `, ${count} executors`}`,

@@ -4,7 +4,7 @@ import "uplot/dist/uPlot.min.css";
 import "./panel.css";
 import { settled, stateOf } from "../src/blocks";
 import type { RunSummary, StatusResult } from "../src/protocol.gen";
-import { clusterState, executors } from "../src/words";
+import { clusterState, executorCount } from "../src/words";
 import type { Theme } from "./chart";
 import { h, mark, setText } from "./dom";
 import { ExecutorsView } from "./executors";
@@ -105,8 +105,8 @@ class PanelPage {
 
   #status(status: StatusResult): void {
     const state = clusterState(status);
-    const { n, max } = executors(status);
-    setText(this.#cluster, state === "off" ? "cluster off" : `${n}/${max} executors`);
+    setText(this.#cluster, state === "off" ? "cluster off" : executorCount(status));
+    this.#cluster.title = "Executors of the pools, of how many there may be, and those of sessions";
     this.#cluster.className = `cluster ${state}`;
     this.#executors.status(status);
   }

@@ -16,6 +16,7 @@ export class OutputView {
   readonly #text = h("pre", { class: "text", data: { testid: "output" }, attr: { tabindex: "0" } });
   readonly #more = h("button", { class: "link", text: "Open whole output", click: () => this.#open() });
   readonly #note = h("span", { class: "quiet" });
+  readonly #above = h("div", { class: "above" });
   readonly #end = h("div", { class: "end" });
   readonly #scroll = h("div", { class: "scroll" }, this.#text, this.#end);
   readonly #pull: Pull;
@@ -28,7 +29,8 @@ export class OutputView {
 
   constructor(private readonly host: Host) {
     this.#pull = new Pull(() => this.#ask(), EVERY_MS, browserClock);
-    this.element.append(h("div", { class: "above" }, this.#note, h("div", { class: "bar" }, this.#more)), this.#scroll);
+    this.#above.append(this.#note, h("div", { class: "bar" }, this.#more));
+    this.element.append(this.#above, this.#scroll);
   }
 
   /** `labels`: what the calls are called. */
@@ -96,6 +98,7 @@ export class OutputView {
     const quiet = run.output === 0 && run.ended > 0 && run.text === "" ? "Nothing was printed." : "";
     setText(this.#note, hidden === "" ? quiet : hidden);
     this.#more.hidden = run.output === 0;
+    this.#above.hidden = run.output === 0 && this.#note.textContent === "";
   }
 
   #showEnd(run: RunSummary): void {

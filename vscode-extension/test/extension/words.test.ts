@@ -44,9 +44,11 @@ test("durations", () => {
 });
 
 test("the status bar names state, cost and interpreter", () => {
-  assert.equal(bar({}), "$(circle-large-filled) Yonder: idle · 4/8 · Python 3.11 (.venv)");
-  assert.match(bar({ pools: [{ ...POOL, busy: 2 }] }), /Yonder: running · 4\/8/);
+  assert.equal(bar({}), "$(circle-large-filled) Yonder: idle · 4/8 + session · Python 3.11 (.venv)");
+  assert.match(bar({ pools: [{ ...POOL, busy: 2 }] }), /Yonder: running · 4\/8 \+ session/);
   assert.match(bar({ sessions: [{ ...SESSION, run: "r1" }] }), /Yonder: running/);
+  assert.match(bar({ sessions: [] }), /idle · 4\/8 · /);
+  assert.match(bar({ sessions: [SESSION, SESSION] }), /4\/8 \+ 2 sessions/);
   assert.match(bar({ cluster: "off" }), /Yonder: off · Python/);
   assert.match(bar({ live: "slow" }), /live: slow/);
   assert.equal(barText({ kind: "restricted" }).text, "$(shield) Yonder: off in Restricted Mode");
