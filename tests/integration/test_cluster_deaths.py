@@ -61,6 +61,20 @@ async def test_output_made_while_nobody_listens_is_delivered_after_the_reload(tm
         assert owner.text(run) == "".join(f"{n}\n" for n in range(400))
 
 
+async def test_a_reloaded_window_is_asked_again_what_nobody_has_answered(tmp_path):
+    async with a_cluster(tmp_path, linger=60) as (cluster, owner):
+        run = await owner.execute("input('name? ')")
+        await owner.until(lambda: owner.of(wire.InputWanted, run=run), "the question")
+        await owner.hang_up(goodbye=True)
+        owner = await cluster.attach()
+        _, again = await owner.until(
+            lambda: len(owner.of(wire.InputWanted, run=run)) == 2 and owner.of(wire.InputWanted, run=run), "it again"
+        )
+        await owner.say(wire.AnswerInput(again.id, "ada"))
+        assert (await owner.ended(run)).preview.short == "'ada'"
+        assert owner.of(wire.InputOver, id=again.id)
+
+
 async def test_a_vanished_window_ends_after_the_silence_though_the_server_lives(tmp_path):
     async with a_cluster(tmp_path, silence=1.0, linger=600) as (cluster, owner):
         await busy(owner)

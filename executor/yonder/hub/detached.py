@@ -41,6 +41,7 @@ class Attendance:
     def owner_connected(self) -> None:
         self._log.line("the owner is here")
         self._lease.connected(time.monotonic())
+        self._hub.owner_came()
         self._moved()
 
     def owner_dropped(self) -> None:

@@ -189,11 +189,16 @@ class Hub:
                 room = self.sessions.get(session) or self._files.get(session)
                 if room is not None:
                     room.typed(question, text)
-                    self.tell(wire.InputOver(asked))
             case wire.GetStatus(id=number):
                 self.reply(self.status(number))
             case wire.Hello() | wire.Ack() | wire.WindowAlive() | wire.Goodbye() | wire.Stop():
                 pass  # the link's and the lease's
+
+    def owner_came(self) -> None:
+        """The owner is (again) there: say how things stand, ask again what waits for an answer."""
+        for room in (*self.sessions.values(), *self._files.values()):
+            room.ask_again()
+        self.changed()
 
     def configure(self, message: wire.Configure) -> None:
         self.place = message.place

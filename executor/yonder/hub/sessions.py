@@ -65,6 +65,7 @@ class SessionRoom:
         self._executor: Executor | None = None
         self._lost = ""
         self._restarting = False
+        self._questions: dict[str, wire.InputWanted] = {}
 
     # ── what is asked ──
 
@@ -126,6 +127,16 @@ class SessionRoom:
     def typed(self, question: str, text: str | None) -> None:
         if (worker := self.worker) is not None:
             worker.control(wire.Typed(question, text))
+        self._answered(question)
+
+    def ask_again(self) -> None:
+        """A reloaded window has forgotten what it was asked."""
+        for wanted in self._questions.values():
+            self._hub.tell(wanted)
+
+    def _answered(self, question: str) -> None:
+        if (wanted := self._questions.pop(question, None)) is not None:
+            self._hub.tell(wire.InputOver(wanted.id))
 
     # ── what happened ──
 
@@ -182,7 +193,9 @@ class SessionRoom:
         self._go_on()
 
     def asked(self, run: Run, question: wire.InputAsked) -> None:
-        self._hub.tell(wire.InputWanted(run.run, f"{self.id}\n{question.id}", question.prompt, question.secret))
+        wanted = wire.InputWanted(run.run, f"{self.id}\n{question.id}", question.prompt, question.secret)
+        self._questions[question.id] = wanted
+        self._hub.tell(wanted)
 
     def block_ended(self, run: Run, end: wire.BlockDone) -> None:
         self.generation += 1
@@ -255,6 +268,8 @@ class SessionRoom:
         self._hub.tell(
             wire.RunEnded(run.run, outcome, now, seconds, preview, failure, report, sentence, self.generation)
         )
+        for question in [name for name, wanted in self._questions.items() if wanted.run == run.run]:
+            self._answered(question)
         run.over.set()
         self._hub.run_over(run.run)
 
