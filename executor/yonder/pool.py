@@ -239,7 +239,7 @@ class Pool(concurrent.futures.Executor):
             "concurrency": concurrency,
             "idle_timeout": idle_timeout,
             "boot_timeout": boot_timeout,
-            "preload": preload if preload is not None else imported_by_main() or None,
+            "preload": preload,
             "env": env,
         }
         given = {key: value for key, value in wishes.items() if value is not None}
@@ -257,7 +257,9 @@ class Pool(concurrent.futures.Executor):
         self._door: Door = (
             SocketDoor(here, self._received, self._lost) if here else _program.enter().client(self._received)
         )
-        spec = wire.PoolSpec(name=name or "default", **given)
+        # What the program itself imports is a good guess, not a wish: it is added to the settings', never put in their place.
+        guess = {} if preload is not None else {"preload": imported_by_main()}
+        spec = wire.PoolSpec(name=name or "default", **{**given, **guess})
         try:
             opened = self._ask(lambda number: wire.OpenPool(number, spec, list(given), self._place))
         except BaseException:

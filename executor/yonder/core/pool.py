@@ -12,7 +12,7 @@ from typing import Literal, assert_never
 from yonder.core.alarms import Alarms
 from yonder.core.backoff import Backoff
 from yonder.core.roster import Executor, Roster
-from yonder.core.scaling import Bounds, Demand, Wanted, wanted
+from yonder.core.scaling import Bounds, Demand, size, wanted
 from yonder.wire import PoolSpec
 
 # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,7 +229,7 @@ class Pool:
         """Why the pool has the size it has."""
         if self._life != "open":
             return "the pool is closing" if self._life == "closing" else "the pool is closed"
-        sentence = self._wanted().why
+        sentence = wanted(*self._question()).why
         if self._backoff.failures and self._lacking() > 0:
             return f"{sentence}; the last boot failed ({self._backoff.sentence}), the next one follows after a pause"
         return sentence
@@ -418,14 +418,14 @@ class Pool:
 
     # ── size ──
 
-    def _wanted(self) -> Wanted:
+    def _question(self) -> tuple[Demand, Bounds]:
         demand = Demand(len(self._queue), self._running, self._roster.count("ready"), self.booting)
         least = self._least if self._life == "open" else 0
-        return wanted(demand, Bounds(least, self._most, self._spec.concurrency))
+        return demand, Bounds(least, self._most, self._spec.concurrency)
 
     def _lacking(self) -> int:
         """How many could be booted now, as far as want and room go. Those on their way out still take their room."""
-        return min(self._wanted().count - self._roster.serving, self._most - len(self._roster))
+        return min(size(*self._question()) - self._roster.serving, self._most - len(self._roster))
 
     def _holding(self) -> bool:
         """Enough boots failed in a row: no more until those under way have ended, then those who wait are told."""

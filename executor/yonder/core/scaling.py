@@ -39,10 +39,19 @@ def wanted(demand: Demand, bounds: Bounds) -> Wanted:
 
     Growth only: executors that exist are counted as wanted unless they are over the most.
     """
-    for_queue = -(-demand.waiting // max(bounds.concurrency, 1))
-    asked = max(demand.ready + max(demand.booting, for_queue), bounds.least)
+    asked = _asked(demand, bounds)
     count = min(asked, bounds.most)
     return Wanted(count, _why(demand, bounds, asked=asked, count=count))
+
+
+def size(demand: Demand, bounds: Bounds) -> int:
+    """`wanted(...).count` without the sentence: it is asked at every event, the sentence by people only."""
+    return min(_asked(demand, bounds), bounds.most)
+
+
+def _asked(demand: Demand, bounds: Bounds) -> int:
+    for_queue = -(-demand.waiting // max(bounds.concurrency, 1))
+    return max(demand.ready + max(demand.booting, for_queue), bounds.least)
 
 
 def _why(demand: Demand, bounds: Bounds, *, asked: int, count: int) -> str:

@@ -21,6 +21,9 @@ LEAVE_GRACE = 1.0
 """Seconds between the polite request to leave and the kill."""
 
 
+COMPANIONS = {"torch": "torch._dynamo"}
+"""What a module imports later, at a bad moment: the first torch optimizer costs every fork a second without this."""
+
 END_LIMIT = 20.0
 """Seconds after which `end_all` stops waiting for stubborn executors."""
 
@@ -169,7 +172,7 @@ class Executors:
         """Have the executor's zygote import these, so that later forks begin with them."""
         agent = self._agents.get(executor.handle.agent) if executor.handle else None
         if agent is not None and modules:
-            agent.say(wire.Preload(modules))
+            agent.say(wire.Preload([*modules, *(COMPANIONS[name] for name in modules if name in COMPANIONS)]))
 
     # ── booting ──
 
