@@ -284,7 +284,9 @@ class Hub:
         given = {name: getattr(message.spec, name) for name in message.given}
         wanted = msgspec.structs.replace(wanted, **given)
         if "preload" not in given:
-            wanted = msgspec.structs.replace(wanted, preload=list(dict.fromkeys([*wanted.preload, *message.spec.preload])))
+            wanted = msgspec.structs.replace(
+                wanted, preload=list(dict.fromkeys([*wanted.preload, *message.spec.preload]))
+            )
         room = self.pools.get(wanted.name)
         if room is None or room.closed:
             room = self._pool(wanted, message.place)
