@@ -1,6 +1,6 @@
 // What every e2e test stands on: a place, an editor server with the extension, a browser, and pictures of it all.
 // A failing test leaves a picture and the logs in artifacts/e2e; a passing one leaves its pictures.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { chromium } from 'playwright-core';
@@ -43,6 +43,8 @@ export class Stage {
     this.place = new Place(options);
     this.server = new EditorServer(this.place);
     mkdirSync(PICTURES, { recursive: true });
+    // Pictures of an earlier time would be taken for this one's.
+    for (const old of readdirSync(PICTURES)) if (old.startsWith(`${name}-`)) rmSync(join(PICTURES, old));
   }
 
   /** @param {{trust?: boolean}} [options] */

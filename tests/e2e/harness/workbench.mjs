@@ -17,14 +17,26 @@ export class Workbench {
     await this.page.waitForSelector('.statusbar-item', { timeout: 60_000 });
   }
 
-  /** @param {string} name */
+  /**
+   * A file of the workspace in front: by its tab if it has one, else by name; again while the workbench is still busy
+   * with something else.
+   * @param {string} name
+   */
   async open(name) {
-    await this.page.keyboard.press('Control+P');
-    await this.page.waitForSelector('.quick-input-widget input');
-    await this.page.keyboard.type(name);
-    await this.page.locator(`.quick-input-list .monaco-list-row[aria-label*="${name}"]`).first().waitFor();
-    await this.page.keyboard.press('Enter');
-    await this.page.waitForSelector(`.tab[data-resource-name="${name}"]`);
+    const tab = this.page.locator(`.tab[data-resource-name="${name}"]`).first();
+    const active = () => this.page.locator(`.tab.active[data-resource-name="${name}"]`).count();
+    const opened = await until(async () => {
+      if ((await tab.count()) > 0) {
+        await tab.click();
+        return (await until(active, (count) => count > 0, { seconds: 3 })) > 0;
+      }
+      await this.page.keyboard.press('Control+P');
+      await this.page.locator('.quick-input-widget input').first().fill(name);
+      await this.page.locator(`.quick-input-list .monaco-list-row[aria-label*="${name}"]`).first().waitFor();
+      await this.page.keyboard.press('Enter');
+      return (await until(active, (count) => count > 0, { seconds: 3 })) > 0;
+    }, Boolean, { seconds: PATIENCE });
+    if (!opened) throw new Error(`${name} did not open`);
     await this.page.waitForSelector('.monaco-editor .view-line span[class^=mtk]');
   }
 
@@ -179,7 +191,7 @@ export class Workbench {
 
   /** @param {string} label a button in a message or a dialog */
   async press(label) {
-    await this.page.locator('.monaco-button, .monaco-text-button', { hasText: label }).first().click();
+    await this.page.getByRole('button', { name: label, exact: true }).first().click();
   }
 
   async squiggle(seconds = PATIENCE) {
