@@ -42,8 +42,7 @@ class Remedy(_Shape, frozen=True, kw_only=True):
 
 class InitOptions(_Shape, frozen=True, kw_only=True):
     """initializationOptions. `owner` is the window's id (kept in its workspace state), `folder` the workspace folder's
-    path or "", `storage` the folder for runs.sqlite, `core` the folder with the executor core for projects that lack it
-    ("" = not made yet), `wheels` the folder with Yonder's own wheel ("" in development)."""
+    path or "", `storage` the folder for runs.sqlite, `wheels` the folder with Yonder's own wheel ("" in development)."""
 
     owner: str
     folder: str = ""

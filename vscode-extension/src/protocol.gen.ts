@@ -20,8 +20,7 @@ export interface Remedy {
 
 /**
  * initializationOptions. `owner` is the window's id (kept in its workspace state), `folder` the workspace folder's
- * path or "", `storage` the folder for runs.sqlite, `core` the folder with the executor core for projects that lack it
- * ("" = not made yet), `wheels` the folder with Yonder's own wheel ("" in development).
+ * path or "", `storage` the folder for runs.sqlite, `wheels` the folder with Yonder's own wheel ("" in development).
  */
 export interface InitOptions {
   readonly owner: string;
