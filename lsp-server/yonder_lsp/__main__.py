@@ -7,7 +7,12 @@ stderr, and no child inherits the wire (descriptors made by dup are not inherita
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from pygls.io_ import AsyncReader
 
 
 def main() -> None:
@@ -37,9 +42,7 @@ async def _serve(wire_in: int, wire_out: int) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     server = create()
-    reader = asyncio.StreamReader(limit=1 << 20)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(wire_in, "rb", buffering=0))
+    reader = await _reader(os.fdopen(wire_in, "rb", buffering=0))
     server.protocol.set_writer(StdoutWriter(os.fdopen(wire_out, "wb")))
     try:
         await run_async(
@@ -57,6 +60,21 @@ async def _serve(wire_in: int, wire_out: int) -> int:
         if server.opened is not None:
             await server.opened.close()
     return 0
+
+
+async def _reader(wire: BinaryIO) -> AsyncReader:
+    """Reads on the loop, without a thread's hand-over for each of a message's three pieces, where the platform can watch
+    such a descriptor: pipes, sockets and terminals, but not files and not everything on Windows."""
+    import asyncio
+
+    from pygls.io_ import StdinAsyncReader
+
+    kind = os.fstat(wire.fileno()).st_mode
+    if sys.platform == "win32" or not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or wire.isatty()):
+        return StdinAsyncReader(os.fdopen(os.dup(wire.fileno()), "rb"))
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), wire)
+    return reader
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Pure. What this file must not know: how diagnostics are published.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +20,10 @@ MESSAGE_LIMIT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One diagnostic of one run; `of` is the document that was run."""
+    """One diagnostic of one run, counted from the deepest; `of` is the document that was run."""
 
     run: str
+    number: int
     of: str
     uri: str
     range: Range
@@ -51,7 +53,9 @@ def marks(run: str, uri: str, failure: wire.Failure, folder: str) -> list[Mark]:
         deepest = number == 0
         text = message if deepest else f"{message}\nraised below this call, in {places[-1][0].function}"
         severity = ERROR if deepest else INFORMATION
-        found.setdefault((where, frame.line), Mark(run, uri, where, _range(frame), severity, text[:MESSAGE_LIMIT]))
+        found.setdefault(
+            (where, frame.line), Mark(run, number, uri, where, _range(frame), severity, text[:MESSAGE_LIMIT])
+        )
     return list(found.values())
 
 
@@ -118,14 +122,17 @@ class Board:
         return self._keep(lambda mark: mark.run not in again)
 
     def edited(self, uri: str, edits: list[Edit]) -> set[str]:
+        """Marks move with the text. Whoever edits one line of an error's way is mending it: all of that run's marks go."""
         before = self._marks.get(uri, [])
-        if not before:
-            return set()
         after = before
         for edit in edits:
             after = [new for new in (moved(mark, edit) for mark in after) if new is not None]
+        if after == before:
+            return set()
+        kept = {(mark.run, mark.number) for mark in after}
+        mended = {mark.run for mark in before if (mark.run, mark.number) not in kept}
         self._marks[uri] = after
-        return {uri} if after != before else set()
+        return {uri} | self._keep(lambda mark: mark.run not in mended)
 
     def closed(self, uri: str) -> set[str]:
         return self._keep(lambda mark: mark.of != uri)
@@ -133,7 +140,7 @@ class Board:
     def clear(self) -> set[str]:
         return self._keep(lambda _: False)
 
-    def _keep(self, wanted: Any) -> set[str]:
+    def _keep(self, wanted: Callable[[Mark], bool]) -> set[str]:
         changed = set()
         for uri, found in self._marks.items():
             kept = [mark for mark in found if wanted(mark)]

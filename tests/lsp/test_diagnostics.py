@@ -105,3 +105,12 @@ def test_a_rewritten_document_keeps_no_marks_and_a_closed_one_neither() -> None:
     board.failed("r3", URI, failure(frame("/w/a.py", 5)), "/w")
     assert board.clear() == {URI}
     assert board.clear() == set()
+
+
+def test_mending_the_call_clears_the_error_below_it_too() -> None:
+    board = Board()
+    board.failed("r1", URI, failure(frame("/w/a.py", 9), frame("/w/a.py", 3), frame("/w/lib.py", 10)), "/w")
+    board.failed("r2", URI, failure(frame("/w/lib.py", 20)), "/w")
+    assert board.edited(URI, [Edit(place(8, 0, 1), "g")]) == {URI, OTHER}
+    assert lines(board) == []
+    assert lines(board, OTHER) == [19]

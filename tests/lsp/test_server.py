@@ -440,3 +440,25 @@ async def test_no_python_at_all_is_said(folder: Path) -> None:
         with pytest.raises(ServerError, match="/nowhere/python"):
             await window.run(document, document.find("train"))
         assert (await window.status()).problem
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (b"", 0),
+        (b'Content-Length: 33\r\n\r\n{"jsonrpc":"2.0","method":"exit"}', 1),
+        (b'Content-Length: 5000\r\n\r\n{"jso', 1),
+    ],
+    ids=["hung up", "exit without shutdown", "hung up in a message"],
+)
+async def test_it_ends_when_the_editor_does(said: bytes, code: int) -> None:
+    pipe = asyncio.subprocess.PIPE
+    server = await asyncio.create_subprocess_exec(sys.executable, "-m", "yonder_lsp", stdin=pipe, stdout=pipe)
+    out, _ = await asyncio.wait_for(server.communicate(said), 30)
+    assert server.returncode == code
+    assert out == b""
+
+
+async def test_standard_input_may_be_a_file() -> None:
+    server = await asyncio.create_subprocess_exec(sys.executable, "-m", "yonder_lsp", stdin=asyncio.subprocess.DEVNULL)
+    assert await asyncio.wait_for(server.wait(), 30) == 0
