@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 from tests.integration.agent_hub import living_hub
@@ -86,6 +87,21 @@ async def test_a_syntax_error_stands_at_its_line(hub):
     done = await hub.block(worker, "y = 1\nx = = 2", line=5)
     assert done.failure.type == "SyntaxError"
     assert [(frame.file, frame.line, frame.user) for frame in done.failure.frames] == [("/ws/a.py", 7, True)]
+
+
+async def test_a_syntax_error_shows_the_blocks_line_not_the_files(hub):
+    file = Path(hub.folder) / "on_disk.py"
+    file.write_text("# the first line on disk\n" * 9)
+    done = await hub.block(await hub.worker(), "y = 1\nx = = 2", line=5, path=str(file))
+    assert [frame.source for frame in done.failure.frames] == ["x = = 2"]
+
+
+async def test_pool_workers_leave_the_editor_the_first_word(hub):
+    session, pool = await hub.worker(), await hub.worker(kind="pool")
+    niceness = [
+        int(Path(f"/proc/{hub.pid(one)}/stat").read_text().rpartition(")")[2].split()[16]) for one in (session, pool)
+    ]
+    assert niceness[1] > niceness[0]
 
 
 async def test_await_works_and_tasks_live_between_blocks(hub):

@@ -69,7 +69,7 @@ class Namespace:
         try:
             body, last = self._compile(code, path, line)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-            return self._failed(Ran(None, _moved(error, path, line)), path)
+            return self._failed(Ran(None, _moved(error, code, path, line)), path)
         ran = self._evaluate([part for part in (body, last) if part is not None])
         shown: Ran[Preview | None] = Ran(None)
         if ran.error is None:
@@ -92,7 +92,7 @@ class Namespace:
         try:
             program = compile(code, path, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-            return self._failed(Ran(None, error), path, code=1)
+            return self._failed(Ran(None, _moved(error, code, path, 0)), path, code=1)
         ran = self._guard.run(lambda: exec(program, self.names))  # noqa: S102 - running code is what a worker is for
         closing = self._guard.run(finish)
         if ran.error is None:
@@ -215,9 +215,11 @@ def _silenced(code: str) -> bool:
     return last.endswith(";") and "#" not in last
 
 
-def _moved(error: BaseException, path: str, line: int) -> BaseException:
-    """A syntax error in a block, at its line in the file."""
+def _moved(error: BaseException, code: str, path: str, line: int) -> BaseException:
+    """A syntax error in a block, at its line in the file. Its text is the block's: the compiler looks into the file."""
     if isinstance(error, SyntaxError) and error.filename == path:
+        lines = code.split("\n")
+        error.text = lines[min(error.lineno or 1, len(lines)) - 1] + "\n"
         error.lineno = (error.lineno or 1) + line
         if error.end_lineno is not None:
             error.end_lineno += line

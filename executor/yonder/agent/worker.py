@@ -45,6 +45,10 @@ _THREAD_VARIABLES = (
 )
 
 
+POOL_NICENESS = 5
+"""Many executors may share one machine with the hub, the session and the person's editor, which must go on answering."""
+
+
 def main(born: birth.Birth, fds: list[int]) -> int:
     """Be a worker until there is nothing more to do; the exit code."""
     out, err, shared, talk, life = fds
@@ -60,6 +64,8 @@ def _settle_in(born: birth.Birth) -> None:
     with contextlib.suppress(PermissionError):  # leads a session already (it became a worker without a fork)
         os.setsid()
     processes.go_first()
+    if born.kind == "pool":
+        os.nice(POOL_NICENESS)
     processes.mark("YONDER_EXECUTOR", born.executor)
     processes.mark("YONDER_WORKER", born.worker)
     os.environ.pop("YONDER_HUB", None)
