@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { until } from '../../scripts/processes.mjs';
+import { LINE } from './harness/play.mjs';
 import { onStage } from './harness/stage.mjs';
-
-const LINE = { setup: 6, busy: 29, who: 42 };
 
 /** @param {import('./harness/workbench.mjs').Workbench} window */
 async function session(window) {
@@ -24,7 +23,8 @@ async function busy(window) {
   await window.panel.runsBecome((runs) => runs.some((run) => run.state === 'running'), 'a running cell');
 }
 
-test('a reload keeps the session, its variables and the running cell', { timeout: 240_000 }, onStage('reload', {}, async (stage) => {
+// A slow machine takes seconds to reload: here the linger is as long as it is for people.
+test('a reload keeps the session, its variables and the running cell', { timeout: 240_000 }, onStage('reload', { settings: { 'yonder.linger': 20 } }, async (stage) => {
   const window = await stage.window();
   const before = await session(window);
   await busy(window);

@@ -12,7 +12,7 @@ const NAME = 'digits_sweep.py';
 const VARIANTS = 4;
 
 test('the example draws a curve per variant, its figure and its table', { timeout: 300_000 }, onStage('example', {
-  settings: { 'yonder.tool': { pools: { default: { max: VARIANTS } } } },
+  settings: { 'workbench.colorTheme': 'Default Dark Modern', 'yonder.tool': { pools: { default: { max: VARIANTS } } } },
   prepare: (place) => {
     const text = readFileSync(join(ROOT, 'examples', NAME), 'utf8');
     const quick = text.replace(/^EPOCHS = \d+/m, 'EPOCHS = 4');
@@ -39,6 +39,8 @@ test('the example draws a curve per variant, its figure and its table', { timeou
   await stage.picture(window, 'done');
   const output = await window.panel.outputSays(/variants trained/);
   assert.match(output, /optimizer/);
-  assert.ok((await until(() => window.panel.count('figure'), (count) => count > 0)) > 0, 'the matplotlib figure');
+  await window.panel.tab('Figures');
+  const width = await until(() => window.panel.figureWidth(), (found) => found > 100);
+  assert.ok(width > 100, 'the matplotlib figure, drawn');
   await stage.picture(window, 'figure');
 }));

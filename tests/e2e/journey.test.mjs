@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { until } from '../../scripts/processes.mjs';
+import { LINE } from './harness/play.mjs';
 import { onStage } from './harness/stage.mjs';
-
-const LINE = { setup: 6, train: 14, busy: 29, broken: 35, who: 42, complete: 45 };
 
 test('from a keystroke to live curves and back to nothing', { timeout: 300_000 }, onStage('journey', {}, async (stage) => {
   const window = await stage.window();
@@ -53,7 +52,7 @@ test('from a keystroke to live curves and back to nothing', { timeout: 300_000 }
   assert.match(who, /42/);
 
   // An error: said after the line and drawn under the guilty one.
-  await window.runCellAt(LINE.broken + 3);
+  await window.runCellAt(LINE.broken);
   await window.inline(/ZeroDivisionError/);
   await window.squiggle();
   await stage.picture(window, 'error');

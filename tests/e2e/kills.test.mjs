@@ -4,9 +4,8 @@ import process from 'node:process';
 import { test } from 'node:test';
 
 import { until } from '../../scripts/processes.mjs';
+import { LINE } from './harness/play.mjs';
 import { onStage } from './harness/stage.mjs';
-
-const LINE = { setup: 6, busy: 29, who: 42 };
 
 /** @param {import('./harness/workbench.mjs').Workbench} window */
 async function start(window) {
@@ -21,7 +20,7 @@ async function start(window) {
   return Number(/\((\d+), 42\)/.exec(who)?.[1]);
 }
 
-test('kill -9 of the language server: restarted, the session and the running cell are there', { timeout: 240_000 }, onStage('kill-server', {}, async (stage) => {
+test('kill -9 of the language server: restarted, the session and the running cell are there', { timeout: 240_000 }, onStage('kill-server', { settings: { 'yonder.linger': 20 } }, async (stage) => {
   const window = await stage.window();
   const worker = await start(window);
   const servers = stage.place.having('server').map((found) => found.pid);

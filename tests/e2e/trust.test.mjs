@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { LINE } from './harness/play.mjs';
 import { onStage } from './harness/stage.mjs';
 
 test('Restricted Mode: nothing is started until the folder is trusted', { timeout: 240_000 }, onStage('trust', {
@@ -11,7 +12,7 @@ test('Restricted Mode: nothing is started until the folder is trusted', { timeou
   const window = await stage.window();
   await window.open('play.py');
   await window.statusBecomes(/Restricted Mode/i);
-  await window.runCellAt(6);
+  await window.runCellAt(LINE.setup);
   await stage.picture(window, 'restricted');
   assert.deepEqual(stage.place.having('server').map((found) => found.command), [], 'no language server');
   assert.deepEqual(stage.place.cluster().map((found) => found.command), [], 'no hub, no executor');
@@ -20,7 +21,7 @@ test('Restricted Mode: nothing is started until the folder is trusted', { timeou
   await window.press('Trust');
   await window.open('play.py');
   await window.statusBecomes(/^(?!.*Restricted).*Yonder/is, 60);
-  await window.runCellAt(6);
+  await window.runCellAt(LINE.setup);
   await window.inline(/42/, 90);
   await stage.picture(window, 'trusted');
 }));

@@ -48,6 +48,20 @@ export class Panel {
     await frame.locator('[data-testid="run-row"]').filter({ hasText: title }).first().click();
   }
 
+  /** @param {string} name one of the panel's sections */
+  async tab(name) {
+    const frame = await this.shown();
+    await frame.getByRole('tab', { name }).or(frame.getByRole('button', { name })).first().click();
+  }
+
+  /** The widest figure in sight, in its own pixels; 0 when none is loaded. */
+  async figureWidth() {
+    const frame = await this.shown();
+    const widths = await frame.locator('[data-testid="figure"]:visible').evaluateAll((images) =>
+      images.map((image) => (image instanceof HTMLImageElement ? image.naturalWidth : 0)));
+    return Math.max(0, ...widths);
+  }
+
   /**
    * A metric's chart: how many curves it says it has, and how many pixels of its canvas are drawn.
    * @param {string} metric
@@ -82,6 +96,28 @@ export class Panel {
     const chart = await until(() => this.chart(metric), good, { seconds, every: 300 });
     if (!good(chart)) throw new Error(`the chart of ${metric} has not ${curves} drawn curves but ${JSON.stringify(chart)}`);
     return chart;
+  }
+
+  /**
+   * Milliseconds between the panel's frames, watched for a while: a long gap is a moment in which it stood still.
+   * @param {number} milliseconds
+   * @returns {Promise<number[]>}
+   */
+  async frameGaps(milliseconds) {
+    const frame = await this.shown();
+    return frame.evaluate((span) => new Promise((resolve) => {
+      /** @type {number[]} */
+      const gaps = [];
+      const began = performance.now();
+      let before = began;
+      const step = (/** @type {number} */ now) => {
+        gaps.push(Math.round(now - before));
+        before = now;
+        if (now - began < span) requestAnimationFrame(step);
+        else resolve(gaps.slice(1));
+      };
+      requestAnimationFrame(step);
+    }), milliseconds);
   }
 
   /** The output shown for the selected run. */

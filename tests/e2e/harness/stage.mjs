@@ -87,7 +87,7 @@ export class Stage {
   async picture(workbench, what) {
     this.#pictures += 1;
     const number = String(this.#pictures).padStart(2, '0');
-    await workbench.page.screenshot({ path: join(PICTURES, `${this.name}-${number}-${what}.png`) });
+    await workbench.page.screenshot({ animations: 'disabled', path: join(PICTURES, `${this.name}-${number}-${what}.png`) });
   }
 
   /** For a failing test: what it looked like, and what the logs say. */

@@ -41,28 +41,28 @@ export class Workbench {
   }
 
   /**
-   * A command by its title in the palette.
+   * A command by its title in the palette; looked for again while extensions are still being registered.
    * @param {string} title
    */
   async command(title) {
-    await this.page.keyboard.press('F1');
-    const input = this.page.locator('.quick-input-widget input').first();
-    await input.waitFor();
-    await input.fill(`>${title}`);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first();
+    const found = await until(async () => {
+      await this.#palette(title);
+      if (await until(() => row.isVisible(), Boolean, { seconds: 2 })) return true;
+      await this.page.keyboard.press('Escape');
+      return false;
+    }, Boolean, { seconds: PATIENCE });
+    if (!found) throw new Error(`the palette has no ${title}`);
+    await row.click();
     await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }
 
-  /** @param {string} title */
-  async knows(title) {
+  /** @param {string} text */
+  async #palette(text) {
     await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input').first();
     await input.waitFor();
-    await input.fill(`>${title}`);
-    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title });
-    const found = await until(() => row.count(), (count) => count > 0, { seconds: 3 });
-    await this.page.keyboard.press('Escape');
-    return found > 0;
+    await input.fill(`>${text}`);
   }
 
   /**
@@ -146,11 +146,11 @@ export class Workbench {
     return text;
   }
 
-  /** What Control+Space offers at the cursor. */
-  async completions(seconds = 10) {
+  /** What Control+Space offers at the cursor; nothing when no list comes up. */
+  async completions() {
     await this.page.keyboard.press('Control+Space');
     const rows = this.page.locator('.suggest-widget.visible .monaco-list-row');
-    await rows.first().waitFor({ timeout: seconds * 1000 });
+    await until(() => rows.count(), (count) => count > 0, { seconds: 2, every: 50 });
     return rows.evaluateAll((found) => found.map((row) => row.getAttribute('aria-label') ?? ''));
   }
 
