@@ -14,7 +14,8 @@ from yonder.errors import (
     VersionMismatch,
     YonderError,
 )
-from yonder.pool import Future, Pool
+from yonder.future import Future
+from yonder.pool import Pool
 from yonder.record import display, log, progress
 from yonder.version import __version__
 

@@ -14,200 +14,26 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import itertools
-import os
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from yonder import payload, seat, wire
+from yonder.door import PROGRAM, Door, SocketDoor
 from yonder.errors import (
-    BootFailed,
-    CallTimeout,
-    Cancelled,
     CannotRun,
-    ExecutorLost,
     PoolClosed,
     UsageError,
     VersionMismatch,
 )
+from yonder.future import Future
 from yonder.version import __version__
 
-if TYPE_CHECKING:
-    from yonder.hub.program import HubThread
-
 T = TypeVar("T")
-
-
-class Future(concurrent.futures.Future[T]):
-    """A call on its way. A `concurrent.futures.Future` whose value is unpickled by the thread that asks for it."""
-
-    def __init__(self, stop: Callable[[], None]) -> None:
-        super().__init__()
-        self._stop = stop
-        self._unpacking = threading.Lock()
-        self._packed: wire.CallDone | None = None
-        self._value: Any = None
-        self._error: BaseException | None = None
-
-    def arrived(self, done: wire.CallDone) -> None:
-        """The hub delivered the end; nothing is unpickled yet."""
-        self._packed = done
-        if self.cancelled():
-            return
-        if self.set_running_or_notify_cancel_once():
-            self.set_result(cast(T, None))
-
-    def set_running_or_notify_cancel_once(self) -> bool:
-        """Like set_running_or_notify_cancel, and harmless when the call runs already."""
-        if self.running():
-            return True
-        return not self.done() and self.set_running_or_notify_cancel()
-
-    def _unpack(self) -> None:
-        with self._unpacking:
-            done, self._packed = self._packed, None
-            if done is None:
-                return
-            try:
-                if done.outcome == "ok":
-                    self._value = payload.unpack(done.body)
-                else:
-                    self._error = error_of(done)
-            except Exception as error:  # noqa: BLE001 - whatever a user's __setstate__ raises is the call's error here
-                self._error = error
-
-    def result(self, timeout: float | None = None) -> T:
-        """The value, or the call's own exception. Raises TimeoutError when it takes longer than `timeout` seconds."""
-        super().result(timeout)
-        self._unpack()
-        if self._error is not None:
-            raise self._error
-        return cast(T, self._value)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """The call's exception, None when it has a value."""
-        found = super().exception(timeout)
-        self._unpack()
-        return found or self._error
-
-    def cancel(self) -> bool:
-        """Cancel the call; one that runs already is interrupted and ends with `Cancelled`. False when it has ended."""
-        if self.done():
-            return False
-        if super().cancel():
-            self.set_running_or_notify_cancel()
-        self._stop()
-        return True
-
-
-def error_of(done: wire.CallDone) -> BaseException:
-    """The exception that a call's bad end raises."""
-    match done.outcome:
-        case "lost":
-            report = done.report or wire.ExitReport()
-            return ExecutorLost(
-                done.sentence or f"the executor {report.sentence()}",
-                executor=done.executor,
-                exit_code=report.code if report.code >= 0 else None,
-                signal=report.signal or None,
-                out_of_memory=report.out_of_memory,
-                stderr=report.stderr,
-            )
-        case "timeout":
-            return CallTimeout(done.sentence, phase=done.phase)
-        case "boot_failed":
-            return BootFailed(done.sentence, phase=done.phase)
-        case "cancelled":
-            return Cancelled(done.sentence or "the call was cancelled")
-        case _:
-            return payload.exception(done.body, done.failure)
-
-
-class Door(Protocol):
-    """A way to a hub."""
-
-    def send(self, message: wire.ClientToHub) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class SocketDoor:
-    """From inside a worker: a connection of its own to the worker's hub."""
-
-    def __init__(self, where: seat.Seat, receive: Callable[[wire.HubToClient], None], lost: Callable[[], None]) -> None:
-        self._receive = receive
-        self._lost = lost
-        self._sending = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(where.hub)
-        self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient)
-        hello = wire.Hello(
-            version=wire.VERSION,
-            package=__version__,
-            role="client",
-            token=where.token,
-            id=where.worker,
-            pid=os.getpid(),
-        )
-        self._socket.sendall(wire.frames(hello))
-        self._thread = threading.Thread(target=self._listen, name="yonder-pool", daemon=True)
-        self._thread.start()
-
-    def send(self, message: wire.ClientToHub) -> None:
-        try:
-            with self._sending:
-                self._socket.sendall(wire.frames(message))
-        except OSError as error:
-            raise CannotRun("the hub of this session has ended") from error
-
-    def _listen(self) -> None:
-        try:
-            while data := self._socket.recv(1 << 18):
-                for message in self._parser.feed(data):
-                    self._receive(message)
-        except (OSError, wire.WireError):
-            pass  # the connection is over either way; `lost` tells everybody who waits
-        self._lost()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):  # it was down already
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-
-class _Program:
-    """The plain program's one hub thread, started by its first pool and stopped by its last."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._thread: HubThread | None = None
-        self._users = 0
-
-    def enter(self) -> HubThread:
-        # Only a plain program needs a hub of its own: workers import this file without asyncio servers and backends.
-        from yonder.hub.program import HubThread
-
-        with self._lock:
-            if self._thread is None or self._thread.pid != os.getpid():
-                self._thread, self._users = HubThread(), 0
-            self._users += 1
-            return self._thread
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users or self._thread is None:
-                return
-            thread, self._thread = self._thread, None
-        thread.stop()
-
-
-_program = _Program()
 
 
 class Pool(concurrent.futures.Executor):
@@ -255,7 +81,7 @@ class Pool(concurrent.futures.Executor):
         self._place = None if here else own_place()
         self._workspace = payload.Workspace(here.folder if here else own_place().folder)
         self._door: Door = (
-            SocketDoor(here, self._received, self._lost) if here else _program.enter().client(self._received)
+            SocketDoor(here, self._received, self._lost) if here else PROGRAM.enter().client(self._received)
         )
         # What the program itself imports is a good guess, not a wish: it is added to the settings', never put in their place.
         guess = {} if preload is not None else {"preload": imported_by_main()}
@@ -412,7 +238,7 @@ class Pool(concurrent.futures.Executor):
     def _leave(self) -> None:
         self._door.close()
         if self._owns_hub:
-            _program.leave()
+            PROGRAM.leave()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """The standard library's name for `close`. wait=False closes in the background."""

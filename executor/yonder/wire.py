@@ -887,61 +887,18 @@ HubToControl = Welcome | Refused | Raise | Look | Typed
 ControlToHub = Hello | Raised | Looked | TaskMetrics | TaskProgress | TaskDisplay | InputAsked
 
 Message = (
-    Hello
-    | Welcome
-    | Refused
-    | Numbered
-    | Configure
-    | Execute
-    | Interrupt
-    | Interrupted
-    | RestartSession
-    | Peek
-    | Peeked
-    | AnswerInput
-    | Ack
-    | WindowAlive
-    | Goodbye
-    | Stop
-    | Receipt
-    | GetStatus
-    | Status
-    | Problem
-    | OpenPool
-    | PoolOpened
-    | Submit
-    | Cancel
-    | ClosePool
-    | PoolClosedNow
-    | GetPool
-    | PoolStatus
-    | CallDone
-    | CallPhase
-    | Fork
-    | Preload
-    | Kill
-    | AgentExit
-    | Forked
-    | ForkFailed
-    | Preloaded
-    | WorkerOutput
-    | Exited
-    | Beat
-    | Call
-    | Block
-    | Leave
-    | Done
-    | BlockDone
-    | Raise
-    | Raised
-    | Look
-    | Looked
-    | Typed
-    | TaskMetrics
-    | TaskProgress
-    | TaskDisplay
-    | InputAsked
+    OwnerToHub
+    | HubToOwner
+    | ClientToHub
+    | HubToClient
+    | HubToAgent
+    | AgentToHub
+    | HubToCall
+    | CallToHub
+    | HubToControl
+    | ControlToHub
 )
+"""Anything that may be said by anybody."""
 
 # ── bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
