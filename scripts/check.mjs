@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { ROOT, say, statusOf, verb } from './commands.mjs';
 import { brokenLinks, machinePaths } from './documents.mjs';
-import { PYTHON, pythonEnvironment, setup } from './setup.mjs';
+import { PYTHON, PYTHON_FOLDERS, pythonEnvironment, setup } from './setup.mjs';
 
 /** @typedef {{name: string, program: string, args: string[]}} Check */
 
@@ -16,7 +16,7 @@ function checks() {
   const projects = readdirSync(join(ROOT, 'vscode-extension')).filter((name) => /^tsconfig(?!\.base).*\.json$/.test(name));
   return [
     { name: 'ruff check', ...python('ruff', 'check', '.') },
-    { name: 'ruff format', ...python('ruff', 'format', '--check', '.') },
+    { name: 'ruff format', ...python('ruff', 'format', '--check', ...PYTHON_FOLDERS) },
     { name: 'mypy --strict', ...python('mypy') },
     { name: 'floors (import-linter)', program: join(ROOT, '.venv', 'bin', 'lint-imports'), args: ['--no-cache'] },
     { name: 'protocol.gen.ts is fresh', ...python('yonder_lsp.generate', '--check') },

@@ -17,6 +17,9 @@ export const PYTHON = join(ROOT, '.venv', 'bin', 'python');
 /** The packaged extension; exists after `extension()`. */
 export const VSIX = join(ROOT, 'vscode-extension', 'yonder-0.1.0.vsix');
 
+/** Where Python code is; documents show code as prose wants it, not as a formatter does. */
+export const PYTHON_FOLDERS = ['executor', 'lsp-server', 'tests', 'scripts', 'examples'];
+
 // Named exactly and first, so that no other requirement picks another build of the largest package there is.
 const TORCH = 'torch==2.13.0';
 const CANDIDATES = ['python3.11', 'python3.12', 'python3.13', 'python3.14', 'python3', 'python'];
