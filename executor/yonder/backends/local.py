@@ -210,11 +210,11 @@ def _judge(pid: int, started: str, environment: bytes, line: bytes) -> Process:
     if "yonder.hub.detached" in text:
         role = "hub"
     elif executor.startswith("agent-"):
-        role = "zygote" if "zygote" in text else "agent"
+        role = "zygote" if "yonder.agent.zygote" in text else "agent"
     elif not executor:
         role = "zygote"
     else:
-        role = "executor" if "yonder" in text else "child"
+        role = "executor" if "yonder.agent" in text else "child"
     return Process(pid, started, owner, executor, role, text[:200])
 
 
