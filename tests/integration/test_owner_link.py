@@ -122,6 +122,15 @@ async def test_another_version_is_refused_with_both_versions_named(door):
     assert str(wire.VERSION + 1) in answer.sentence
 
 
+async def test_a_hub_that_is_ending_welcomes_nobody(door):
+    link, desk, path, _ = door
+    link.ending = "the window was closed"
+    async with knock(path) as connection:
+        answer = await hello(connection)
+    assert (answer.code, desk.connected) == ("closing", 0)
+    assert "the window was closed" in answer.sentence
+
+
 async def test_events_arrive_in_order_and_are_kept_until_acknowledged(door):
     link, _, path, _ = door
     for n in range(1, 6):

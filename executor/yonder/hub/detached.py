@@ -121,13 +121,14 @@ async def serve(owner: str) -> None:
     try:
         reason = await attendance.until_the_end()
         log.line(f"ending: {reason}")
+        link.ending = reason
         attendance.receipt(await hub.close(reason))
         await backend.close()
         await link.close()
         await hub.shut()
     finally:
-        folder.note_file.unlink(missing_ok=True)
         folder.owner_socket.unlink(missing_ok=True)
+        folder.note_file.unlink(missing_ok=True)  # last: whoever sees no note may listen on these paths
         log.line("the hub has ended")
 
 

@@ -64,6 +64,7 @@ class OwnerLink:
         self._tasks: set[asyncio.Task[None]] = set()
         self._missing: dict[tuple[str, str], int] = {}
         self.bound = 1 << 30
+        self.ending = ""  # why nobody is welcome any more
 
     # ── events out ──
 
@@ -184,6 +185,9 @@ class OwnerLink:
 
     async def _welcome(self, connection: ServerConnection, hello: wire.Hello) -> bool:
         refusal = check_hello(hello, token=self._token, roles=OWNER_ROLES, package=self._package)
+        if refusal is None and self.ending:
+            sentence = f"the cluster is ending: {self.ending}"
+            refusal = wire.Refused(code="closing", sentence=sentence, version=wire.VERSION, package=self._package)
         if refusal is not None:
             await self._send(connection, wire.encode(refusal))
             return False
