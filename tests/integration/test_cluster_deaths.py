@@ -77,7 +77,10 @@ async def test_a_reloaded_window_is_asked_again_what_nobody_has_answered(tmp_pat
 
 async def test_a_vanished_window_ends_after_the_silence_though_the_server_lives(tmp_path):
     async with a_cluster(tmp_path, silence=1.0, linger=600) as (cluster, owner):
-        await busy(owner)
+        run = await owner.execute(BUSY)
+        ended = await owner.ended(run)
+        assert ended.outcome == "lost"
+        assert "was not heard of" in ended.sentence
         await cluster.gone()
         assert "was not heard of" in cluster.log()
 

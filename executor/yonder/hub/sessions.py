@@ -176,6 +176,7 @@ class SessionRoom:
 
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         self._executor = None
+        how = f"was ended: {executor.reason}" if executor.reason else report.sentence()
         restarted, self._restarting = self._restarting, False
         run, self._now = self._now, None
         if run is not None and restarted:
@@ -183,12 +184,12 @@ class SessionRoom:
         elif run is not None:
             what = "the process" if self.single else "the session's worker"
             tail = "" if self.single else " The variables are gone; the next run starts a fresh session."
-            self._over(run, "lost", report=report, sentence=f"{what} {report.sentence()}.{tail}")
+            self._over(run, "lost", report=report, sentence=f"{what} {how}.{tail}")
         if restarted or self.single:
             self._state("none")
         else:
-            self._lost = f"a fresh session: the previous one {report.sentence()}, so its variables are gone"
-            self._state("dead", note="" if run else f"the session {report.sentence()}; its variables are gone")
+            self._lost = f"a fresh session: the previous one {how}, so its variables are gone"
+            self._state("dead", note="" if run else f"the session {how}; its variables are gone")
             self._cancel_queue("not run: the session it was meant for died")
         self._go_on()
 
