@@ -252,3 +252,28 @@ def test_status_says_why(tmp_path):
         """,
     )
     assert out == "3 1 0 0 True\n"
+
+
+def test_two_programs_at_once_have_nothing_to_do_with_each_other(tmp_path):
+    """Their executors' ids begin alike; the one that ends must not sweep away the other's."""
+    other = tmp_path / "other"
+    other.mkdir()
+    out = program(
+        tmp_path,
+        f"""
+        import subprocess, sys, time, yonder
+        def outlive(flag):
+            import pathlib
+            while not pathlib.Path(flag).exists():
+                time.sleep(0.01)
+            return "alive"
+        second = "import yonder\\nif True:\\n with yonder.Pool(max=1) as pool: print(pool.call(abs, -1))"
+        with yonder.Pool(max=1) as pool:
+            pool.call(abs, 1)
+            waiting = pool.submit(outlive, {str(other / "flag")!r})
+            subprocess.run([sys.executable, "-c", second], check=True)
+            open({str(other / "flag")!r}, "w").close()
+            print(waiting.result())
+        """,
+    )
+    assert out.split() == ["1", "alive"]

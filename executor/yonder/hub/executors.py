@@ -140,7 +140,7 @@ class Executors:
         return tuple(f"{executor}.{n}" for n in range(count))
 
     def next_id(self, kind: str) -> str:
-        return f"{self._owner[:6]}-{kind}-{next(self._numbers)}"
+        return f"{mark_of(self._owner)}-{kind}-{next(self._numbers)}"
 
     # ── arriving ──
 
@@ -370,3 +370,9 @@ class Executors:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "an executor's task failed", "exception": error, "task": task}
             )
+
+
+def mark_of(owner: str) -> str:
+    """The beginning of every id of this owner's. Agents sweep the whole process table for ids, so that two owners must
+    never share one: an owner's name ends in what was drawn at random (it may begin like everybody's)."""
+    return owner[-6:]

@@ -80,7 +80,7 @@ class PoolRoom:
         self.kept = kept
         self.clients: set[Client] = set()
         self._hub = hub
-        self._core = core.Pool(spec, prefix=f"{hub.owner[:6]}-{spec.name}")
+        self._core = core.Pool(spec, prefix=hub.executors.next_id(spec.name))
         self._calls: dict[str, Call] = {}
         self._by_client: dict[tuple[int, int], Call] = {}
         self._executors: dict[str, Executor] = {}
