@@ -44,7 +44,7 @@ def test_sessions_of_documents() -> None:
     assert uris.folder_of("file:///x/a.py", "") == "/x"
     assert uris.folder_of("file:///x/a.py", "/w") == "/w"
     assert uris.within("/w/a.py", "/w")
-    assert not uris.within("/work/a.py", "/w")
+    assert not uris.within("/west/a.py", "/w")
     assert not uris.within("/w/a.py", "")
 
 
