@@ -105,7 +105,9 @@ class Pool(concurrent.futures.Executor):
         return self._spec.max
 
     def status(self) -> wire.PoolState:
-        """How many executors there are, how many work, how many calls wait, and why."""
+        """How many executors there are, how many work, how many calls wait, and why. Raises PoolClosed."""
+        if self._closed:
+            raise PoolClosed(f"the pool {self._spec.name!r} is closed; open a new one")
         return cast(wire.PoolStatus, self._ask(lambda number: wire.GetPool(number, self.name))).state
 
     # ── calls ──

@@ -1,9 +1,10 @@
 """The main path on real processes: hub, agent, zygote, session, pool."""
 
 import asyncio
+import sys
 import textwrap
 
-from tests.integration.cluster import a_cluster
+from tests.integration.cluster import ROOT, a_cluster
 
 from yonder import wire
 
@@ -159,3 +160,41 @@ async def test_two_blocks_at_once_from_two_sessions(tmp_path):
         runs = [await owner.execute(f"name = {name!r}\nname", session=name) for name in ("a", "b")]
         ends = await asyncio.gather(*(owner.ended(run) for run in runs))
         assert [end.preview.short for end in ends] == ["'a'", "'b'"]
+
+
+async def test_a_pool_follows_the_place_that_the_owner_chooses(tmp_path):
+    code = textwrap.dedent("""
+        import os, yonder
+        with yonder.Pool() as pool:
+            place = pool.call(os.getenv, "PLACE")
+        place
+    """)
+    async with a_cluster(tmp_path) as (cluster, owner):
+        for name in ("old", "new"):
+            place = wire.Place(
+                python=sys.executable, core=str(ROOT / "executor"), folder=str(tmp_path), env={"PLACE": name}
+            )
+            await owner.say(wire.Configure(place, cluster.pools, 1.0, 60.0, 1 << 30))
+            await owner.say(wire.RestartSession("main"))
+            assert (await owner.run(code)).preview.short == repr(name)
+
+        def gone():
+            return [one.reason for one in owner.of(wire.ExecutorChanged, state="gone") if one.pool]
+
+        assert await owner.until(gone) == ["the Python or the folder that it was started for is another one now"]
+
+
+async def test_a_pool_that_only_one_cell_opened_keeps_nothing_afterwards(tmp_path):
+    code = textwrap.dedent("""
+        import yonder
+        with yonder.Pool("mine", min=1, idle_timeout=0.2) as pool:
+            value = pool.call(abs, -1)
+        value
+    """)
+    async with a_cluster(tmp_path) as (cluster, owner):
+        assert (await owner.run(code)).preview.short == "1"
+        await owner.until(
+            lambda: [one for one in owner.of(wire.ExecutorChanged, state="gone") if one.pool == "mine"],
+            "the end of what nobody holds",
+        )
+        assert not [one for one in cluster.processes("executor") if "-mine-" in one.executor]

@@ -277,3 +277,42 @@ def test_two_programs_at_once_have_nothing_to_do_with_each_other(tmp_path):
         """,
     )
     assert out.split() == ["1", "alive"]
+
+
+def test_two_pools_of_one_name_end_apart_and_a_new_one_may_begin_while_the_old_one_ends(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import time, yonder
+        with yonder.Pool(max=2) as first:
+            with yonder.Pool() as second:
+                print(second.call(abs, -2), second.max)
+            print(first.call(abs, -1))
+            slow = first.submit(time.sleep, 1)
+            first.shutdown(wait=False)
+            with yonder.Pool(max=1) as third:
+                print(third.call(abs, -3))
+            try:
+                third.status()
+            except yonder.PoolClosed as error:
+                print(error)
+            print(slow.exception())
+        """,
+    )
+    assert out.splitlines() == ["2 2", "1", "3", "the pool 'default' is closed; open a new one", "None"]
+
+
+def test_a_pool_of_the_same_name_inside_a_call_leaves_the_outer_one_open(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        def outer(n):
+            with yonder.Pool() as inner:
+                return inner.call(abs, n)
+        with yonder.Pool(max=2) as pool:
+            print(pool.call(outer, -4))
+            print(pool.call(abs, -5), pool.max)
+        """,
+    )
+    assert out.splitlines() == ["4", "5 2"]

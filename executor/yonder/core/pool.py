@@ -68,9 +68,20 @@ class ExecutorGone:
 
 @dataclass(frozen=True, slots=True)
 class Resized:
+    """Sizes count now; `spec`, when given, for the clocks that are set and the executors that are booted from here on."""
+
     at: float
     min: int
     max: int
+    spec: PoolSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """The executors that exist are of no more use, for `reason`: each goes when its calls are over, others take its place."""
+
+    at: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ class Tick:
     at: float
 
 
-Event = Submitted | CancelAsked | Booted | BootBroke | CallOver | ExecutorGone | Resized | CloseAsked | Tick
+Event = Submitted | CancelAsked | Booted | BootBroke | CallOver | ExecutorGone | Resized | Outdated | CloseAsked | Tick
 
 # ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -268,6 +279,9 @@ class Pool:
                 self._gone(event, now)
             case Resized():
                 self._least, self._most = min(event.min, event.max), event.max
+                self._spec = event.spec or self._spec
+            case Outdated():
+                self._replace(now, event.reason)
             case CloseAsked():
                 self._close(now, cancel=event.cancel)
             case Tick():
@@ -464,6 +478,12 @@ class Pool:
             self._terminate(executor, now, reason)
             excess -= 1
         for executor in self._roster.ready_and_busy()[:excess]:
+            self._roster.drain(executor, now)
+
+    def _replace(self, now: float, reason: str) -> None:
+        for executor in [*self._roster.booting_ones(), *self._roster.idle_ones()]:
+            self._terminate(executor, now, reason)
+        for executor in self._roster.ready_and_busy():
             self._roster.drain(executor, now)
 
     # ── the end ──

@@ -208,7 +208,11 @@ class Hub:
         )
         for name, spec in self.specs.items():
             if name != "session" and spec.min > 0 and name not in self.pools and not self.closing:
-                self._pool(spec, None).open()
+                self._pool(spec, self.place, kept=True).open()
+        for room in self.pools.values():
+            if room.kept and not room.clients:
+                self._settle(room)
+                room.move(self.place)
         self.changed()
 
     def execute(self, request: wire.Execute) -> None:
@@ -280,25 +284,38 @@ class Hub:
                 pass  # said at the door
 
     def _open(self, client: Client, message: wire.OpenPool) -> PoolRoom:
-        wanted = self.specs.get(message.spec.name, message.spec)
+        room = self.pools.get(message.spec.name)
+        if room is not None and room.closed:
+            room = None
+        settled = self.specs.get(message.spec.name) or (room.spec if room else message.spec)
         given = {name: getattr(message.spec, name) for name in message.given}
-        wanted = msgspec.structs.replace(wanted, **given)
+        wanted = msgspec.structs.replace(settled, **given)
         if "preload" not in given:
             wanted = msgspec.structs.replace(
                 wanted, preload=list(dict.fromkeys([*wanted.preload, *message.spec.preload]))
             )
-        room = self.pools.get(wanted.name)
-        if room is None or room.closed:
-            room = self._pool(wanted, message.place)
+        place = message.place or self._place_of(client)
+        if room is None:
+            room = self._pool(wanted, place, kept=message.place is None)
         else:
             room.adapt(wanted)
+            room.move(place)
         room.clients.add(client)
         room.open()
         return room
 
-    def _pool(self, spec: wire.PoolSpec, place: wire.Place | None) -> PoolRoom:
-        room = self.pools[spec.name] = PoolRoom(spec, place or self.place, self, kept=place is None)
+    def _place_of(self, client: Client) -> wire.Place:
+        """What a worker submits is pickled by its own Python, whatever the owner has chosen since."""
+        executor = self.executors.all.get(client.worker.executor) if client.worker else None
+        return executor.spec.place if executor else self.place
+
+    def _pool(self, spec: wire.PoolSpec, place: wire.Place, *, kept: bool) -> PoolRoom:
+        room = self.pools[spec.name] = PoolRoom(spec, place, self, kept=kept)
         return room
+
+    def _settle(self, room: PoolRoom) -> None:
+        """Nobody holds this pool of the workspace: the settings alone say what it is (and keep nothing they do not name)."""
+        room.adapt(self.specs.get(room.spec.name) or msgspec.structs.replace(room.spec, min=0))
 
     def _room(self, client: Client, name: str) -> PoolRoom | None:
         room = self.pools.get(name)
@@ -316,8 +333,11 @@ class Hub:
             room.forsaken(client)
         if room.kept:
             room.clients.discard(client)
-            if not room.clients and room.spec.name in self.specs:
-                room.adapt(self.specs[room.spec.name])
+            if not room.clients:
+                self._settle(room)
+            return
+        if room.clients - {client}:  # others have opened it too, perhaps a call of its own: it is theirs now
+            room.clients.discard(client)
             return
         await room.close(cancel=cancel)
         room.clients.discard(client)

@@ -104,7 +104,15 @@ class PoolRoom:
         """Another program opened the same pool with other wishes: sizes change now, the rest for executors to come."""
         self.spec = spec
         self.preload = list(dict.fromkeys([*self.preload, *spec.preload]))
-        self._feed(core.Resized(self._now(), spec.min, spec.max))
+        self._feed(core.Resized(self._now(), spec.min, spec.max, spec))
+
+    def move(self, place: wire.Place) -> None:
+        """Calls run there from here on; an executor of the old place ends what it holds and goes."""
+        if place != self.place:
+            self.place = place
+            self._feed(
+                core.Outdated(self._now(), "the Python or the folder that it was started for is another one now")
+            )
 
     def submit(self, client: Client, message: wire.Submit) -> None:
         try:
