@@ -26,6 +26,8 @@ test('sixty-four executors draw sixty-four curves', { timeout: 400_000 }, onStag
   const gaps = await window.panel.frameGaps(3_000);
   console.log(`frames of the panel while 64 curves grow: ${gaps.length}, median ${median(gaps)} ms, longest ${Math.max(...gaps)} ms`);
   assert.ok(gaps.length > 0, 'the panel draws frames');
+  const lenses = window.page.locator('.codelens-decoration a', { hasText: 'Run' });
+  assert.ok((await lenses.count()) > 0, 'lenses, though the text lost the focus before the editor asked for them');
   await stage.picture(window, 'growing');
   await window.panel.runsBecome((runs) => runs.some((run) => run.state === 'ok'), 'the file done', 240);
   await window.panel.drawn('accuracy', VARIANTS);

@@ -1,7 +1,7 @@
 // The language server's other end: starts it, says when it is there, carries the `yonder/*` methods with their types.
 // What belongs here: the language client's life. What it must not know: what the methods mean, who listens.
 import * as vscode from "vscode";
-import { CloseAction, ErrorAction, LanguageClient, RevealOutputChannelOn, State, type Middleware } from "vscode-languageclient/node";
+import { CloseAction, CodeLensRequest, ErrorAction, LanguageClient, RevealOutputChannelOn, State, type Middleware } from "vscode-languageclient/node";
 import { Crashes } from "./crashes";
 import type { Log } from "./log";
 import type { InitOptions, NotificationsToClient, NotificationsToServer, Requests } from "./protocol.gen";
@@ -21,7 +21,7 @@ export interface ServerOptions {
   readonly middleware: Middleware;
 }
 
-const SELECTOR = [
+export const SELECTOR = [
   { language: "python", scheme: "file" },
   { language: "python", scheme: "untitled" },
 ];
@@ -144,6 +144,11 @@ export class Server implements vscode.Disposable {
   notify<M extends keyof NotificationsToServer>(method: M, params: NotificationsToServer[M]): void {
     if (!this.running) return;
     this.#client?.sendNotification(method, params).catch((error: unknown) => this.options.log.error(`sending ${method}`, error));
+  }
+
+  /** Lets the editor ask for the lenses of a document again. */
+  refreshLenses(document: vscode.TextDocument): void {
+    this.#client?.getFeature(CodeLensRequest.method).getProvider(document)?.onDidChangeCodeLensEmitter.fire();
   }
 
   dispose(): void {

@@ -1,6 +1,6 @@
 // Composes the extension: makes the parts, connects them, and lets go of them in order. Nothing else happens here.
 import * as vscode from "vscode";
-import { Server } from "./client";
+import { SELECTOR, Server } from "./client";
 import { Commands } from "./commands";
 import { completionMiddleware } from "./completion";
 import { Errors } from "./errors";
@@ -8,6 +8,7 @@ import { Heartbeat } from "./heartbeat";
 import { InlineResults } from "./inline";
 import { InputBoxes } from "./input";
 import { Interpreter } from "./interpreter";
+import { Lenses } from "./lenses";
 import { Log } from "./log";
 import { OUTPUT_SCHEME, OutputDocuments } from "./outputDocument";
 import { Panel, PANEL_VIEW } from "./panel";
@@ -15,6 +16,9 @@ import { Runs } from "./runs";
 import { readSettings } from "./settings";
 import { StatusBar } from "./status";
 import { Window } from "./window";
+
+/** The editor itself asks within a second of a file's coming into sight, if it does. */
+const LENSES_AFTER = 1500;
 
 /** What `deactivate` has to end; the editor gives it no other way than the module. */
 let ending: (() => Promise<void>) | undefined;
@@ -25,7 +29,25 @@ export function activate(context: vscode.ExtensionContext): void {
   const interpreter = new Interpreter();
   const inline = new InlineResults();
   const window = new Window(context, interpreter, log);
-  const server = new Server({ log, command: (report) => window.command(report), initOptions: () => window.initOptions(), middleware: completionMiddleware() });
+  const server = new Server({
+    log,
+    command: (report) => window.command(report),
+    initOptions: () => window.initOptions(),
+    middleware: {
+      ...completionMiddleware(),
+      provideCodeLenses: (document, token, next) => {
+        lenses.asked(document.uri.toString());
+        return next(document, token);
+      },
+    },
+  });
+  const pythons = (): readonly vscode.TextDocument[] =>
+    vscode.window.visibleTextEditors.map((editor) => editor.document).filter((document) => vscode.languages.match(SELECTOR, document) > 0);
+  const lenses = new Lenses({
+    visible: () => pythons().map((document) => document.uri.toString()),
+    refresh: () => pythons().slice(0, 1).forEach((document) => server.refreshLenses(document)), // one provider has them all
+    later: (act) => setTimeout(act, LENSES_AFTER),
+  });
   const runs = new Runs(
     (since) => server.request("yonder/runs", { since }),
     (error) => log.error("asking for the runs", error),
@@ -54,6 +76,7 @@ export function activate(context: vscode.ExtensionContext): void {
   server.on("yonder/log", (line) => log.server(line));
   server.onPhase((phase) => status.phase(phase));
   server.onUp(() => {
+    lenses.anew();
     void heartbeat.now();
     void runs.refresh();
     server.request("yonder/status", {}).then(
@@ -86,6 +109,8 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.window.registerWebviewViewProvider(PANEL_VIEW, panel),
     vscode.workspace.registerTextDocumentContentProvider(OUTPUT_SCHEME, outputs),
     vscode.workspace.onDidOpenTextDocument(() => inline.apply({ reset: false, runs: runs.all })),
+    vscode.window.onDidChangeVisibleTextEditors(() => lenses.look()),
+    vscode.workspace.onDidCloseTextDocument((document) => lenses.closed(document.uri.toString())),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("yonder.server.python")) void server.restart().catch(() => undefined); // the status bar says why
       else if (event.affectsConfiguration("yonder")) void configure();
