@@ -58,23 +58,29 @@ export type Phase =
 
 export type ClusterState = "off" | "starting" | "idle" | "running" | "stopping" | "lost";
 
-/** One word for the cluster: what the status bar and the panel say. */
+/** The processes beside the pools: those of sessions and of files. */
+function own(status: StatusResult): StatusResult["executors"] {
+  return status.executors.filter((one) => one.pool === "" && one.state !== "gone");
+}
+
+/** One word for the cluster: what the status bar and the panel say. A file that runs whole has no session and no pool. */
 export function clusterState(status: StatusResult): ClusterState {
   if (status.cluster !== "on") return status.cluster;
-  const busy = status.pools.some((pool) => pool.busy > 0 || pool.queued > 0) || status.sessions.some((session) => session.run !== "" || session.queued > 0);
-  return busy ? "running" : "idle";
+  const pools = status.pools.some((pool) => pool.busy > 0 || pool.queued > 0);
+  const sessions = status.sessions.some((session) => session.run !== "" || session.queued > 0);
+  return pools || sessions || own(status).some((one) => one.doing !== "" || one.state === "creating" || one.state === "booting") ? "running" : "idle";
 }
 
-/** The pools' executors that exist or are being made, of how many there may be; those of sessions are beside them. */
-export function executors(status: StatusResult): { readonly n: number; readonly max: number; readonly sessions: number } {
-  const sum = (pick: (pool: StatusResult["pools"][number]) => number): number => status.pools.reduce((total, pool) => total + pick(pool), 0);
-  return { n: sum((pool) => pool.executors + pool.booting), max: sum((pool) => pool.max), sessions: status.sessions.filter((session) => session.pid > 0).length };
+function several(count: number, one: string): string {
+  return count <= 0 ? "" : count === 1 ? one : `${count} ${one}s`;
 }
 
-/** What costs: "4/8 + session". */
+/** What costs: "4/8 + session". Executors of pools, of how many there may be; processes of sessions and files; or "". */
 export function executorCount(status: StatusResult): string {
-  const { n, max, sessions } = executors(status);
-  return `${n}/${max}${sessions === 0 ? "" : sessions === 1 ? " + session" : ` + ${sessions} sessions`}`;
+  const sum = (pick: (pool: StatusResult["pools"][number]) => number): number => status.pools.reduce((total, pool) => total + pick(pool), 0);
+  const sessions = status.sessions.filter((session) => session.pid > 0).length;
+  const pooled = status.pools.length === 0 ? "" : `${sum((pool) => pool.executors)}/${sum((pool) => pool.max)}`;
+  return [pooled, several(sessions, "session"), several(own(status).length - sessions, "file")].filter((part) => part !== "").join(" + ");
 }
 
 export interface BarText {
@@ -128,7 +134,7 @@ function readyText(status: StatusResult): BarText {
   const count = state === "off" || state === "lost" ? "" : executorCount(status);
   const slow = status.live === "slow" ? "live: slow" : "";
   const facts = [
-    `Cluster: ${state}${count === "" ? "" : `, ${count} executors`}`,
+    joined(`Cluster: ${state}`, count),
     status.python === "" ? "No Python interpreter found" : `${interpreterName(status)} — ${status.python}`,
     ...status.pools.map((pool) => joined(`Pool ${pool.name} (${pool.backend}): ${pool.busy} busy, ${pool.executors} of ${pool.max}`, pool.why)),
     status.problem,

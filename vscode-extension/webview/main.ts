@@ -105,7 +105,8 @@ class PanelPage {
 
   #status(status: StatusResult): void {
     const state = clusterState(status);
-    setText(this.#cluster, state === "off" ? "cluster off" : executorCount(status));
+    const count = executorCount(status);
+    setText(this.#cluster, state === "off" ? "cluster off" : count === "" ? state : count);
     this.#cluster.title = "Executors of the pools, of how many there may be, and those of sessions";
     this.#cluster.className = `cluster ${state}`;
     this.#executors.status(status);

@@ -10,7 +10,7 @@ function block(state: BlockState, part: Partial<Block> = {}): Block {
   return { key: "r", uri: "", range: lines(0, 0), text: "", state, short: "", full: "", detail: "", started: 100, ended: 0, stale: false, ...part };
 }
 
-const POOL: PoolStatus = { name: "default", backend: "local", executors: 3, booting: 1, busy: 0, max: 8, queued: 0, why: "" };
+const POOL: PoolStatus = { name: "default", backend: "local", executors: 4, booting: 1, busy: 0, max: 8, queued: 0, why: "" };
 const SESSION: SessionStatus = { id: "main", state: "idle", generation: 1, python: "", pid: 1, run: "", queued: 0, folder: "" };
 
 function status(part: Partial<StatusResult> = {}): StatusResult {
@@ -52,6 +52,16 @@ test("the status bar names state, cost and interpreter", () => {
   assert.match(bar({ cluster: "off" }), /Yonder: off · Python/);
   assert.match(bar({ live: "slow" }), /live: slow/);
   assert.equal(barText({ kind: "restricted" }).text, "$(shield) Yonder: off in Restricted Mode");
+});
+
+test("a file that runs whole is no idle cluster, and no pool is no 0/0", () => {
+  const process = { id: "f", pool: "", backend: "local", state: "ready", pid: 2, since: 0, doing: "", cpuPercent: 0, memory: 0 };
+  const alone = { pools: [], sessions: [] };
+  assert.match(bar({ ...alone, executors: [{ ...process, state: "booting" }] }), /running · file · Python/);
+  assert.match(bar({ ...alone, executors: [{ ...process, doing: "r1" }] }), /running · file · Python/);
+  assert.match(bar({ pools: [], executors: [process] }), /idle · session · Python/);
+  assert.match(bar({ executors: [process, process, { ...process, pool: "default", doing: "c1" }] }), /idle · 4\/8 \+ session \+ file · /);
+  assert.match(bar(alone), /Yonder: idle · Python/);
 });
 
 test("what is wrong is an alarm", () => {
