@@ -316,3 +316,67 @@ def test_a_pool_of_the_same_name_inside_a_call_leaves_the_outer_one_open(tmp_pat
         """,
     )
     assert out.splitlines() == ["4", "5 2"]
+
+
+def test_a_call_that_is_cancelled_as_it_begins_is_interrupted_and_costs_no_executor(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, time, yonder
+        with yonder.Pool(max=1) as pool:
+            pid = pool.call(os.getpid)
+            for _ in range(10):
+                future = pool.submit(time.sleep, 60)
+                while not future.running():
+                    pass
+                future.cancel()
+            print(pool.call(os.getpid) == pid)
+        """,
+    )
+    assert out == "True\n"
+
+
+def test_a_function_that_could_not_be_unpacked_says_so_each_time(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        def explode():
+            raise ImportError("no such library here")
+        class Needy:
+            def __reduce__(self):
+                return explode, ()
+            def __call__(self):
+                return 1
+        with yonder.Pool(max=1) as pool:
+            needy = Needy()
+            for _ in range(2):
+                try:
+                    pool.call(needy)
+                except ImportError as error:
+                    print(error)
+        """,
+    )
+    assert out == "no such library here\n" * 2
+
+
+def test_a_lost_executor_of_several_workers_is_reported_by_the_one_that_fell(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, signal, time, yonder
+        def fall(n):
+            if n:
+                os.write(2, b"my last words\\n")
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        with yonder.Pool(max=1, concurrency=3) as pool:
+            for future in [pool.submit(fall, n) for n in (0, 0, 1)]:
+                try:
+                    future.result()
+                except yonder.ExecutorLost as lost:
+                    print(lost.signal, lost.stderr.splitlines()[0])
+        """,
+        both=True,
+    )
+    assert [line for line in out.splitlines() if line[:2] == "15"] == ["15 my last words"] * 3

@@ -105,6 +105,7 @@ class Worker:
         self._guard.install()
         self._namespace = Namespace(self._guard, born.folder)
         self._functions: dict[bytes, Callable[..., Any]] = {}
+        self._bodies: dict[bytes, bytes] = {}  # those that are not unpacked yet: sent once, though unpacking may fail
         self._workspace = payload.Workspace(born.folder)
         control: Lane[Any] = Lane.dial(born.hub, "control", born.worker, born.token, wire.HubToControl)
         self._control = Control(control, life, self._guard, lambda: (self._namespace.names, self._namespace.generation))
@@ -180,6 +181,8 @@ class Worker:
         return control, output
 
     def _call(self, call: wire.Call) -> None:
+        if call.function_body:
+            self._bodies[call.function] = call.function_body
         self._begin(call.task)
         ran = self._guard.run(lambda: self._evaluate(call))
         drawn = self._guard.run(_flush_figures)
@@ -199,9 +202,8 @@ class Worker:
     def _evaluate(self, call: wire.Call) -> tuple[bytes, str]:
         function = self._functions.get(call.function)
         if function is None:
-            if not call.function_body:
-                raise SerializationError("the function's code did not arrive with its first call")
-            function = self._functions[call.function] = payload.unpack(call.function_body)
+            function = self._functions[call.function] = payload.unpack(self._bodies[call.function])
+            del self._bodies[call.function]
         arguments, keywords = payload.unpack(call.arguments)
         value = function(*arguments, **keywords)
         self._workspace.register()

@@ -93,6 +93,7 @@ class Executor:
         self.workers: dict[str, Worker] = {}
         self.waiting: set[str] = set(spec.workers)
         self.report = wire.ExitReport()
+        self.fallen = False
         self.ending = False
         self.emptied = asyncio.Event()
         self.gone = asyncio.Event()
@@ -293,7 +294,9 @@ class Executors:
         self.workers.pop(worker.id, None)
         if executor is None or executor.state == "gone":
             return
-        executor.report = report
+        if not executor.fallen:
+            executor.report = report  # the first one's: its siblings are ended because of it
+        executor.fallen = True
         if executor.waiting and not executor.ending:
             words = f"its worker {report.sentence()} before it was ready"
             self._spawn(self._half_made(executor, words + (f":\n{report.stderr}" if report.stderr else "")))

@@ -17,6 +17,9 @@ from yonder.hub.connection import Conversation
 
 End = wire.Done | wire.BlockDone
 
+OVERTAKEN = 0.02
+"""Seconds until an interrupt that met no user code is tried again."""
+
 LAST_WORDS = 0.2
 """Seconds that a dead worker's lanes may still be read."""
 
@@ -136,13 +139,18 @@ class Worker:
     async def interrupt(self, task: Task) -> str:
         """Raise KeyboardInterrupt in `task` if it is current. Returns interrupted, idle or not_this_run; waits for the
         side thread, which a C call that holds the GIL can delay: the caller sets the time-out."""
-        current = self._now
-        if current is None or current.task is not task:
-            return "idle" if current is None else "not_this_run"
-        waiter = self._raised.get(current.number)
+        while (current := self._now) is not None and current.task is task and self.alive:
+            if await self._raise(current.number) == "interrupted":
+                return "interrupted"
+            # On its own lane the interrupt has overtaken the task, or the task is just ending: look again.
+            await asyncio.sleep(OVERTAKEN)
+        return "idle" if current is None else "not_this_run"
+
+    async def _raise(self, number: int) -> str:
+        waiter = self._raised.get(number)
         if waiter is None or waiter.done():
-            waiter = self._raised[current.number] = asyncio.get_running_loop().create_future()
-        self.control(wire.Raise(current.number))
+            waiter = self._raised[number] = asyncio.get_running_loop().create_future()
+        self.control(wire.Raise(number))
         return await asyncio.shield(waiter)
 
     # ── what comes back ──
