@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
+import msgspec
+
 from yonder import wire
 from yonder.backends.base import BootSpec
 from yonder.core import pool as core
@@ -64,6 +66,11 @@ class Call:
     def ended(self, end: End) -> None:
         if isinstance(end, wire.Done):
             self.room.call_ended(self, end)
+
+    def travelled(self) -> None:
+        """The worker has what it needs. Its worker's late output may name this call for long: keep the name, not the load."""
+        self.function = b""
+        self.submit = msgspec.structs.replace(self.submit, function_body=b"", arguments=b"")
 
     def asked(self, question: wire.InputAsked) -> None:
         """input() in a pool call has nobody to ask: many calls would shout at once."""
@@ -201,7 +208,7 @@ class PoolRoom:
 
     def _carry_out(self, command: core.Command) -> None:
         match command:
-            case core.Boot(executor=name) if self._hub.lingering:
+            case core.Boot(executor=name) if self._hub.lingering or self._hub.closing:
                 self._held.append(name)  # the window may be reloading: nothing new is started until it is back
             case core.Boot(executor=name):
                 self._boot(name)
@@ -254,6 +261,7 @@ class PoolRoom:
         known = call.submit.function in worker.functions
         worker.functions.add(call.submit.function)
         worker.say(wire.Call(call.number, call.submit.function, b"" if known else call.function, call.submit.arguments))
+        call.travelled()
         self._hub.executors.busy(executor, True)
         call.client.say(wire.CallPhase(call.submit.call, "running"))
         call.told = True
