@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from yonder import seat, wire
@@ -53,7 +54,7 @@ class SocketDoor:
 
     def send(self, message: wire.ClientToHub) -> None:
         try:
-            with self._sending:
+            with self._sending, _uninterrupted():
                 self._socket.sendall(wire.frames(message))
         except OSError as error:
             raise CannotRun("the hub of this session has ended") from error
@@ -71,6 +72,17 @@ class SocketDoor:
         with contextlib.suppress(OSError):  # it was down already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """An interrupt of this thread's code waits: half a message on a socket would swallow all that follow."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Program:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import Callable
+from concurrent.futures._base import CANCELLED
 from typing import Any, TypeVar, cast
 
 from yonder import payload, wire
@@ -38,13 +39,14 @@ class Future(concurrent.futures.Future[T]):
 
     def set_running_or_notify_cancel_once(self) -> bool:
         """Like set_running_or_notify_cancel, and harmless when the call runs already."""
-        if self.running():
-            return True
-        return not self.done() and self.set_running_or_notify_cancel()
+        with self._condition:  # one step: the hub's thread comes here while the program's may cancel
+            if self.running():
+                return True
+            return not self.done() and self.set_running_or_notify_cancel()
 
     def _unpack(self) -> None:
         with self._unpacking:
-            done, self._packed = self._packed, None
+            done = self._packed
             if done is None:
                 return
             try:
@@ -54,6 +56,7 @@ class Future(concurrent.futures.Future[T]):
                     self._error = error_of(done)
             except Exception as error:  # noqa: BLE001 - whatever a user's __setstate__ raises is the call's error here
                 self._error = error
+            self._packed = None  # last: who is interrupted while unpacking may ask again
 
     def result(self, timeout: float | None = None) -> T:
         """The value, or the call's own exception. Raises TimeoutError when it takes longer than `timeout` seconds."""
@@ -74,9 +77,15 @@ class Future(concurrent.futures.Future[T]):
         if self.done():
             return False
         if super().cancel():
-            self.set_running_or_notify_cancel()
+            self._tell_waiters()
         self._stop()
         return True
+
+    def _tell_waiters(self) -> None:
+        """Once, though two threads may cancel at once."""
+        with self._condition:
+            if self._state == CANCELLED:
+                self.set_running_or_notify_cancel()
 
 
 def error_of(done: wire.CallDone) -> BaseException:

@@ -27,6 +27,7 @@ from yonder.door import PROGRAM, Door, SocketDoor
 from yonder.errors import (
     CannotRun,
     PoolClosed,
+    SerializationError,
     UsageError,
     VersionMismatch,
 )
@@ -34,6 +35,9 @@ from yonder.future import Future
 from yonder.version import __version__
 
 T = TypeVar("T")
+
+MAX_CALL = wire.MAX_MESSAGE - 1024 * 1024
+"""Bytes of a function and its arguments together."""
 
 
 class Pool(concurrent.futures.Executor):
@@ -141,7 +145,14 @@ class Pool(concurrent.futures.Executor):
             raise UsageError("chunksize must be at least 1")
         packed = self._pack(fn)
         end = None if timeout is None else time.monotonic() + timeout
-        futures = [self._submit(packed, fn, args, {}, 0.0) for args in zip(*iterables, strict=False)]
+        futures: list[Future[T]] = []
+        try:
+            for args in zip(*iterables, strict=False):
+                futures.append(self._submit(packed, fn, args, {}, 0.0))  # noqa: PERF401 - those of before a bad one are cancelled
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
         return _in_order(futures, end)
 
     def _pack(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
@@ -158,16 +169,25 @@ class Pool(concurrent.futures.Executor):
     ) -> Future[T]:
         digest, body = packed
         arguments = payload.pack_call(args, kwargs)
+        if len(body) + len(arguments) > MAX_CALL:
+            size = len(body) + len(arguments)
+            raise SerializationError(f"a call of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
+        label = label_of(args, kwargs) or getattr(fn, "__name__", "")
         with self._lock:
             if self._closed:
                 raise PoolClosed(f"the pool {self._spec.name!r} is closed; open a new one")
             number = next(self._numbers)
             future: Future[T] = Future(lambda: self._cancel(number))
+            code = b"" if digest in self._functions else body
             self._futures[number] = future
-            first = digest not in self._functions
+            try:
+                self._door.send(wire.Submit(number, self.name, digest, code, arguments, label, timeout))
+            except BaseException:
+                self._futures.pop(
+                    number, None
+                )  # it never left: nobody would ever end it, and `close` would wait for it
+                raise
             self._functions.add(digest)
-            label = label_of(args, kwargs) or getattr(fn, "__name__", "")
-            self._door.send(wire.Submit(number, self.name, digest, body if first else b"", arguments, label, timeout))
         return future
 
     def _cancel(self, number: int) -> None:

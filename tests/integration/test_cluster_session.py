@@ -198,3 +198,16 @@ async def test_a_pool_that_only_one_cell_opened_keeps_nothing_afterwards(tmp_pat
             "the end of what nobody holds",
         )
         assert not [one for one in cluster.processes("executor") if "-mine-" in one.executor]
+
+
+async def test_an_interrupt_while_large_arguments_travel_leaves_the_pool_whole(tmp_path):
+    opening = "import yonder\npool = yonder.Pool(max=1)\nload = bytes(100_000_000)\npool.call(len, b'')"
+    async with a_cluster(tmp_path) as (_, owner):
+        await owner.run(opening)
+        for number in range(3):
+            run = await owner.execute("while True: pool.submit(len, load).cancel()")
+            await owner.running(run)
+            await owner.answer(wire.Interrupt(number + 1000, run, grace=20.0), wire.Interrupted)
+            assert (await owner.ended(run)).outcome == "cancelled"
+        ended = await owner.run("value = pool.call(len, b'12')\npool.close()\nvalue")
+        assert ended.preview.short == "2"

@@ -380,3 +380,63 @@ def test_a_lost_executor_of_several_workers_is_reported_by_the_one_that_fell(tmp
         both=True,
     )
     assert [line for line in out.splitlines() if line[:2] == "15"] == ["15 my last words"] * 3
+
+
+def test_what_a_map_cannot_send_takes_back_what_it_has_sent(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import threading, time, yonder
+        with yonder.Pool(max=1) as pool:
+            pool.call(abs, 1)
+            try:
+                pool.map(time.sleep, [60, 60, threading.Lock()])
+            except yonder.SerializationError as error:
+                print("argument 1" in str(error))
+            print(pool.call(abs, -2))
+        """,
+    )
+    assert out == "True\n2\n"
+
+
+def test_a_call_that_is_too_large_is_refused_here_and_closing_does_not_wait_for_it(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder, yonder.pool
+        yonder.pool.MAX_CALL = 1000
+        with yonder.Pool(max=1) as pool:
+            try:
+                pool.submit(len, bytes(1000))
+            except yonder.SerializationError as error:
+                print(error)
+            print(pool.call(abs, -2))
+        """,
+    )
+    assert out.splitlines()[0].endswith("bytes is too large; at most 1,000 travel at once")
+    assert out.splitlines()[1] == "2"
+
+
+def test_a_value_whose_unpacking_was_interrupted_can_be_asked_for_again(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, yonder
+        MAKER = os.getpid()
+        def value(pid):
+            if os.getpid() == pid and not os.environ.pop("SEEN", ""):
+                os.environ["SEEN"] = "yes"
+                raise KeyboardInterrupt
+            return 7
+        class Slow:
+            def __reduce__(self):
+                return value, (MAKER,)
+        with yonder.Pool(max=1) as pool:
+            future = pool.submit(lambda pid: Slow(), 0)
+            try:
+                future.result()
+            except KeyboardInterrupt:
+                print(future.result())
+        """,
+    )
+    assert out == "7\n"
