@@ -1,7 +1,8 @@
-"""Lines and columns: the one place that converts between the three units in which a column is counted.
+"""Lines and columns: the one place that converts between the units in which a column is counted.
 
-The editor counts UTF-16 code units, Python's `str` counts code points, and `ast` and tracebacks count UTF-8 bytes. All
-functions take the text of one line and clamp what lies outside it; a position inside a character goes to its start.
+The editor counts UTF-16 code units, Python's `str` counts code points, and so do the frames of a failure (the executor
+converts the compiler's UTF-8 bytes where the source is at hand). All functions take the text of one line and clamp what
+lies outside it; a position inside a character goes to its start.
 
 What belongs here: these conversions and what a line is. What this file must not know: what stands on the lines.
 """
@@ -9,7 +10,6 @@ What belongs here: these conversions and what a line is. What this file must not
 from __future__ import annotations
 
 import re
-from itertools import accumulate
 
 from yonder_lsp.protocol import Position
 
@@ -43,24 +43,6 @@ def to_utf16(line_text: str, codepoint: int) -> int:
     return codepoint + sum(ord(character) > _ASTRAL for character in line_text[:codepoint])
 
 
-def bytes_to_utf16(line_text: str, byte_offset: int) -> int:
-    """The editor's column for an offset into the line's UTF-8 bytes, as in `ast`'s col_offset."""
-    if line_text.isascii():
-        return min(max(byte_offset, 0), len(line_text))
-    units = 0
-    for character, end in zip(line_text, accumulate(map(_width, line_text)), strict=True):
-        if end > byte_offset:
-            return units
-        units += 2 if ord(character) > _ASTRAL else 1
-    return units
-
-
 def end_of_line(line_text: str, line: int) -> Position:
     """The editor's position behind the last character of a line."""
     return Position(line=line, character=to_utf16(line_text, len(line_text)))
-
-
-def _width(character: str) -> int:
-    # Not len(character.encode()): a lone surrogate, which an editor may send, does not encode.
-    point = ord(character)
-    return 1 if point < 0x80 else 2 if point < 0x800 else 3 if point <= _ASTRAL else 4

@@ -66,12 +66,12 @@ def _ours(frame: wire.Frame, shown: str, folder: str) -> bool:
 
 
 def _range(frame: wire.Frame) -> Range:
-    """The frame's columns (UTF-8 bytes), else its line without the indentation."""
+    """The frame's columns (characters), else its line without the indentation."""
     line = max(0, frame.line - 1)
     last = max(line, frame.end_line - 1)
     if frame.column >= 0 and frame.end_column >= 0 and last == line:
-        start = columns.bytes_to_utf16(frame.source, frame.column)
-        end = columns.bytes_to_utf16(frame.source, frame.end_column)
+        start = columns.to_utf16(frame.source, frame.column)
+        end = columns.to_utf16(frame.source, frame.end_column)
         if end > start:
             return Range(start=Position(line=line, character=start), end=Position(line=line, character=end))
     indent = len(frame.source) - len(frame.source.lstrip())

@@ -1,22 +1,19 @@
-"""UTF-16, code points and UTF-8 bytes agree on where a character is."""
+"""UTF-16 and code points agree on where a character is."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yonder_lsp.columns import bytes_to_utf16, end_of_line, split_lines, to_codepoint, to_utf16
+from yonder_lsp.columns import end_of_line, split_lines, to_codepoint, to_utf16
 
-LINE = "é = '🙂x'"  # é: 1 unit, 2 bytes; 🙂: 2 units, 4 bytes
+LINE = "é = '🙂x'"  # é: 1 unit; 🙂: 2 units
 
 
-def test_the_three_units_of_one_line():
+def test_the_units_of_one_line():
     assert to_codepoint(LINE, 5) == 5
     assert to_codepoint(LINE, 7) == 6  # behind the smiley
     assert to_codepoint(LINE, 6) == 5  # in the middle of it: its start
     assert to_utf16(LINE, 6) == 7
-    assert bytes_to_utf16(LINE, 6) == 5
-    assert bytes_to_utf16(LINE, 8) == 5  # inside the smiley's bytes
-    assert bytes_to_utf16(LINE, 10) == 7
     assert end_of_line(LINE, 3).character == 9
 
 
@@ -26,13 +23,10 @@ def test_outside_is_clamped(line):
     assert to_codepoint(line, -1) == 0
     assert to_utf16(line, 99) == to_utf16(line, 3)
     assert to_utf16(line, -5) == 0
-    assert bytes_to_utf16(line, 99) == to_utf16(line, 3)
-    assert bytes_to_utf16(line, 0) == 0
 
 
 def test_a_lone_surrogate_does_not_raise():
     assert to_utf16("a\ud83d b", 3) == 3
-    assert bytes_to_utf16("a\ud83d b", 4) == 2
 
 
 @settings(deadline=None)
@@ -42,7 +36,6 @@ def test_there_and_back(line, data):
     utf16 = to_utf16(line, at)
     assert utf16 == len(line[:at].encode("utf-16-le")) // 2
     assert to_codepoint(line, utf16) == at
-    assert bytes_to_utf16(line, len(line[:at].encode())) == utf16
 
 
 def test_lines_end_where_the_parser_ends_them():

@@ -1,6 +1,11 @@
 """Failed runs as diagnostics that move with the text and go away in time."""
 
-from yonder import wire
+from pathlib import Path
+
+import pytest
+
+from yonder import payload, wire
+from yonder_lsp import uris
 from yonder_lsp.diagnostics import ERROR, INFORMATION, Board, Edit
 from yonder_lsp.protocol import Position, Range
 
@@ -50,14 +55,31 @@ def test_the_deepest_frame_of_the_workspace_has_the_error() -> None:
     assert error["range"] == {"start": {"line": 9, "character": 4}, "end": {"line": 9, "character": 12}}
 
 
-def test_columns_are_bytes_there_and_utf16_here() -> None:
+def test_columns_are_characters_there_and_utf16_here() -> None:
     board = Board()
     source = "é😀 = f(1)"
-    at = len("é😀 = ".encode())
+    at = len("é😀 = ")
     board.failed("r1", URI, failure(frame("/w/a.py", 1, source, column=at, end=at + 4)), "/w")
     assert board.published(URI)[0]["range"] == {
         "start": {"line": 0, "character": 6},
         "end": {"line": 0, "character": 10},
+    }
+
+
+def test_a_real_error_behind_wide_letters_is_marked_where_it_is(tmp_path: Path) -> None:
+    """The executor's own account of an error, not what we believe it to be."""
+    source = 'a = "😀😀"; b = "日本é" + {}["missing"]'
+    file = tmp_path / "wide.py"
+    file.write_text(source)
+    with pytest.raises(KeyError) as caught:
+        exec(compile(source, str(file), "exec"), {})
+    board = Board()
+    uri = uris.to_uri(str(file))
+    board.failed("r1", uri, payload.failure(caught.value, str(tmp_path)), str(tmp_path))
+    start = len('a = "😀😀"; b = "日本é" + '.encode("utf-16-le")) // 2
+    assert board.published(uri)[0]["range"] == {
+        "start": {"line": 0, "character": start},
+        "end": {"line": 0, "character": start + len('{}["missing"]')},
     }
 
 
