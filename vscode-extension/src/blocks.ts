@@ -78,6 +78,7 @@ export function find(lines: readonly string[], text: string, near: number): numb
 
 export class Blocks {
   readonly #blocks = new Map<string, Block>();
+  /** Blocks that were cleared or that a newer run took the place of: their summaries come again, they do not. */
   readonly #dismissed = new Set<string>();
   /** Summaries that were faster than the answer to the run request: their block is still called "pending". */
   readonly #early = new Map<string, RunSummary>();
@@ -187,7 +188,9 @@ export class Blocks {
 
   #put(block: Block): void {
     for (const other of this.of(block.uri)) {
-      if (other.key !== block.key && overlaps(other.range, block.range) && other.started <= block.started) this.#blocks.delete(other.key);
+      if (other.key === block.key || !overlaps(other.range, block.range) || other.started > block.started) continue;
+      this.#blocks.delete(other.key);
+      this.#dismissed.add(other.key);
     }
     this.#blocks.set(block.key, block);
   }

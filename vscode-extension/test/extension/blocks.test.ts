@@ -137,3 +137,11 @@ test("a state of a newer server is shown as running", () => {
   assert.equal(stateOf("booting"), "booting");
   assert.equal(stateOf("levitating"), "running");
 });
+
+test("a run that was replaced after its lines had moved does not come back to where they were", () => {
+  const doc = new Doc().ran("old").edit(change(0, 0, 0, 0, "\n\n\n\n"));
+  const key = doc.blocks.pend(URI, lines(7, 9), doc.lines, 5);
+  doc.blocks.begin(key, "new", lines(7, 9), doc.lines);
+  doc.apply("old", { stale: true });
+  assert.deepEqual(doc.blocks.of(URI).map((block) => block.key), ["new"]);
+});
