@@ -13,3 +13,9 @@ export function plainText(text: string): string {
     })
     .join("\n");
 }
+
+/** A run's output as one text; says so when its beginning was left out. */
+export function wholeText(pieces: readonly { readonly text: string }[], skipped: number): string {
+  const text = plainText(pieces.map((piece) => piece.text).join(""));
+  return skipped > 0 ? `[The beginning is left out: it is too long for the editor.]\n${text}` : text;
+}

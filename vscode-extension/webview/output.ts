@@ -94,7 +94,7 @@ export class OutputView {
   }
 
   #showNote(run: RunSummary): void {
-    const hidden = this.#terminal.dropped > 0 ? `${this.#terminal.dropped} earlier lines are in the whole output` : this.#skipped > 0 ? "The beginning is in the whole output" : "";
+    const hidden = this.#skipped > 0 ? "The beginning is in the whole output" : this.#terminal.dropped > 0 ? `${this.#terminal.dropped} earlier lines are in the whole output` : "";
     const quiet = run.output === 0 && run.ended > 0 && run.text === "" ? "Nothing was printed." : "";
     setText(this.#note, hidden === "" ? quiet : hidden);
     this.#more.hidden = run.output === 0;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Crashes } from "../../src/crashes";
-import { plainText } from "../../src/plainText";
+import { plainText, wholeText } from "../../src/plainText";
 import { buttons, remedyOf, sentenceOf } from "../../src/remedies";
 
 test("the fifth death in three minutes is the last, slow deaths go on", () => {
@@ -28,4 +28,10 @@ test("what is no remedy is no error", () => {
 
 test("a document shows what a terminal would leave standing", () => {
   assert.equal(plainText("\u001b[1;31mred\u001b[0m\r\n10%\r20%\r100%\nlonger\rshort\nab\rc\n"), "red\n100%\nshortr\ncb\n");
+});
+
+test("the whole output says when it is not whole, and a line may lie in two pieces", () => {
+  const pieces = [{ text: "on" }, { text: "e\ntwo\n" }];
+  assert.equal(wholeText(pieces, 0), "one\ntwo\n");
+  assert.match(wholeText(pieces, 3), /^\[The beginning is left out.*\]\none\n/);
 });
