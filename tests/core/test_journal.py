@@ -3,6 +3,7 @@
 import stat
 
 from yonder.hub.journal import Journal
+from yonder.hub.log import Log
 
 
 def test_numbers_come_back_as_they_were(tmp_path):
@@ -59,3 +60,23 @@ def test_acknowledging_twice_or_early_changes_nothing(tmp_path):
     journal.forget(1)
     journal.forget(1)
     assert len(journal) == 0
+
+
+def test_a_disk_that_refuses_costs_memory_and_nothing_else(tmp_path):
+    journal = Journal(tmp_path / "no such folder" / "journal", memory=10)
+    for n in range(1, 41):
+        journal.append(b"%03d" % n)
+    assert [journal.read(n) for n in range(1, 41)] == [b"%03d" % n for n in range(1, 41)]
+    journal.forget(39)
+    assert journal.size == 3
+
+
+def test_the_log_begins_anew_while_it_is_written_and_survives_a_disk_that_refuses(tmp_path, monkeypatch):
+    monkeypatch.setattr("yonder.hub.log.LOG_LIMIT", 1000)
+    log = Log(tmp_path / "hub.log")
+    for n in range(100):
+        log.line(f"line {n}")
+    kept = [file.stat().st_size for file in tmp_path.iterdir()]
+    assert len(kept) == 2
+    assert max(kept) < 1100
+    Log(tmp_path / "no such folder" / "hub.log").line("said to nobody")

@@ -207,3 +207,15 @@ async def test_garbage_ends_the_connection_and_nothing_else(door):
         await hello(connection)
         link.tell(line(1))
         assert (await take(connection, 1))[0].event == line(1)
+
+
+async def test_an_owner_that_fails_in_its_welcome_has_taken_over_and_is_missed(door):
+    """Else nobody is there and no clock runs: the hub would live for ever."""
+    _, desk, path, _ = door
+    async with knock(path) as first:
+        await hello(first)
+        async with knock(path) as second:
+            with contextlib.suppress(ConnectionClosed):
+                await hello(second, resume=999)
+            async with asyncio.timeout(10):
+                await desk.dropped.wait()

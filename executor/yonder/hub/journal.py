@@ -32,16 +32,22 @@ class Journal:
     def append(self, body: bytes) -> None:
         """Keep the next number's bytes."""
         self.size += len(body)
-        if self._in_memory + len(body) <= self._memory:
+        if self._in_memory + len(body) <= self._memory or not self._written(body):
             self._in_memory += len(body)
             self._kept.append(body)
             return
-        if self._descriptor < 0:
-            self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.pwrite(self._descriptor, body, self._end)
         self._kept.append((self._end, len(body)))
         self._on_disk += 1
         self._end += len(body)
+
+    def _written(self, body: bytes) -> bool:
+        """Put it behind what the file has; False when the disk is full or broken: then memory is all there is."""
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            return os.pwrite(self._descriptor, body, self._end) == len(body)
+        except OSError:
+            return False
 
     def read(self, n: int) -> bytes:
         """The bytes of number n, which must not have been forgotten."""

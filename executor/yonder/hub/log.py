@@ -16,12 +16,13 @@ class Log:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        with contextlib.suppress(FileNotFoundError):
-            if file.stat().st_size > LOG_LIMIT:
-                file.replace(file.with_suffix(".old"))
 
     def line(self, text: str) -> None:
         at = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "a") as file:
-            file.write(f"{at} {text}\n")
+        with contextlib.suppress(OSError):  # a full disk: what the line is about matters more than the line
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "a") as file:
+                file.write(f"{at} {text}\n")
+                full = file.tell() > LOG_LIMIT
+            if full:
+                self._file.replace(self._file.with_suffix(".old"))

@@ -158,13 +158,13 @@ class OwnerLink:
     async def _serve(self, connection: ServerConnection) -> None:
         parser: wire.Parser[wire.OwnerToHub] = wire.Parser(wire.OwnerToHub)
         try:
-            hello = parser.message(_body(await connection.recv()))
-            if not isinstance(hello, wire.Hello) or not await self._welcome(connection, hello):
+            try:
+                hello = parser.message(_body(await connection.recv()))
+                if not isinstance(hello, wire.Hello) or not await self._welcome(connection, hello):
+                    return
+            except (ConnectionClosed, wire.WireError) as error:
+                self._trouble(f"an owner's hello was not understood: {error}")
                 return
-        except (ConnectionClosed, wire.WireError) as error:
-            self._trouble(f"an owner's hello was not understood: {error}")
-            return
-        try:
             async for data in connection:
                 self._requests_in(parser.message(_body(data)))
         except wire.WireError as error:
@@ -172,7 +172,7 @@ class OwnerLink:
         except ConnectionClosed:
             pass  # an unclean end is the same as a clean one: the lease judges
         finally:
-            if self._connection is connection:
+            if self._connection is connection:  # also when it ended in the middle of its welcome
                 self._connection = None
                 await self._stop_pump()
                 self._requests.owner_dropped()
