@@ -240,3 +240,20 @@ async def test_a_python_without_the_core_is_an_error_in_words(tmp_path):
         ended = await owner.run("1")
         assert ended.outcome == "lost"
         assert "no module named yonder" in ended.sentence
+
+
+async def test_a_backend_that_meets_the_unexpected_is_an_error_in_words(tmp_path):
+    async with a_cluster(tmp_path) as (cluster, owner):
+        place = wire.Place(python=sys.executable, core=str(ROOT / "executor"), folder=str(tmp_path), env={"A": "\0"})
+        await owner.say(wire.Configure(place, cluster.pools, 1.0, 60.0, 1 << 30))
+        ended = await owner.run("1")
+        assert ended.outcome == "lost"
+        assert "null byte" in ended.sentence
+
+
+async def test_the_silence_ends_everything_and_starts_nothing(tmp_path):
+    """A pool that keeps executors must not put new ones in the place of those that are ended."""
+    pools = [wire.PoolSpec(name="kept", min=1)]
+    async with a_cluster(tmp_path, silence=1.5, pools=pools) as (cluster, owner):
+        await cluster.gone()
+        assert len({one.executor for one in owner.of(wire.ExecutorChanged, pool="kept")}) == 1

@@ -94,6 +94,7 @@ class Executor:
         self.waiting: set[str] = set(spec.workers)
         self.report = wire.ExitReport()
         self.fallen = False
+        self.broken = False
         self.ending = False
         self.emptied = asyncio.Event()
         self.gone = asyncio.Event()
@@ -205,6 +206,8 @@ class Executors:
             await self._half_made(executor, str(error))
         except TimeoutError:
             await self._half_made(executor, f"it did not answer within {spec.pool.boot_timeout:g} s ({executor.state})")
+        except Exception as error:  # noqa: BLE001 - whatever a backend meets, who waits for the executor must be told
+            await self._half_made(executor, f"the backend {spec.pool.backend!r} failed: {error!r}")
 
     def _fork(self, spec: BootSpec, worker: str) -> wire.Fork:
         return wire.Fork(
@@ -218,8 +221,10 @@ class Executors:
         )
 
     async def _half_made(self, executor: Executor, sentence: str) -> None:
-        """Whatever the platform has of it is removed before anybody is told."""
-        executor.ending = True
+        """Whatever the platform has of it is removed before anybody is told, once (several of its workers may fail)."""
+        if executor.broken:
+            return
+        executor.broken = executor.ending = True
         for worker in executor.workers.values():
             self._kill(executor, worker)
         await self._confirm(executor, told=False)
@@ -307,7 +312,8 @@ class Executors:
         if not any(sibling.alive for sibling in executor.workers.values()):
             executor.ending = True
             executor.emptied.set()
-            self._spawn(self._confirm(executor))
+            if not executor.broken:  # else _half_made confirms, and says that it was never up
+                self._spawn(self._confirm(executor))
 
     def agent_lost(self, agent: Agent) -> None:
         if self._agents.get(agent.id) is agent:

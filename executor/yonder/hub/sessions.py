@@ -168,6 +168,7 @@ class SessionRoom:
 
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         self._executor = None
+        self._restarting = False  # what a restart would have ended has ended: the next end is a verdict again
         self._state("none")
         waiting = list(self._queue)
         self._queue.clear()
