@@ -254,6 +254,7 @@ async def test_a_backend_that_meets_the_unexpected_is_an_error_in_words(tmp_path
 async def test_the_silence_ends_everything_and_starts_nothing(tmp_path):
     """A pool that keeps executors must not put new ones in the place of those that are ended."""
     pools = [wire.PoolSpec(name="kept", min=1)]
-    async with a_cluster(tmp_path, silence=1.5, pools=pools) as (cluster, owner):
+    async with a_cluster(tmp_path, silence=4.0, pools=pools) as (cluster, owner):
+        await owner.run("import yonder\nwith yonder.Pool('kept') as pool:\n    pool.call(abs, 1)")
         await cluster.gone()
         assert len({one.executor for one in owner.of(wire.ExecutorChanged, pool="kept")}) == 1
