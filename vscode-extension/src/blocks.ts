@@ -1,6 +1,7 @@
 // The blocks of text that were run, where they stand now, and what their run says.
 // What belongs here: the pure model behind the inline results: it moves with edits, goes stale, finds itself again.
 // What it must not know: the editor, decorations, the server. Lines come in as strings.
+import type { anchored } from "./anchor";
 import { textOf } from "./lines";
 import type { Range, RunSummary } from "./protocol.gen";
 
@@ -27,6 +28,8 @@ export interface Change {
   readonly range: Range;
   readonly text: string;
 }
+
+export type Anchor = typeof anchored;
 
 const STATES: readonly BlockState[] = ["queued", "creating", "booting", "running", "ok", "error", "lost", "cancelled"];
 
@@ -78,11 +81,14 @@ export function find(lines: readonly string[], text: string, near: number): numb
 
 export class Blocks {
   readonly #blocks = new Map<string, Block>();
-  /** Blocks that were cleared or that a newer run took the place of: their summaries come again, they do not. */
+  /** Blocks that were cleared, lost their text or gave way to a newer run: their summaries come again, they do not. */
   readonly #dismissed = new Set<string>();
   /** Summaries that were faster than the answer to the run request: their block is still called "pending". */
   readonly #early = new Map<string, RunSummary>();
   #pending = 0;
+
+  /** `anchored` comes from outside: the panel's page, which knows these states, has no hashes. */
+  constructor(private readonly anchored: Anchor) {}
 
   of(uri: string): readonly Block[] {
     return [...this.#blocks.values()].filter((block) => block.uri === uri);
@@ -135,20 +141,24 @@ export class Blocks {
       const known = this.#blocks.get(run.run);
       const lines = linesOf(run.uri);
       if (known === undefined && this.of(run.uri).some((block) => block.state === "pending")) this.#early.set(run.run, run);
-      if (known === undefined && (lines === undefined || this.#dismissed.has(run.run) || this.#covered(run))) continue;
-      const range = known?.range ?? run.range;
+      if (known === undefined && (lines === undefined || this.#dismissed.has(run.run))) continue;
+      const place = known ?? this.anchored(lines ?? [], run.range, run.hash);
+      if (place === undefined) this.#dismissed.add(run.run);
+      if (place === undefined || (known === undefined && this.#covered(run, place.range))) continue;
+      const { range } = place;
+      const stale = known?.stale ?? (place.stale || (run.hash === "" && run.stale));
       this.#put({
         key: run.run,
         uri: run.uri,
         range,
-        text: known?.text ?? textOf(lines ?? [], range),
+        text: known?.text ?? (stale ? "" : textOf(lines ?? [], range)), // what ran is not known here, only that it was another text
         state: stateOf(run.state),
         short: run.short,
         full: run.text === "" ? run.short : run.text,
         detail: run.detail,
         started: run.started === 0 ? run.created : run.started,
         ended: run.ended,
-        stale: known?.stale ?? run.stale,
+        stale,
       });
     }
   }
@@ -182,8 +192,8 @@ export class Blocks {
   }
 
   /** A newer run already stands on these lines. */
-  #covered(run: RunSummary): boolean {
-    return this.of(run.uri).some((block) => overlaps(block.range, run.range) && (block.state === "pending" || block.started > run.created));
+  #covered(run: RunSummary, range: Range): boolean {
+    return this.of(run.uri).some((block) => overlaps(block.range, range) && (block.state === "pending" || block.started > run.created));
   }
 
   #put(block: Block): void {

@@ -1,6 +1,7 @@
 // Results, errors and marks after the last line of what ran.
 // What belongs here: drawing the blocks of blocks.ts as decorations. What it must not know: how blocks move, what the server is.
 import * as vscode from "vscode";
+import { anchored } from "./anchor";
 import { Blocks, settled, type Block, type Change } from "./blocks";
 import type { Range, RunStarted } from "./protocol.gen";
 import type { RunsDelta } from "./runs";
@@ -32,7 +33,7 @@ function toRange(range: Range): vscode.Range {
 }
 
 export class InlineResults implements vscode.Disposable {
-  readonly #blocks = new Blocks();
+  readonly #blocks = new Blocks(anchored);
   readonly #types: Record<Look, vscode.TextEditorDecorationType>;
   readonly #bar: vscode.TextEditorDecorationType;
   readonly #subscriptions: vscode.Disposable[];

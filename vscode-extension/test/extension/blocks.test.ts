@@ -1,6 +1,7 @@
 // Marks stand at once, move with the text, go grey when it is another text, and find it again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { anchored, textHash } from "../../src/anchor";
 import { Blocks, find, moved, stateOf, type Change } from "../../src/blocks";
 import { lines, summary } from "./summaries";
 
@@ -13,7 +14,7 @@ function change(first: number, from: number, last: number, to: number, text: str
 
 /** A document that is edited the way the editor says it. */
 class Doc {
-  readonly blocks = new Blocks();
+  readonly blocks = new Blocks(anchored);
   lines: readonly string[] = TEXT;
 
   edit(...changes: readonly Change[]): this {
@@ -105,6 +106,17 @@ test("runs of another time come back with a reopened document", () => {
   const doc = new Doc();
   doc.blocks.apply([summary("r1", { range: lines(3, 5), stale: true }), summary("r2", { range: lines(0, 1), created: 3 })], (uri) => (uri === URI ? TEXT : undefined));
   assert.equal(doc.shown, "3-5 ok stale, 0-1 ok");
+  const edited = new Doc();
+  edited.blocks.apply([summary("r1", { range: lines(3, 5), stale: true })], () => TEXT);
+  assert.equal(edited.edit(change(0, 0, 0, 0, "\n")).shown, "4-6 ok stale"); // an edit elsewhere makes no old text new
+});
+
+test("runs of another time are found where their text stands now, the newest of equal ones", () => {
+  const doc = new Doc();
+  const hash = textHash(TEXT.slice(3, 6));
+  doc.blocks.apply([summary("r1", { range: lines(1, 3), hash, stale: true }), summary("r2", { range: lines(3, 5), hash, created: 3, started: 3 })], () => TEXT);
+  assert.deepEqual(doc.blocks.of(URI).map((block) => block.key), ["r2"]);
+  assert.equal(doc.shown, "3-5 ok");
 });
 
 test("a document that is not open has no marks yet", () => {
