@@ -225,6 +225,18 @@ async def test_a_server_that_dies_at_any_moment_and_comes_back_finds_its_run(tmp
         assert (await owner.ended(run)).preview.short == "'done'"
 
 
+async def test_a_session_that_never_comes_up_is_an_error_in_words(tmp_path):
+    pools = [wire.PoolSpec(max=2), wire.PoolSpec(name="session", boot_timeout=5.0)]
+    async with a_cluster(tmp_path, pools=pools) as (cluster, owner):
+        await owner.run("1")
+        for zygote in cluster.processes("zygote"):
+            cluster.kill(zygote.pid, signal.SIGSTOP)
+        ended = await owner.run("1", session="another")
+        assert ended.outcome == "lost"
+        assert "did not answer within 5 s" in ended.sentence
+        assert (await owner.run("2")).preview.short == "2"
+
+
 async def test_a_python_that_does_not_exist_is_an_error_in_words(tmp_path):
     async with a_cluster(tmp_path, python=str(tmp_path / "no-python")) as (_, owner):
         ended = await owner.run("1")

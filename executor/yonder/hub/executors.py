@@ -96,6 +96,7 @@ class Executor:
         self.fallen = False
         self.broken = False
         self.ending = False
+        self.settled = asyncio.Event()  # it is up, or it never will be
         self.emptied = asyncio.Event()
         self.gone = asyncio.Event()
 
@@ -195,13 +196,14 @@ class Executors:
             async with asyncio.timeout(spec.pool.boot_timeout):
                 executor.handle = await backend.boot(spec, lambda phase, detail: self._state(executor, phase, detail))
                 agent = await self._agent(executor.handle.agent)
-            if executor.ending:
-                await self._confirm(executor)
-                return
-            self._state(executor, "booting")
-            for worker in spec.workers:
-                executor.workers[worker] = self.workers[worker] = Worker(worker, executor.id, self)
-                agent.say(self._fork(spec, worker))
+                if not executor.ending:
+                    self._state(executor, "booting")
+                    for worker in spec.workers:
+                        executor.workers[worker] = self.workers[worker] = Worker(worker, executor.id, self)
+                        agent.say(self._fork(spec, worker))
+                    await executor.settled.wait()
+                    return
+            await self._confirm(executor)
         except BootFailed as error:
             await self._half_made(executor, str(error))
         except TimeoutError:
@@ -225,6 +227,7 @@ class Executors:
         if executor.broken:
             return
         executor.broken = executor.ending = True
+        executor.settled.set()
         for worker in executor.workers.values():
             self._kill(executor, worker)
         await self._confirm(executor, told=False)
@@ -252,6 +255,7 @@ class Executors:
             return
         executor.waiting.discard(worker.id)
         if not executor.waiting and executor.state != "ready":
+            executor.settled.set()
             self._state(executor, "ready")
             self.booted += 1
             self.peak = max(
@@ -334,6 +338,7 @@ class Executors:
         for worker in executor.workers:
             self.workers.pop(worker, None)
         self._state(executor, "gone", executor.reason or executor.report.sentence())
+        executor.settled.set()
         executor.gone.set()
         if told:
             executor.resident.down(executor, executor.report, executor.reason or executor.report.sentence())

@@ -203,9 +203,7 @@ class Hub:
     def configure(self, message: wire.Configure) -> None:
         self.place = message.place
         self.specs = {spec.name: spec for spec in message.pools}
-        self.session_spec = msgspec.structs.replace(
-            self.session_spec, env=self.specs.get("session", self.session_spec).env
-        )
+        self.session_spec = self.specs.get("session", self.session_spec)
         for name, spec in self.specs.items():
             if name != "session" and spec.min > 0 and name not in self.pools and not self.closing:
                 self._pool(spec, self.place, kept=True).open()
