@@ -146,5 +146,13 @@ class Running:
         if receipt is None:
             return protocol.StopResult(executors=0, peak=0, left=0, sentence="No cluster is running.")
         return protocol.StopResult(
-            executors=receipt.executors, peak=receipt.peak, left=receipt.left, sentence=receipt.sentence
+            executors=receipt.executors, peak=receipt.peak, left=receipt.left, sentence=stopped(receipt)
         )
+
+
+def stopped(receipt: wire.Receipt) -> str:
+    """What a person is told about the end they asked for; the hub's own sentence is for logs."""
+    ended = f"{receipt.executors} executor{'' if receipt.executors == 1 else 's'} ended" if receipt.executors else ""
+    left = "" if not receipt.left else f"{receipt.left} of its processes did not end: `yonder reap` ends them"
+    told = ", ".join(part for part in (ended, left or ("none left" if ended else "")) if part)
+    return f"The cluster is stopped: {told}." if told else "The cluster is stopped; it had no executors."

@@ -14,6 +14,7 @@ from yonder import errors, wire
 from yonder_lsp import protocol, rpc, status, uris
 from yonder_lsp.documents import Document
 from yonder_lsp.pace import Paced
+from yonder_lsp.running import stopped
 from yonder_lsp.sessions import Sessions
 from yonder_lsp.stale import Watch
 
@@ -232,3 +233,15 @@ def test_every_method_of_the_table_has_a_handler() -> None:
     features = create({}).protocol.fm.features
     for method in (*protocol.REQUESTS, *protocol.NOTIFICATIONS_TO_SERVER):
         assert method.name in features
+
+
+@pytest.mark.parametrize(
+    ("executors", "left", "told"),
+    [
+        (0, 0, "The cluster is stopped; it had no executors."),
+        (1, 0, "The cluster is stopped: 1 executor ended, none left."),
+        (3, 2, "The cluster is stopped: 3 executors ended, 2 of its processes did not end: `yonder reap` ends them."),
+    ],
+)
+def test_a_stop_is_told_to_a_person(executors: int, left: int, told: str) -> None:
+    assert stopped(wire.Receipt(1, executors, executors, left, 0.1, "for the log")) == told
