@@ -146,6 +146,8 @@ def failure(error: BaseException, user_folder: str, *, user_file: str = "") -> F
     """An exception as data, with the source lines as they were when they ran; frames of the runtime are cut off."""
     trace = own_part(error.__traceback__)
     told = traceback.TracebackException(type(error), error, trace, compact=True)
+    while len(told.stack) > 1 and _is_runtime(told.stack[-1].filename):
+        told.stack.pop()  # input() raises in our code on the person's behalf
     frames = [_frame(summary, user_folder, user_file) for summary in told.stack]
     if isinstance(error, SyntaxError) and error.filename and error.lineno and not frames:
         frames = [_syntax_frame(error, user_folder, user_file)]

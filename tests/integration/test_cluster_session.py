@@ -90,6 +90,17 @@ async def test_input_is_asked_of_the_owner(tmp_path):
         assert (await owner.ended(run)).preview.short == "'ADA'"
 
 
+async def test_a_dismissed_question_is_an_eoferror_at_the_users_line(tmp_path):
+    async with a_cluster(tmp_path) as (_, owner):
+        run = await owner.execute("name = input('who? ')")
+        question = (await owner.until(lambda: owner.of(wire.InputWanted), "the question"))[0]
+        await owner.say(wire.AnswerInput(question.id, None))
+        failure = (await owner.ended(run)).failure
+        assert failure.type == "EOFError"
+        assert [frame.source for frame in failure.frames] == ["name = input('who? ')"]
+        assert "console.py" not in failure.text
+
+
 async def test_runs_wait_in_order_and_a_waiting_one_can_be_cancelled(tmp_path):
     async with a_cluster(tmp_path) as (_, owner):
         first = await owner.execute("import time\nwhile not globals().get('enough'): time.sleep(0.01)")
