@@ -179,11 +179,12 @@ class LinkedPair(Generic[T]):
 
 @dataclass(slots=True)
 class _Paper:
-    """An executor on paper; `told` once it was told to end."""
+    """An executor on paper; `told` once it was told to end, `falling` once a worker of it died."""
 
     workers: tuple[str, ...] = ()
     held: dict[str, str] = field(default_factory=dict)  # call -> worker
     told: bool = False
+    falling: bool = False
 
 
 class PromiseError(AssertionError):
@@ -242,6 +243,12 @@ class PaperPool:
                     self._end(call, "result")
         self._step(core.CallOver(self.clock.now, call))
 
+    def falling(self, executor: str) -> None:
+        """A worker of it died; the platform has not confirmed yet."""
+        if executor in self.alive and self.alive[executor].workers:
+            self.alive[executor].falling = True
+        self._step(core.Falling(self.clock.now, executor))
+
     def gone(self, executor: str, sentence: str = "was killed by signal 9") -> None:
         self.alive.pop(executor, None)
         self._step(core.ExecutorGone(self.clock.now, executor, sentence))
@@ -275,11 +282,12 @@ class PaperPool:
 
     @property
     def ready(self) -> list[str]:
-        return [name for name, paper in self.alive.items() if paper.workers and not paper.told]
+        return [name for name, paper in self.alive.items() if paper.workers and not paper.told and not paper.falling]
 
     @property
     def told(self) -> list[str]:
-        return [name for name, paper in self.alive.items() if paper.told]
+        """Those whose end is to come: they were told to go, or are dead without the platform's word."""
+        return [name for name, paper in self.alive.items() if paper.told or paper.falling]
 
     @property
     def held(self) -> dict[str, str]:
@@ -319,7 +327,7 @@ class PaperPool:
 
     def _assigned(self, assign: core.Assign) -> None:
         paper = self.alive.get(assign.executor)
-        if paper is None or paper.told:
+        if paper is None or paper.told or paper.falling:
             raise PromiseError(f"{assign.call} goes to {assign.executor}, which is not there to take it")
         self._promise(assign.worker in paper.workers, f"{assign.worker} is no worker of {assign.executor}")
         self._promise(assign.worker not in paper.held.values(), f"{assign.worker} gets a second call")

@@ -69,6 +69,12 @@ class AnyOrder(RuleBasedStateMachine):
         alive = list(self.paper.alive)
         self.paper.gone(alive[pick % len(alive)])
 
+    @precondition(lambda self: self.paper.alive)
+    @rule(pick=PICK)
+    def falls(self, pick: int) -> None:
+        alive = list(self.paper.alive)
+        self.paper.falling(alive[pick % len(alive)])
+
     @rule(least=st.integers(0, 2), most=st.integers(0, 4))
     def resize(self, least: int, most: int) -> None:
         self.paper.resize(least, most)

@@ -215,6 +215,38 @@ def test_a_larger_max_boots_for_those_who_wait() -> None:
 # ── losses ──
 
 
+def test_a_falling_executor_gets_no_call_and_a_new_one_boots_as_far_as_there_is_room() -> None:
+    pool = with_ready(1, max=2)
+    pool.falling("x-1")
+    call = pool.submit()
+    assert pool.held == {}
+    assert pool.booting == ["x-2"]
+    pool.gone("x-1")
+    pool.up("x-2")
+    assert list(pool.held) == [call]
+
+
+def test_calls_on_a_falling_executor_end_with_the_platforms_word() -> None:
+    pool = paper(max=1, concurrency=2)
+    first, second = pool.submit(), pool.submit()
+    pool.up("x-1")
+    pool.falling("x-1")
+    assert pool.ended == {}
+    pool.over(first)  # its end was on the way
+    pool.gone("x-1", "was killed by signal 9")
+    assert pool.ended == {first: "result", second: "lost"}
+
+
+def test_an_executor_that_falls_before_it_ever_worked_counts_as_a_failed_boot() -> None:
+    pool = paper(min=1, max=1)
+    pool.up("x-1")
+    pool.falling("x-1")
+    pool.gone("x-1")
+    assert pool.booting == []
+    pool.advance(1.0)
+    assert pool.booting == ["x-2"]
+
+
 def test_a_lost_executor_ends_its_calls_with_its_last_words_and_no_others() -> None:
     pool = with_ready(2, concurrency=2)
     calls = [pool.submit() for _ in range(3)]

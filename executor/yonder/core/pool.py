@@ -67,6 +67,14 @@ class ExecutorGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Falling:
+    """A worker of the executor has died: it is of no more use, and ExecutorGone follows when the platform has said so."""
+
+    at: float
+    executor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resized:
     """Sizes count now; `spec`, when given, for the clocks that are set and the executors that are booted from here on."""
 
@@ -97,7 +105,19 @@ class Tick:
     at: float
 
 
-Event = Submitted | CancelAsked | Booted | BootBroke | CallOver | ExecutorGone | Resized | Outdated | CloseAsked | Tick
+Event = (
+    Submitted
+    | CancelAsked
+    | Booted
+    | BootBroke
+    | CallOver
+    | ExecutorGone
+    | Falling
+    | Resized
+    | Outdated
+    | CloseAsked
+    | Tick
+)
 
 # ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -277,6 +297,8 @@ class Pool:
                 self._over(event.call, now)
             case ExecutorGone():
                 self._gone(event, now)
+            case Falling():
+                self._falling(event.executor, now)
             case Resized():
                 self._least, self._most = min(event.min, event.max), event.max
                 self._spec = event.spec or self._spec
@@ -386,6 +408,23 @@ class Pool:
             self._backoff.failed(now, begun=executor.since, sentence=sentence)
         self._remove(executor)
 
+    def _falling(self, id_: str, now: float) -> None:
+        executor = self._roster.get(id_)
+        if executor is None or executor.state != "ready":
+            return
+        self._judge_early_end(executor, now, "a worker died")
+        self._clocks.clear(id_)
+        self._stale.pop(id_, None)
+        if executor.calls:
+            self._roster.drain(executor, now)
+        else:
+            self._roster.ending(executor, now)
+
+    def _judge_early_end(self, executor: Executor, now: float, sentence: str) -> None:
+        """One that was ready for a moment and never worked has not really come up."""
+        if executor.state == "ready" and not executor.worked and now - executor.since < CRASHED_EARLY:
+            self._backoff.failed(now, begun=executor.since, sentence=sentence)
+
     def _gone(self, event: ExecutorGone, now: float) -> None:
         executor = self._roster.get(event.executor)
         if executor is None:
@@ -396,9 +435,9 @@ class Pool:
             if call.state == "running":
                 self._commands.append(Drop(id_, "lost", "running", sentence))
             self._forget(call)
-        crashed = executor.state == "ready" and not executor.worked and now - executor.since < CRASHED_EARLY
-        if executor.state == "booting" or crashed:
+        if executor.state == "booting":
             self._backoff.failed(now, begun=executor.since, sentence=sentence)
+        self._judge_early_end(executor, now, sentence)
         self._remove(executor)
         if executor.worked and not self._roster.serving:
             self._backoff.retry(now)  # the last one died at work: whoever waits gets a new one at once

@@ -37,6 +37,9 @@ class Resident(Protocol):
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         """It will not come up; nothing of it is left."""
 
+    def falling(self, executor: Executor) -> None:
+        """One of its workers died; `boot_failed` or `down` follows when the platform has confirmed the end."""
+
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         """It was up and is gone, says the platform."""
 
@@ -305,6 +308,7 @@ class Executors:
             return
         if not executor.fallen:
             executor.report = report  # the first one's: its siblings are ended because of it
+            executor.resident.falling(executor)
         executor.fallen = True
         if executor.waiting and not executor.ending:
             words = f"its worker {report.sentence()} before it was ready"

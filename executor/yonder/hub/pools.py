@@ -170,6 +170,9 @@ class PoolRoom:
         self._hub.tell(wire.Phase("", "boot failed", clock(), sentence))
         self._feed(core.BootBroke(self._now(), executor.id, sentence))
 
+    def falling(self, executor: Executor) -> None:
+        self._feed(core.Falling(self._now(), executor.id))
+
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         executor.report = report
         self._feed(core.ExecutorGone(self._now(), executor.id, sentence))

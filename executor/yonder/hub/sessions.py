@@ -175,6 +175,9 @@ class SessionRoom:
         for run in waiting:
             self._over(run, "lost", sentence=f"the session did not start: {sentence}")
 
+    def falling(self, executor: Executor) -> None:
+        """A session has no other worker to prefer: it waits for `down`."""
+
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         self._executor = None
         how = f"was ended: {executor.reason}" if executor.reason else report.sentence()
