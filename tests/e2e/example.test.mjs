@@ -34,6 +34,9 @@ test('the example draws a curve per variant, its figure and its table', { timeou
   await window.panel.runsBecome((runs) => runs.length >= 2, 'the run of the file');
   await window.panel.drawn('loss', VARIANTS, 120);
   await stage.picture(window, 'training');
+  const policy = await window.panel.policy();
+  assert.match(policy, /^default-src 'none';/, 'the panel loads nothing that is not named');
+  assert.match(policy, /; script-src 'nonce-[\w+/=]+';/, 'and runs no script without its nonce');
   await window.panel.runsBecome((runs) => runs.filter((run) => run.state === 'ok').length >= 2, 'the file done', 180);
   await window.panel.drawn('accuracy', VARIANTS);
   await stage.picture(window, 'done');

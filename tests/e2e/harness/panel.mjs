@@ -120,6 +120,12 @@ export class Panel {
     }), milliseconds);
   }
 
+  /** What the panel's page may load and run, as its browser enforces it. */
+  async policy() {
+    const frame = await this.shown();
+    return (await frame.locator('meta[http-equiv="Content-Security-Policy"]').getAttribute('content')) ?? '';
+  }
+
   /** The output shown for the selected run. */
   async output() {
     const frame = await this.shown();
