@@ -10,6 +10,7 @@ import contextlib
 import getpass
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -107,8 +108,10 @@ def reap(
     """End what is left of owners whose hub is dead."""
     with _in_words():
         done = machine.reap(owner, stop_hubs=everything)
+        swept = 0 if owner else machine.sweep_folders(time.time())
     stopped = f"{done.hubs} hub{'' if done.hubs == 1 else 's'} stopped, " if everything else ""
-    print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.")
+    folders = f" {swept} folders of ended hubs removed." if swept else ""
+    print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.{folders}")
     if done.survivors:
         pids = ", ".join(str(one.pid) for one in done.survivors)
         print(f"yonder: the kernel does not let go of pids {pids}.", file=sys.stderr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -21,6 +22,8 @@ from yonder.backends.local import Process, kill, processes
 from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
 
 END_SECONDS = 20.0
+FRESH_SECONDS = 60.0
+_OURS = re.compile(r"token|lock|journal|hub\.(sock|json|new|log|old)|owner\.sock|agent-[0-9a-f]+\.log")
 _HUB_MARK = b"YONDER_HUB="
 
 
@@ -107,6 +110,28 @@ async def _end(doomed: list[Process]) -> None:
     for role in ("agent", "zygote"):
         await asyncio.gather(*(kill(one) for one in doomed if one.role == role))
     await asyncio.gather(*(kill(one) for one in doomed))
+
+
+def sweep_folders(now: float) -> int:
+    """Remove what dead owners left in the runtime folder (sockets, tokens, logs), by the names we give and no others.
+    Returns how many folders went. A fresh one is spared: its hub may be on its way up."""
+    swept = 0
+    for folder in sorted(path for path in runtime_root().iterdir() if path.is_dir()):
+        ours = [file for file in folder.iterdir() if _OURS.fullmatch(file.name)]
+        fresh = any(now - file.lstat().st_mtime < FRESH_SECONDS for file in ours)
+        if fresh or not ours or _lives(folder):
+            continue
+        for file in ours:
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something that is not ours is in it
+            folder.rmdir()
+            swept += 1
+    return swept
+
+
+def _lives(folder: Path) -> bool:
+    """Whether a hub serves from this folder."""
+    return any(_answers(str(folder / name)) for name in ("hub.sock", "owner.sock"))
 
 
 def _stop_hubs(owner: str) -> int:

@@ -72,6 +72,12 @@ class OwnerFolder:
         """The owner's secret. Raises OSError when there is none yet."""
         return self.token_file.read_text().strip()
 
+    def leave(self) -> None:
+        """The owner's hub has ended: the secret and the sockets go, the log stays for whoever asks what happened. The note
+        goes last: whoever sees none may begin anew here."""
+        for file in (self.token_file, self.hub_socket, self.owner_socket, self.note_file):
+            file.unlink(missing_ok=True)
+
     def make_token(self, secret: str) -> None:
         """Store a new secret, readable by this user only."""
         with contextlib.suppress(FileNotFoundError):

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,6 +211,7 @@ class Cluster:
         for one in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one.pid, signal.SIGKILL)
+        shutil.rmtree(self.files.path, ignore_errors=True)
 
 
 @contextlib.asynccontextmanager

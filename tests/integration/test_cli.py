@@ -154,6 +154,21 @@ def test_reap_ends_what_a_dead_owner_left_and_nothing_else(home: Path) -> None:
         assert living.poll() is None
 
 
+def test_folders_of_ended_hubs_are_removed_and_no_others(home: Path) -> None:
+    dead, starting, alive, mixed = (OwnerFolder(new_owner()) for _ in range(4))
+    for folder in (dead, starting, mixed):
+        folder.make_token("secret")
+    (mixed.path / "notes.txt").write_text("a person's own")
+    later = starting.token_file.stat().st_mtime + machine.FRESH_SECONDS + 1
+    os.utime(starting.token_file, (later, later))
+    with listening(alive.hub_socket):
+        assert machine.sweep_folders(later) == 1
+        assert not dead.path.exists()
+        assert starting.token_file.exists()
+        assert alive.hub_socket.exists()
+    assert [file.name for file in mixed.path.iterdir()] == ["notes.txt"]
+
+
 def test_an_owner_of_another_runtime_folder_is_not_called_dead(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its processes say where their hub listens; ours is not the only place where it could."""
     owner = new_owner()

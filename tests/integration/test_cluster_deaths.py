@@ -34,6 +34,7 @@ async def test_orderly_goodbye_lets_work_go_on_and_then_ends_everything(tmp_path
         await owner.hang_up(goodbye=True)
         await cluster.gone()
         assert "the window was closed" in cluster.log()
+        assert {file.name for file in cluster.files.path.iterdir()} == {"hub.log"}  # no secret, no socket
 
 
 async def test_a_reload_within_the_linger_finds_session_and_running_cell(tmp_path):

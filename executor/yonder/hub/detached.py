@@ -127,8 +127,7 @@ async def serve(owner: str) -> None:
         await link.close()
         await hub.shut()
     finally:
-        folder.owner_socket.unlink(missing_ok=True)
-        folder.note_file.unlink(missing_ok=True)  # last: whoever sees no note may listen on these paths
+        folder.leave()
         log.line("the hub has ended")
 
 
