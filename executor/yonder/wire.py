@@ -679,7 +679,8 @@ HubToClient = Welcome | Refused | PoolOpened | PoolClosedNow | PoolStatus | Call
 
 class Fork(_Msg, frozen=True, tag=True):
     """Fork one worker. `env` is added to its environment, `folder` is its working directory and first import entry,
-    `preload` the modules the zygote must have imported before. kind: pool, session, file."""
+    `preload` the modules the zygote must have imported before. kind: pool, session, file. background: everything else
+    on the machine goes first."""
 
     worker: str
     executor: str
@@ -688,6 +689,7 @@ class Fork(_Msg, frozen=True, tag=True):
     folder: str
     preload: list[str]
     threads: int = 0
+    background: bool = False
 
 
 class Preload(_Msg, frozen=True, tag=True):

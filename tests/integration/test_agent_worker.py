@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -96,12 +97,18 @@ async def test_a_syntax_error_shows_the_blocks_line_not_the_files(hub):
     assert [frame.source for frame in done.failure.frames] == ["x = = 2"]
 
 
-async def test_pool_workers_leave_the_editor_the_first_word(hub):
-    session, pool = await hub.worker(), await hub.worker(kind="pool")
-    niceness = [
-        int(Path(f"/proc/{hub.pid(one)}/stat").read_text().rpartition(")")[2].split()[16]) for one in (session, pool)
-    ]
-    assert niceness[1] > niceness[0]
+async def test_background_workers_leave_the_editor_the_first_word(hub):
+    session, plain = await hub.worker(), await hub.worker(kind="pool")
+    ones = [await hub.worker(kind="pool", background=True) for _ in range(2)]
+    at = {one: hub.pid(one) for one in (session, plain, *ones)}
+    base = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [os.getpriority(os.PRIO_PROCESS, at[one]) for one in at] == [base, base, 19, 19]
+    assert os.getsid(at[ones[0]]) == os.getsid(at[ones[1]]) != os.getsid(at[plain])
+    groups = Path(f"/proc/{at[ones[0]]}/autogroup")
+    if groups.exists() and Path("/proc/sys/kernel/sched_autogroup_enabled").read_text().strip() == "1":
+        assert groups.read_text().endswith("nice 19\n")
+        assert Path(f"/proc/{at[session]}/autogroup").read_text().endswith("nice 0\n")
+    assert [os.getpgid(pid) for pid in at.values()] == list(at.values())
 
 
 async def test_await_works_and_tasks_live_between_blocks(hub):

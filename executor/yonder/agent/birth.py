@@ -42,6 +42,7 @@ class Birth(_Msg, frozen=True):
     hub: str
     token: str
     agent: int
+    background: bool = False
     become: bool = False
 
 

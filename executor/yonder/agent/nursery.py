@@ -156,6 +156,7 @@ class Nursery:
             self._hub,
             self._token,
             os.getpid(),
+            fork.background,
             self._spawn,
         )
         wish.attempts += 1
@@ -190,6 +191,7 @@ class Nursery:
             pass_fds=[theirs.fileno()],
             env=defaults | dict(os.environ) | marks,
             cwd="/",
+            start_new_session=True,  # its workers share one scheduling group, apart from the agent's and the hub's
         )
         theirs.close()
         ours.setblocking(False)

@@ -20,6 +20,9 @@ LINUX = sys.platform.startswith("linux")
 MARK_WIDTH = 128
 """How many bytes a mark in a zygote's environment has room for."""
 
+LAST = 19
+"""The niceness of who runs when nobody else wants to."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -39,10 +42,22 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def go_first() -> None:
+def die_first() -> None:
     """Short of memory, the kernel shall take this process before its agent."""
     with contextlib.suppress(OSError):  # no such file: the kernel has no such choice
         Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def give_way() -> None:
+    """Have everything else on the machine run first, this process and its whole session.
+
+    With autogroups (sched(7)) the kernel shares the processors between sessions before it looks at any process's
+    niceness: sixty-four workers in sessions of their own got sixty-four shares, the editor one. So the workers stay in
+    one session, and it is the session that is made nice.
+    """
+    os.nice(LAST)
+    with contextlib.suppress(OSError):  # this kernel has no autogroups, or another worker has just written the same
+        Path("/proc/self/autogroup").write_text(str(LAST))
 
 
 # ── marks: environment variables that the process table shows ─────────────────────────────────────────────────────────

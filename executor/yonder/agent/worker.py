@@ -45,10 +45,6 @@ _THREAD_VARIABLES = (
 )
 
 
-POOL_NICENESS = 5
-"""Many executors may share one machine with the hub, the session and the person's editor, which must go on answering."""
-
-
 def main(born: birth.Birth, fds: list[int]) -> int:
     """Be a worker until there is nothing more to do; the exit code."""
     out, err, shared, talk, life = fds
@@ -62,10 +58,13 @@ def main(born: birth.Birth, fds: list[int]) -> int:
 def _settle_in(born: birth.Birth) -> None:
     """Make the forked process its own: group, marks, signals, folder, randomness, share of the processors."""
     with contextlib.suppress(PermissionError):  # leads a session already (it became a worker without a fork)
-        os.setsid()
-    processes.go_first()
-    if born.kind == "pool":
-        os.nice(POOL_NICENESS)
+        if born.background:
+            os.setpgid(0, 0)  # one session for all of them: see `give_way`
+        else:
+            os.setsid()
+    if born.background:
+        processes.give_way()
+    processes.die_first()
     processes.mark("YONDER_EXECUTOR", born.executor)
     processes.mark("YONDER_WORKER", born.worker)
     os.environ.pop("YONDER_HUB", None)

@@ -100,7 +100,7 @@ async def serve(owner: str) -> None:
     folder = OwnerFolder(owner)
     log = Log(folder.log_file)
     token = folder.token()
-    hub = Hub(folder, token, log.line)
+    hub = Hub(folder, token, log.line, beside_editor=True)
     attendance = Attendance(hub, log)
     journal = Journal(folder.journal_file)
     link = OwnerLink(

@@ -125,11 +125,14 @@ class Executors:
         backends: Mapping[str, Backend],
         tell: Callable[[wire.Event], None],
         changed: Callable[[], None],
+        *,
+        beside_editor: bool,
     ) -> None:
         self._owner = owner
         self._backends = backends
         self._tell_owner = tell
         self.changed = changed
+        self._beside_editor = beside_editor
         self.all: dict[str, Executor] = {}
         self.workers: dict[str, Worker] = {}
         self._agents: dict[str, Agent] = {}
@@ -223,6 +226,7 @@ class Executors:
             folder=spec.place.folder,
             preload=spec.preload,
             threads=spec.threads,
+            background=self._beside_editor and spec.kind == "pool",
         )
 
     async def _half_made(self, executor: Executor, sentence: str) -> None:

@@ -48,9 +48,12 @@ class Teller(Protocol):
 
 
 class Hub:
-    """One owner's cluster. `backends` by name; `log` takes lines for the log file."""
+    """One owner's cluster. `log` takes lines for the log file. beside_editor: pool workers leave the first word on the
+    processors to everything else, above all to the window of the person who waits."""
 
-    def __init__(self, folder: OwnerFolder, token: str, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: OwnerFolder, token: str, log: Callable[[str], None], *, beside_editor: bool = False
+    ) -> None:
         self.folder = folder
         self.owner = folder.owner
         self.log = log
@@ -63,6 +66,7 @@ class Hub:
         self.sessions: dict[str, SessionRoom] = {}
         self._files: dict[str, SessionRoom] = {}
         self._token = token
+        self._beside_editor = beside_editor
         self._teller: Teller | None = None
         self._server: asyncio.Server | None = None
         self._status_timer: asyncio.TimerHandle | None = None
@@ -73,7 +77,7 @@ class Hub:
     def furnish(self, teller: Teller, backends: Mapping[str, Backend]) -> None:
         """Give the hub its ear and its substrates; before `listen`."""
         self._teller = teller
-        self.executors = Executors(self.owner, backends, self.tell, self.changed)
+        self.executors = Executors(self.owner, backends, self.tell, self.changed, beside_editor=self._beside_editor)
 
     def agent_ended(self, agent: str, sentence: str) -> None:
         """A backend saw the end of an agent's process."""

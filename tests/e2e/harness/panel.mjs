@@ -98,6 +98,28 @@ export class Panel {
     return chart;
   }
 
+  /**
+   * Milliseconds between the panel's frames, watched for a while: a long gap is a moment in which it stood still.
+   * @param {number} milliseconds
+   * @returns {Promise<number[]>}
+   */
+  async frameGaps(milliseconds) {
+    const frame = await this.shown();
+    return frame.evaluate((span) => new Promise((resolve) => {
+      /** @type {number[]} */
+      const gaps = [];
+      const began = performance.now();
+      let before = began;
+      const step = (/** @type {number} */ now) => {
+        gaps.push(Math.round(now - before));
+        before = now;
+        if (now - began < span) requestAnimationFrame(step);
+        else resolve(gaps.slice(1));
+      };
+      requestAnimationFrame(step);
+    }), milliseconds);
+  }
+
   /** What the panel's page may load and run, as its browser enforces it. */
   async policy() {
     const frame = await this.shown();
