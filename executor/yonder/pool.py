@@ -181,7 +181,8 @@ class Pool(concurrent.futures.Executor):
             code = b"" if digest in self._functions else body
             self._futures[number] = future
             try:
-                self._door.send(wire.Submit(number, self.name, digest, code, arguments, label, timeout))
+                options = wire.CallOptions(timeout=timeout) if timeout else None
+                self._door.send(wire.Submit(number, self.name, digest, code, arguments, label, options))
             except BaseException:
                 self._futures.pop(
                     number, None
@@ -214,7 +215,7 @@ class Pool(concurrent.futures.Executor):
                 self._fail(
                     VersionMismatch(ours=ours, theirs=theirs, where="hub") if mismatch else CannotRun(message.sentence)
                 )
-            case wire.Welcome() | wire.Problem():
+            case _:
                 pass  # nothing to do
 
     def _lost(self) -> None:

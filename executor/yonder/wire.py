@@ -89,16 +89,41 @@ class _Part(msgspec.Struct, frozen=True, array_like=True):
     """Base of what travels inside messages."""
 
 
+class Resources(_Part, frozen=True):
+    """What an executor has to itself. `gpu` are alternatives, best first ("l40s", "l40s:2", "any:1"; none = no GPU),
+    `cpus` processors, `memory` bytes (0 = whatever is there)."""
+
+    gpu: list[str] = []
+    cpus: float = 0.0
+    memory: int = 0
+
+
 class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pool is. Counts are executors, times seconds."""
+    """What a pool is. Counts are executors, times seconds; 0 of what may be left out means none or no limit.
+
+    `buffer` are spare executors while there is work. `timeout`, `queue_timeout`, `retries` and `grace` are what calls
+    get that say nothing else. `isolation`: worker (a process serves many calls), process (a fresh process per call),
+    executor (a fresh executor per call). `strategy` names one of `core.scaling.STRATEGIES`. `queue_limit` bounds the
+    calls that wait.
+    """
 
     name: str = "default"
     backend: str = "local"
     min: int = 0
     max: int = 8
     concurrency: int = 1
+    buffer: int = 0
     idle_timeout: float = 60.0
     boot_timeout: float = 120.0
+    max_lifetime: float = 0.0
+    timeout: float = 0.0
+    queue_timeout: float = 0.0
+    grace: float = 5.0
+    isolation: Literal["worker", "process", "executor"] = "worker"
+    retries: int = 0
+    resources: Resources = Resources()
+    strategy: str = "pack"
+    queue_limit: int = 0
     preload: list[str] = []
     env: dict[str, str] = {}
 
@@ -412,6 +437,7 @@ class Numbered(_Msg, frozen=True, tag=True):
 
 class Configure(_Msg, frozen=True, tag=True):
     """The workspace: where code runs from and which pools exist. Sent after every Welcome and when it changes.
+    `max_executors` and `max_gpus` bound all pools together (0 = no bound).
 
     `linger` and `silence` are the hub's two clocks, in seconds.
     """
@@ -421,6 +447,8 @@ class Configure(_Msg, frozen=True, tag=True):
     linger: float
     silence: float
     stream_bound: int
+    max_executors: int = 0
+    max_gpus: int = 0
 
 
 class Execute(_Msg, frozen=True, tag=True):
@@ -521,6 +549,9 @@ class GetStatus(_Msg, frozen=True, tag=True):
 
 
 class PoolState(_Part, frozen=True):
+    """`executors` are all that may exist (booting, ready and leaving); `done`, `retried` and `lost` count calls since the
+    pool was opened, `why` says why the pool has this size."""
+
     name: str
     backend: str
     executors: int
@@ -529,6 +560,14 @@ class PoolState(_Part, frozen=True):
     max: int
     queued: int
     why: str = ""
+    min: int = 0
+    buffer: int = 0
+    idle: int = 0
+    leaving: int = 0
+    running: int = 0
+    done: int = 0
+    retried: int = 0
+    lost: int = 0
 
 
 class ExecutorState(_Part, frozen=True):
@@ -609,9 +648,35 @@ class PoolOpened(_Msg, frozen=True, tag=True):
     spec: PoolSpec
 
 
+class Mode(_Part, frozen=True):
+    """How a worker runs a function. kind call: once; `chunk` > 0: `arguments` is a list of so many argument pairs and the
+    result a list of outcomes. stream: a generator, at most `credit` values ahead of the reader. actor: the function is a
+    class, the object stays and answers methods; with `max_batch` > 1 its methods take and give lists, gathered for at most
+    `max_wait` seconds."""
+
+    kind: Literal["call", "stream", "actor"] = "call"
+    chunk: int = 0
+    credit: int = 0
+    max_batch: int = 0
+    max_wait: float = 0.0
+
+
+class CallOptions(_Part, frozen=True):
+    """A call's own wishes, defaults of the pool already mixed in. Times are seconds left, 0 = none. `affinity`: calls with
+    the same key go to the same executor for as long as it lives. `resources` None: the pool's."""
+
+    timeout: float = 0.0
+    queue_timeout: float = 0.0
+    retries: int = 0
+    grace: float = 5.0
+    affinity: str = ""
+    resources: Resources | None = None
+    mode: Mode = Mode()
+
+
 class Submit(_Msg, frozen=True, tag=True):
     """One call. `function` is the digest of the pickled function; its bytes come along (`function_body`) the first time
-    this client uses that digest, later they are empty. `timeout` is seconds left, 0 = none."""
+    this client uses that digest, later they are empty (until Forget). `options` None: nothing but defaults."""
 
     call: int
     pool: str
@@ -619,11 +684,76 @@ class Submit(_Msg, frozen=True, tag=True):
     function_body: bytes
     arguments: bytes
     label: str
-    timeout: float = 0.0
+    options: CallOptions | None = None
+
+
+class Forget(_Msg, frozen=True, tag=True):
+    """These functions are not used again without being sent again."""
+
+    functions: list[bytes]
 
 
 class Cancel(_Msg, frozen=True, tag=True):
     call: int
+
+
+class Credit(_Msg, frozen=True, tag=True):
+    """The reader of a stream has room up to its `upto`th value, counted from 1."""
+
+    call: int
+    upto: int
+
+
+class ActorCall(_Msg, frozen=True, tag=True):
+    """A method of the actor that `call` placed; answered by ActorReply with the same number. Calls of one actor run in
+    the order in which they were sent."""
+
+    call: int
+    number: int
+    method: str
+    arguments: bytes
+
+
+class ActorClose(_Msg, frozen=True, tag=True):
+    """Let the actor finish what it was sent, then free its slot; the placing call ends with CallDone."""
+
+    call: int
+
+
+class Broadcast(_Msg, frozen=True, tag=True):
+    """Run this once in every worker process of the pool: those that are there, and each that comes, before its first call.
+    Answered by BroadcastDone when those that were there are done."""
+
+    call: int
+    pool: str
+    function: bytes
+    function_body: bytes
+    arguments: bytes
+    label: str
+
+
+class Waits(_Msg, frozen=True, tag=True):
+    """The code of the worker that this client lives in waits for these calls of its own, and does nothing else meanwhile;
+    none: it waits no more."""
+
+    calls: list[int]
+
+
+class Resize(_Msg, frozen=True, tag=True):
+    """Other sizes from now on (None: as before). Answered by PoolOpened."""
+
+    id: int
+    pool: str
+    min: int | None = None
+    max: int | None = None
+    buffer: int | None = None
+
+
+class Watch(_Msg, frozen=True, tag=True):
+    """Tell this client of the pool's events from now on, or no more."""
+
+    pool: str
+    on: bool
 
 
 class ClosePool(_Msg, frozen=True, tag=True):
@@ -649,29 +779,109 @@ class PoolStatus(_Msg, frozen=True, tag=True):
     state: PoolState
 
 
+CallOutcome = Literal["ok", "error", "lost", "cancelled", "timeout", "boot_failed", "queue_full", "deadlock", "closed"]
+
+
 class CallDone(_Msg, frozen=True, tag=True):
     """outcome ok: `body` is the pickled value. error: `body` the pickled exception ("" if it did not pickle), `failure`
-    its data. lost: `report`. cancelled, timeout, boot_failed: `sentence` and `phase`."""
+    its data. lost: `report`. The others: `sentence` and `phase`. `times` are seconds spent per phase (queued, booting,
+    running), `attempts` how often it was begun, `micros` how long the function itself ran."""
 
     call: int
-    outcome: Literal["ok", "error", "lost", "cancelled", "timeout", "boot_failed"]
+    outcome: CallOutcome
     body: bytes = b""
     failure: Failure | None = None
     report: ExitReport | None = None
     sentence: str = ""
     phase: str = ""
     executor: str = ""
+    attempts: int = 1
+    micros: int = 0
+    times: dict[str, float] = {}
 
 
 class CallPhase(_Msg, frozen=True, tag=True):
-    """A call began to run (Future.set_running_or_notify_cancel)."""
+    """A call began to run (Future.set_running_or_notify_cancel), for the `attempt`th time."""
 
     call: int
     phase: str
+    attempt: int = 1
 
 
-ClientToHub = Hello | OpenPool | Submit | Cancel | ClosePool | GetPool
-HubToClient = Welcome | Refused | PoolOpened | PoolClosedNow | PoolStatus | CallDone | CallPhase | Problem
+class CallYield(_Msg, frozen=True, tag=True):
+    """The `n`th value (from 1) of a stream."""
+
+    call: int
+    n: int
+    body: bytes
+
+
+class ActorReady(_Msg, frozen=True, tag=True):
+    """The object stands on `executor`; `methods` are its public ones."""
+
+    call: int
+    executor: str
+    methods: list[str]
+
+
+class ActorReply(_Msg, frozen=True, tag=True):
+    """See CallDone for `ok`, `body` and `failure`. When the actor is gone there are no replies but the placing call's end."""
+
+    call: int
+    number: int
+    ok: bool
+    body: bytes = b""
+    failure: Failure | None = None
+
+
+class BroadcastDone(_Msg, frozen=True, tag=True):
+    """One end per worker process that was there, in no order."""
+
+    call: int
+    ends: list[CallDone]
+
+
+class PoolEvent(_Msg, frozen=True, tag=True):
+    """kind: boot, ready, boot_failed, draining, gone, worker_lost, retry, resized, outdated, closed. `sentence` says why."""
+
+    pool: str
+    kind: str
+    at: float
+    executor: str = ""
+    sentence: str = ""
+
+
+ClientToHub = (
+    Hello
+    | OpenPool
+    | Submit
+    | Forget
+    | Cancel
+    | Credit
+    | ActorCall
+    | ActorClose
+    | Broadcast
+    | Waits
+    | Resize
+    | Watch
+    | ClosePool
+    | GetPool
+)
+HubToClient = (
+    Welcome
+    | Refused
+    | PoolOpened
+    | PoolClosedNow
+    | PoolStatus
+    | CallDone
+    | CallPhase
+    | CallYield
+    | ActorReady
+    | ActorReply
+    | BroadcastDone
+    | PoolEvent
+    | Problem
+)
 
 
 # ── agent ↔ hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -768,11 +978,23 @@ AgentToHub = Hello | Forked | ForkFailed | Preloaded | WorkerOutput | Exited | B
 
 
 class Call(_Msg, frozen=True, tag=True):
-    """`function_body` is empty when this worker has had that digest before."""
+    """`function_body` is empty when this worker has had that digest before; those in `forget` it will not be asked for
+    again without their bytes. `mode` None: once."""
 
     task: int
     function: bytes
     function_body: bytes
+    arguments: bytes
+    mode: Mode | None = None
+    forget: list[bytes] = []
+
+
+class Method(_Msg, frozen=True, tag=True):
+    """A method of the actor that `task` is; answered by MethodDone. The name "" ends the actor, answered by Done."""
+
+    task: int
+    number: int
+    name: str
     arguments: bytes
 
 
@@ -803,6 +1025,32 @@ class Done(_Msg, frozen=True, tag=True):
     output: int
     summary: str = ""
     failure: Failure | None = None
+    micros: int = 0
+
+
+class Yielded(_Msg, frozen=True, tag=True):
+    """The `n`th value (from 1) of a stream."""
+
+    task: int
+    n: int
+    body: bytes
+
+
+class Placed(_Msg, frozen=True, tag=True):
+    """The actor's object is made."""
+
+    task: int
+    methods: list[str]
+
+
+class MethodDone(_Msg, frozen=True, tag=True):
+    """See Done."""
+
+    task: int
+    number: int
+    ok: bool
+    body: bytes
+    failure: Failure | None = None
 
 
 class BlockDone(_Msg, frozen=True, tag=True):
@@ -818,14 +1066,21 @@ class BlockDone(_Msg, frozen=True, tag=True):
     code: int = 0
 
 
-HubToCall = Welcome | Refused | Call | Block | Leave
-CallToHub = Hello | Done | BlockDone
+HubToCall = Welcome | Refused | Call | Method | Block | Leave
+CallToHub = Hello | Done | Yielded | Placed | MethodDone | BlockDone
 
 
 class Raise(_Msg, frozen=True, tag=True):
     """Raise KeyboardInterrupt in the main thread if `task` is current and its user code is on."""
 
     task: int
+
+
+class Allow(_Msg, frozen=True, tag=True):
+    """The stream `task` may go on up to its `upto`th value."""
+
+    task: int
+    upto: int
 
 
 class Raised(_Msg, frozen=True, tag=True):
@@ -885,7 +1140,7 @@ class InputAsked(_Msg, frozen=True, tag=True):
     secret: bool
 
 
-HubToControl = Welcome | Refused | Raise | Look | Typed
+HubToControl = Welcome | Refused | Raise | Look | Typed | Allow
 ControlToHub = Hello | Raised | Looked | TaskMetrics | TaskProgress | TaskDisplay | InputAsked
 
 Message = (

@@ -136,7 +136,11 @@ class PoolRoom:
         if self._hub.closing:
             self._drop(core.Drop(call.id, "closed", "queued", "the window is closing: nothing new is started"))
             return
-        self._feed(core.Submitted(now, call.id, now + message.timeout if message.timeout else None))
+        self._feed(
+            core.Submitted(
+                now, call.id, now + message.options.timeout if message.options and message.options.timeout else None
+            )
+        )
 
     def cancel(self, client: Client, number: int) -> None:
         call = self._by_client.get((id(client), number))
