@@ -15,9 +15,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import cloudpickle
+import msgspec
 
 from yonder.errors import RemoteTraceback, SerializationError, YonderError
 from yonder.wire import Failure, Frame
@@ -79,6 +80,53 @@ def pack_call(arguments: Sequence[object], keywords: Mapping[str, object]) -> by
             except SerializationError as error:
                 raise SerializationError(f"{name}: {error}") from error.__cause__
         raise whole from whole.__cause__
+
+
+# ── chunks: several calls of one function in one message ──────────────────────────────────────────────────────────────
+
+# Every member is a pickle of its own, so that two calls never share an object, a value that changes later has been
+# taken as it was, and one that does not travel spoils only itself.
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """How one member of a chunk ended; the fields are those of `wire.CallDone`. outcome ok: `body` is the pickled value.
+    error: `body` the pickled exception ("" if it did not pickle) and `failure` its data. cancelled: it was not run."""
+
+    outcome: Literal["ok", "error", "cancelled"]
+    body: bytes = b""
+    failure: Failure | None = None
+
+
+_chunks = msgspec.msgpack.Decoder(list[bytes])
+_outcomes = msgspec.msgpack.Decoder(list[Outcome])
+
+
+def pack_chunk(calls: Sequence[bytes]) -> bytes:
+    """The `arguments` of a call of mode chunk, from its members' own `pack_call`s. Raises nothing."""
+    return msgspec.msgpack.encode(calls)
+
+
+def unpack_chunk(body: bytes) -> list[bytes]:
+    """The members of `pack_chunk`, each still to be unpacked. Raises SerializationError where it is nothing of the kind."""
+    try:
+        return _chunks.decode(body)
+    except msgspec.DecodeError as error:
+        raise SerializationError(f"not the arguments of a chunk: {error}") from error
+
+
+def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:
+    """The body of a chunk's end, in the order of its members. Raises nothing."""
+    return msgspec.msgpack.encode(outcomes)
+
+
+def unpack_outcomes(body: bytes) -> list[Outcome]:
+    """The members' ends of `pack_outcomes`; what they hold is unpacked with `unpack` and `exception`.
+
+    Raises SerializationError where it is nothing of the kind."""
+    try:
+        return _outcomes.decode(body)
+    except msgspec.DecodeError as error:
+        raise SerializationError(f"not the outcomes of a chunk: {error}") from error
 
 
 def _plain(value: object, depth: int) -> bool:

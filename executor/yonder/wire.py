@@ -649,8 +649,8 @@ class PoolOpened(_Msg, frozen=True, tag=True):
 
 
 class Mode(_Part, frozen=True):
-    """How a worker runs a function. kind call: once; `chunk` > 0: `arguments` is a list of so many argument pairs and the
-    result a list of outcomes. stream: a generator, at most `credit` values ahead of the reader. actor: the function is a
+    """How a worker runs a function. kind call: once; `chunk` > 0: `arguments` are so many calls' (`payload.pack_chunk`)
+    and the result is their ends (`payload.unpack_outcomes`). stream: a generator, at most `credit` values ahead of the reader. actor: the function is a
     class, the object stays and answers methods; with `max_batch` > 1 its methods take and give lists, gathered for at most
     `max_wait` seconds."""
 

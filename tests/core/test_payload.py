@@ -171,3 +171,36 @@ def test_an_exception_that_does_not_travel_has_a_stand_in():
     assert "Two: 1" in str(back)
     assert type(payload.exception(b"garbage", None)) is YonderError
     assert type(payload.exception(payload.pack(5), None)) is YonderError
+
+
+# ── chunks ──
+
+
+def test_the_members_of_a_chunk_keep_to_themselves():
+    shared = [1]
+    chunk = payload.pack_chunk([payload.pack_call((shared,), {}), payload.pack_call((shared,), {"by": 2})])
+    (first, none), (second, by) = (payload.unpack(member) for member in payload.unpack_chunk(chunk))
+    first[0].append(2)
+    assert (second[0], none, by) == ([1], {}, {"by": 2})
+
+
+def test_outcomes_come_back_in_order_and_one_that_does_not_unpack_spoils_only_itself():
+    error = KeyError("k")
+    ends = [
+        payload.Outcome("ok", payload.pack(7)),
+        payload.Outcome("error", payload.pack_exception(error), payload.failure(error, "")),
+        payload.Outcome("ok", b"no pickle"),
+        payload.Outcome("cancelled"),
+    ]
+    found = payload.unpack_outcomes(payload.pack_outcomes(ends))
+    assert found == ends
+    assert payload.unpack(found[0].body) == 7
+    assert payload.exception(found[1].body, found[1].failure).args == ("k",)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", payload.pack([1, 2])])
+def test_what_is_no_chunk_is_refused_in_words(body):
+    with pytest.raises(SerializationError, match="of a chunk"):
+        payload.unpack_chunk(body)
+    with pytest.raises(SerializationError, match="of a chunk"):
+        payload.unpack_outcomes(body)
