@@ -12,9 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, assert_never
 
+import msgspec
+
 from yonder.backends.base import BootSpec, Finding, Handle, PhaseSink
-from yonder.core import pool as core
+from yonder.core import events
 from yonder.core.link import Inbox, Outbox
+from yonder.core.pool import Pool
 from yonder.errors import BootFailed
 from yonder.wire import PoolSpec
 
@@ -201,12 +204,12 @@ class PaperPool:
     def __init__(self, spec: PoolSpec, clock: FakeClock | None = None) -> None:
         self.spec = spec
         self.clock = clock or FakeClock(1000.0)
-        self.pool = core.Pool(self.spec, prefix="x")
+        self.pool = Pool(self.spec, prefix="x")
         self.most = self.spec.max
         self.alive: dict[str, _Paper] = {}
         self.waiting: list[str] = []
         self.ended: dict[str, str] = {}
-        self.drops: dict[str, core.Drop] = {}
+        self.drops: dict[str, events.Drop] = {}
         self.closings = 0
         self.shrunk = False  # some executors may be draining, which the paper cannot see
         self.submitted = 0
@@ -218,21 +221,21 @@ class PaperPool:
         self.submitted += 1
         call = f"c{self.submitted}"
         self.waiting.append(call)
-        self._step(core.Submitted(self.clock.now, call, None if within is None else self.clock.now + within))
+        self._step(events.Submitted(self.clock.now, call, None if within is None else self.clock.now + within))
         return call
 
     def cancel(self, call: str) -> None:
-        self._step(core.CancelAsked(self.clock.now, call))
+        self._step(events.CancelAsked(self.clock.now, call))
 
     def up(self, executor: str, workers: int | None = None) -> None:
         names = tuple(f"{executor}.{n}" for n in range(self.spec.concurrency if workers is None else workers))
         if executor in self.alive and not self.alive[executor].told:
             self.alive[executor].workers = names
-        self._step(core.Booted(self.clock.now, executor, names))
+        self._step(events.Booted(self.clock.now, executor, names))
 
     def broken(self, executor: str, sentence: str = "no such image") -> None:
         self.alive.pop(executor, None)
-        self._step(core.BootBroke(self.clock.now, executor, sentence))
+        self._step(events.BootBroke(self.clock.now, executor, sentence))
 
     def over(self, call: str) -> None:
         """The worker delivered the call's end, whatever it was."""
@@ -241,29 +244,29 @@ class PaperPool:
                 del paper.held[call]
                 if call not in self.ended:
                     self._end(call, "result")
-        self._step(core.CallOver(self.clock.now, call))
+        self._step(events.CallOver(self.clock.now, call))
 
     def falling(self, executor: str) -> None:
         """A worker of it died; the platform has not confirmed yet."""
         if executor in self.alive and self.alive[executor].workers:
             self.alive[executor].falling = True
-        self._step(core.Falling(self.clock.now, executor))
+        self._step(events.Falling(self.clock.now, executor))
 
     def gone(self, executor: str, sentence: str = "was killed by signal 9") -> None:
         self.alive.pop(executor, None)
-        self._step(core.ExecutorGone(self.clock.now, executor, sentence))
+        self._step(events.ExecutorGone(self.clock.now, executor, sentence))
 
     def resize(self, least: int, most: int) -> None:
         self.shrunk = self.shrunk or most < len(self.alive)
         self.most = most
-        self._step(core.Resized(self.clock.now, least, most))
+        self._step(events.Resized(self.clock.now, msgspec.structs.replace(self.spec, min=least, max=most)))
 
     def close(self, *, cancel: bool = False) -> None:
         self.shrunk = True
-        self._step(core.CloseAsked(self.clock.now, cancel))
+        self._step(events.CloseAsked(self.clock.now, cancel))
 
     def tick(self) -> None:
-        self._step(core.Tick(self.clock.now))
+        self._step(events.Tick(self.clock.now))
 
     def advance(self, seconds: float) -> None:
         """Let time pass and wake the pool whenever it asked for it."""
@@ -296,36 +299,38 @@ class PaperPool:
 
     # ── commands and promises ──
 
-    def _step(self, event: core.Event) -> None:
+    def _step(self, event: events.Event) -> None:
         for command in self.pool.step(event):
             self._carry_out(command)
         self.check()
 
-    def _carry_out(self, command: core.Command) -> None:
+    def _carry_out(self, command: events.Command) -> None:
         match command:
-            case core.Boot(executor=name):
+            case events.Boot(executor=name):
                 self._promise(name not in self.alive, f"{name} is booted twice")
                 self._promise(len(self.alive) < self.most, f"{name} is booted beyond max = {self.most}")
                 self.alive[name] = _Paper()
-            case core.Terminate(executor=name):
+            case events.Terminate(executor=name):
                 self._promise(name in self.alive and not self.alive[name].told, f"{name} is ended twice or unknown")
                 self._promise(not self.alive[name].held, f"{name} is ended while it holds calls")
                 self.alive[name].told = True
-            case core.Assign():
+            case events.Assign():
                 self._assigned(command)
-            case core.StopCall(call=call, worker=worker):
+            case events.StopCall(call=call, worker=worker):
                 self._promise(call in self.drops, f"{call} is stopped before its caller was told")
                 self._promise(self.held.get(call) == worker, f"{call} does not run on {worker}")
-            case core.Drop(call=call):
+            case events.Drop(call=call):
                 self.drops[call] = command
                 self._end(call, command.outcome)
-            case core.Closed():
+            case events.Renew() | events.Retry():
+                self._promise(False, f"{command} is not commanded yet")
+            case events.Closed():
                 self._promise(not self.alive and not self.waiting, "closed with something left")
                 self.closings += 1
             case _:
                 assert_never(command)
 
-    def _assigned(self, assign: core.Assign) -> None:
+    def _assigned(self, assign: events.Assign) -> None:
         paper = self.alive.get(assign.executor)
         if paper is None or paper.told or paper.falling:
             raise PromiseError(f"{assign.call} goes to {assign.executor}, which is not there to take it")

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from yonder.core import pool as core
+from yonder.core import events
+from yonder.core.pool import Pool
 from yonder.testing import FakeClock, PaperPool
 from yonder.wire import PoolSpec
 
@@ -90,7 +91,7 @@ def test_min_is_booted_before_the_first_call_and_kept_after_a_loss() -> None:
 
 
 def test_a_new_pool_with_min_asks_for_its_first_tick_at_once() -> None:
-    assert core.Pool(PoolSpec(min=1), prefix="x").next_wake == float("-inf")
+    assert Pool(PoolSpec(min=1), prefix="x").next_wake == float("-inf")
 
 
 def test_min_above_max_means_max() -> None:
@@ -502,10 +503,10 @@ def test_what_is_not_known_changes_nothing() -> None:
 
 
 def test_the_same_call_twice_is_the_shells_mistake() -> None:
-    pool = core.Pool(PoolSpec(), prefix="x")
-    pool.step(core.Submitted(1.0, "c"))
+    pool = Pool(PoolSpec(), prefix="x")
+    pool.step(events.Submitted(1.0, "c"))
     with pytest.raises(ValueError, match="'c'"):
-        pool.step(core.Submitted(2.0, "c"))
+        pool.step(events.Submitted(2.0, "c"))
 
 
 # ── the end ──
@@ -586,21 +587,21 @@ def test_cost_of_a_call_does_not_depend_on_the_number_of_executors(
 ) -> None:
     """Printed, not asserted: machines differ. Three events a call: submitted, over, and half of them with a deadline."""
     clock = FakeClock()
-    pool = core.Pool(PoolSpec(max=size), prefix="x")
+    pool = Pool(PoolSpec(max=size), prefix="x")
     for n in range(size):
-        pool.step(core.Submitted(clock.now, f"w{n}"))
+        pool.step(events.Submitted(clock.now, f"w{n}"))
     for n in range(size):
-        pool.step(core.Booted(clock.now, f"x-{n + 1}", (f"x-{n + 1}.0",)))
+        pool.step(events.Booted(clock.now, f"x-{n + 1}", (f"x-{n + 1}.0",)))
     for n in range(size):
-        pool.step(core.CallOver(clock.now, f"w{n}"))
+        pool.step(events.CallOver(clock.now, f"w{n}"))
     assert pool.idle == size
     rounds = 5_000
     begun = time.perf_counter()
     for n in range(rounds):
         clock.advance(0.001)
-        pool.step(core.Submitted(clock.now, f"c{n}", clock.now + 50 if n % 2 else None))
+        pool.step(events.Submitted(clock.now, f"c{n}", clock.now + 50 if n % 2 else None))
         assert pool.next_wake is not None
-        pool.step(core.CallOver(clock.now, f"c{n}"))
+        pool.step(events.CallOver(clock.now, f"c{n}"))
     spent = time.perf_counter() - begun
     assert pool.idle == size
     with capsys.disabled():

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from yonder.backends.base import Backend, BootSpec, Finding, Handle
-from yonder.core import pool as core
+from yonder.core import events
 from yonder.errors import BootFailed
 from yonder.testing import FakeBackend, FakeClock, LinkedPair, PaperPool, PlannedBoot, PromiseError
-from yonder.wire import Place, PoolSpec
+from yonder.wire import Place, PoolSpec, Resources
 
 
 def spec(executor: str, owner: str = "o") -> BootSpec:
@@ -116,16 +116,16 @@ class Rogue:
     """A pool that commands what it is told to."""
 
     def __init__(self, paper: PaperPool) -> None:
-        self.orders: list[core.Command] = []
+        self.orders: list[events.Command] = []
         self.queued, self.executors, self.booting = len(paper.waiting), len(paper.alive), len(paper.booting)
         self.busy, self.idle = 0, sum(1 for one in paper.ready if not paper.alive[one].held)
         self.next_wake: float | None = None
 
-    def step(self, event: core.Event) -> list[core.Command]:
+    def step(self, event: events.Event) -> list[events.Command]:
         return self.orders
 
 
-def paper_with(orders: list[core.Command], **changes: object) -> PaperPool:
+def paper_with(orders: list[events.Command], **changes: object) -> PaperPool:
     """One idle executor x-1, one that boots (x-2), nobody waiting; then the pool is exchanged for a rogue."""
     paper = PaperPool(PoolSpec(max=2))
     call = paper.submit()
@@ -148,20 +148,20 @@ def test_the_paper_has_nothing_against_a_pool_that_does_nothing() -> None:
 @pytest.mark.parametrize(
     ("orders", "said"),
     [
-        ([core.Boot("x-3")], "beyond max = 2"),
-        ([core.Boot("x-1")], "booted twice"),
-        ([core.Assign("c9", "x-1", "x-1.0")], "out of turn"),
-        ([core.Assign("c9", "x-1", "x-1.7")], "no worker of x-1"),
-        ([core.Assign("c9", "x-8", "x-8.0")], "not there to take it"),
-        ([core.Terminate("x-1", "-"), core.Assign("c9", "x-1", "x-1.0")], "not there to take it"),
-        ([core.Terminate("x-1", "-"), core.Terminate("x-1", "-")], "ended twice"),
-        ([core.Drop("c1", "lost", "running", "-")], "c1 ends twice: result, lost"),
-        ([core.StopCall("c9", "x-1.0")], "stopped before its caller was told"),
-        ([core.StopCall("c2", "x-1.0")], "does not run on"),
-        ([core.Closed()], "something left"),
+        ([events.Boot("x-3", Resources())], "beyond max = 2"),
+        ([events.Boot("x-1", Resources())], "booted twice"),
+        ([events.Assign("c9", "x-1", "x-1.0")], "out of turn"),
+        ([events.Assign("c9", "x-1", "x-1.7")], "no worker of x-1"),
+        ([events.Assign("c9", "x-8", "x-8.0")], "not there to take it"),
+        ([events.Terminate("x-1", "-"), events.Assign("c9", "x-1", "x-1.0")], "not there to take it"),
+        ([events.Terminate("x-1", "-"), events.Terminate("x-1", "-")], "ended twice"),
+        ([events.Drop("c1", "lost", "running", "-")], "c1 ends twice: result, lost"),
+        ([events.StopCall("c9", "x-1.0")], "stopped before its caller was told"),
+        ([events.StopCall("c2", "x-1.0")], "does not run on"),
+        ([events.Closed()], "something left"),
     ],
 )
-def test_the_paper_catches_broken_promises(orders: list[core.Command], said: str) -> None:
+def test_the_paper_catches_broken_promises(orders: list[events.Command], said: str) -> None:
     with pytest.raises(PromiseError, match=said):
         paper_with(orders).tick()
 
@@ -185,11 +185,11 @@ def test_the_paper_catches_wrong_counts(changes: dict[str, object], said: str) -
 def test_the_paper_catches_a_second_call_in_one_worker_and_a_busy_one_sent_away() -> None:
     paper = paper_with([])
     paper.waiting = ["c8", "c9"]
-    paper._carry_out(core.Assign("c8", "x-1", "x-1.0"))
+    paper._carry_out(events.Assign("c8", "x-1", "x-1.0"))
     with pytest.raises(PromiseError, match="second call"):
-        paper._carry_out(core.Assign("c9", "x-1", "x-1.0"))
+        paper._carry_out(events.Assign("c9", "x-1", "x-1.0"))
     with pytest.raises(PromiseError, match="while it holds calls"):
-        paper._carry_out(core.Terminate("x-1", "-"))
+        paper._carry_out(events.Terminate("x-1", "-"))
 
 
 def test_the_paper_catches_a_worker_left_free_while_calls_wait() -> None:

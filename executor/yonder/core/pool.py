@@ -11,165 +11,37 @@ from typing import Literal, assert_never
 
 from yonder.core.alarms import Alarms
 from yonder.core.backoff import Backoff
+from yonder.core.events import (
+    Allowed,
+    Assign,
+    Boot,
+    BootBroke,
+    Booted,
+    CallOver,
+    CancelAsked,
+    CloseAsked,
+    Closed,
+    Command,
+    Drop,
+    Event,
+    ExecutorGone,
+    Falling,
+    Outcome,
+    Outdated,
+    Phase,
+    Refused,
+    Resized,
+    StopCall,
+    Submitted,
+    Terminate,
+    Tick,
+    Unrepeatable,
+    WorkerGone,
+    WorkerRenewed,
+)
 from yonder.core.roster import Executor, Roster
 from yonder.core.scaling import Bounds, Demand, size, wanted
 from yonder.wire import PoolSpec
-
-# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A call asks for a worker. `deadline` is absolute on the same clock as `at`; None = no deadline."""
-
-    at: float
-    call: str
-    deadline: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
-    at: float
-    call: str
-
-
-@dataclass(frozen=True, slots=True)
-class Booted:
-    """Every worker of the executor said hello."""
-
-    at: float
-    executor: str
-    workers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BootBroke:
-    at: float
-    executor: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallOver:
-    """The worker has delivered this call's end (any end) and is free again."""
-
-    at: float
-    call: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutorGone:
-    """The platform says that the executor is dead (asked for or not)."""
-
-    at: float
-    executor: str
-    sentence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Falling:
-    """A worker of the executor has died: it is of no more use, and ExecutorGone follows when the platform has said so."""
-
-    at: float
-    executor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Resized:
-    """Sizes count now; `spec`, when given, for the clocks that are set and the executors that are booted from here on."""
-
-    at: float
-    min: int
-    max: int
-    spec: PoolSpec | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outdated:
-    """The executors that exist are of no more use, for `reason`: each goes when its calls are over, others take its place."""
-
-    at: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CloseAsked:
-    """No new calls. cancel: running and queued calls end too; else they finish first."""
-
-    at: float
-    cancel: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    at: float
-
-
-Event = (
-    Submitted
-    | CancelAsked
-    | Booted
-    | BootBroke
-    | CallOver
-    | ExecutorGone
-    | Falling
-    | Resized
-    | Outdated
-    | CloseAsked
-    | Tick
-)
-
-# ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """Start an executor under this id; answered by Booted or BootBroke."""
-
-    executor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    """End this executor; answered by ExecutorGone. It holds no call."""
-
-    executor: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Assign:
-    call: str
-    executor: str
-    worker: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopCall:
-    """The call runs on `worker` and must end: interrupt, then kill after the grace. Answered by CallOver or ExecutorGone.
-    Its caller has already been told by Drop."""
-
-    call: str
-    worker: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """The call ends without a result. outcome: cancelled, timeout, boot_failed, lost, closed. `phase` is where it was:
-    queued, booting, running."""
-
-    call: str
-    outcome: str
-    phase: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Closed was asked for and the last executor is gone. Said again to whoever asks again."""
-
-
-Command = Boot | Terminate | Assign | StopCall | Drop | Closed
 
 # ── the machine ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,14 +171,19 @@ class Pool:
                 self._gone(event, now)
             case Falling():
                 self._falling(event.executor, now)
-            case Resized():
-                self._least, self._most = min(event.min, event.max), event.max
-                self._spec = event.spec or self._spec
+            case Refused():
+                if (call := self._calls.get(event.call)) is not None and call.state == "waiting":
+                    self._drop(call, now, event.outcome, event.sentence)
+            case Resized(spec=spec):
+                self._spec = spec
+                self._least, self._most = min(spec.min, spec.max), spec.max
             case Outdated():
                 self._replace(now, event.reason)
             case CloseAsked():
                 self._close(now, cancel=event.cancel)
-            case Tick():
+            case WorkerGone():
+                self._falling(event.executor, now)
+            case WorkerRenewed() | Unrepeatable() | Allowed() | Tick():
                 return
             case _:
                 assert_never(event)
@@ -360,7 +237,7 @@ class Pool:
             spent = f"{now - call.since:.1f} s waiting for {'an executor to boot' if self.booting else 'a free worker'}"
         self._drop(call, now, "timeout", f"the call's deadline passed while it was {self._phase(call)}: {spent}")
 
-    def _drop(self, call: _Call, now: float, outcome: str, sentence: str) -> None:
+    def _drop(self, call: _Call, now: float, outcome: Outcome, sentence: str) -> None:
         """The call's caller is told its end now. A running one keeps its worker until that says that it is free."""
         if call.state == "stopping":
             return
@@ -374,7 +251,7 @@ class Pool:
         if executor is not None:
             self._commands.append(StopCall(call.id, executor.calls[call.id]))
 
-    def _phase(self, call: _Call) -> str:
+    def _phase(self, call: _Call) -> Phase:
         if call.state != "waiting":
             return "running"
         return "booting" if self.booting else "queued"
@@ -491,7 +368,7 @@ class Pool:
             self._counter += 1
             executor = self._roster.add(f"{self._prefix}-{self._counter}", now)
             self._clocks.set(executor.id, now + self._spec.boot_timeout)
-            self._commands.append(Boot(executor.id))
+            self._commands.append(Boot(executor.id, self._spec.resources))
 
     def _give_up(self, now: float) -> None:
         """After some failed boots in a row, and nothing up or coming, waiting would be for ever."""

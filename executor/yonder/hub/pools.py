@@ -15,7 +15,8 @@ import msgspec
 
 from yonder import wire
 from yonder.backends.base import BootSpec
-from yonder.core import pool as core
+from yonder.core import events
+from yonder.core.pool import Pool
 from yonder.hub.clients import Client
 from yonder.hub.executors import Executor, Executors
 from yonder.hub.worker import End, Worker, clock
@@ -87,7 +88,7 @@ class PoolRoom:
         self.kept = kept
         self.clients: set[Client] = set()
         self._hub = hub
-        self._core = core.Pool(spec, prefix=hub.executors.next_id(spec.name))
+        self._core = Pool(spec, prefix=hub.executors.next_id(spec.name))
         self._calls: dict[str, Call] = {}
         self._by_client: dict[tuple[int, int], Call] = {}
         self._executors: dict[str, Executor] = {}
@@ -101,7 +102,7 @@ class PoolRoom:
 
     def open(self) -> None:
         """Start keeping `min`."""
-        self._feed(core.Tick(self._now()))
+        self._feed(events.Tick(self._now()))
 
     @property
     def closed(self) -> bool:
@@ -111,14 +112,14 @@ class PoolRoom:
         """Another program opened the same pool with other wishes: sizes change now, the rest for executors to come."""
         self.spec = spec
         self.preload = list(dict.fromkeys([*self.preload, *spec.preload]))
-        self._feed(core.Resized(self._now(), spec.min, spec.max, spec))
+        self._feed(events.Resized(self._now(), spec))
 
     def move(self, place: wire.Place) -> None:
         """Calls run there from here on; an executor of the old place ends what it holds and goes."""
         if place != self.place:
             self.place = place
             self._feed(
-                core.Outdated(self._now(), "the Python or the folder that it was started for is another one now")
+                events.Outdated(self._now(), "the Python or the folder that it was started for is another one now")
             )
 
     def submit(self, client: Client, message: wire.Submit) -> None:
@@ -134,10 +135,10 @@ class PoolRoom:
         self._by_client[id(client), message.call] = call
         now = self._now()
         if self._hub.closing:
-            self._drop(core.Drop(call.id, "closed", "queued", "the window is closing: nothing new is started"))
+            self._drop(events.Drop(call.id, "closed", "queued", "the window is closing: nothing new is started"))
             return
         self._feed(
-            core.Submitted(
+            events.Submitted(
                 now, call.id, now + message.options.timeout if message.options and message.options.timeout else None
             )
         )
@@ -145,13 +146,13 @@ class PoolRoom:
     def cancel(self, client: Client, number: int) -> None:
         call = self._by_client.get((id(client), number))
         if call is not None:
-            self._feed(core.CancelAsked(self._now(), call.id))
+            self._feed(events.CancelAsked(self._now(), call.id))
 
     def forsaken(self, client: Client) -> None:
         """The client is gone: nobody waits for its calls any more."""
         self.clients.discard(client)
         for call in [call for call in self._calls.values() if call.client is client]:
-            self._feed(core.CancelAsked(self._now(), call.id))
+            self._feed(events.CancelAsked(self._now(), call.id))
 
     def call_ended(self, call: Call, done: wire.Done) -> None:
         outcome = "ok" if done.ok else "error"
@@ -164,22 +165,22 @@ class PoolRoom:
         self._tell_end(call, outcome, summary)
         self._forget(call)
         self._idle(call.executor)
-        self._feed(core.CallOver(self._now(), call.id))
+        self._feed(events.CallOver(self._now(), call.id))
 
     def up(self, executor: Executor) -> None:
-        self._feed(core.Booted(self._now(), executor.id, tuple(executor.workers)))
+        self._feed(events.Booted(self._now(), executor.id, tuple(executor.workers)))
 
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         self._executors.pop(executor.id, None)
         self._hub.tell(wire.Phase("", "boot failed", clock(), sentence))
-        self._feed(core.BootBroke(self._now(), executor.id, sentence))
+        self._feed(events.BootBroke(self._now(), executor.id, sentence))
 
     def falling(self, executor: Executor) -> None:
-        self._feed(core.Falling(self._now(), executor.id))
+        self._feed(events.Falling(self._now(), executor.id))
 
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         executor.report = report
-        self._feed(core.ExecutorGone(self._now(), executor.id, sentence))
+        self._feed(events.ExecutorGone(self._now(), executor.id, sentence))
         self._executors.pop(executor.id, None)
         for call in [call for call in self._calls.values() if call.executor == executor.id]:
             self._forget(call)  # its caller was told before: it was cancelled or late, and its worker had still to stop
@@ -188,7 +189,7 @@ class PoolRoom:
         """Returns when the last executor is gone."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closers.append(waiter)
-        self._feed(core.CloseAsked(self._now(), cancel))
+        self._feed(events.CloseAsked(self._now(), cancel))
         await waiter
 
     def state(self) -> wire.PoolState:
@@ -206,35 +207,37 @@ class PoolRoom:
 
     # ── what is commanded ──
 
-    def _feed(self, event: core.Event) -> None:
+    def _feed(self, event: events.Event) -> None:
         pending = self._core.step(event)
         for command in pending:
             self._carry_out(command)
         self._wake_at(self._core.next_wake)
         self._hub.changed()
 
-    def _carry_out(self, command: core.Command) -> None:
+    def _carry_out(self, command: events.Command) -> None:
         match command:
-            case core.Boot(executor=name) if self._hub.lingering or self._hub.closing:
+            case events.Boot(executor=name) if self._hub.lingering or self._hub.closing:
                 self._held.append(name)  # the window may be reloading: nothing new is started until it is back
-            case core.Boot(executor=name):
+            case events.Boot(executor=name):
                 self._boot(name)
-            case core.Terminate(executor=name, reason=reason):
+            case events.Terminate(executor=name, reason=reason):
                 if name in self._held:
                     self._held.remove(name)
                 if (executor := self._executors.get(name)) is not None:
                     self._hub.executors.end(executor, reason)
                 else:
                     asyncio.get_running_loop().call_soon(
-                        self._feed, core.ExecutorGone(self._now(), name, "it never existed")
+                        self._feed, events.ExecutorGone(self._now(), name, "it never existed")
                     )
-            case core.Assign(call=call, executor=executor, worker=worker):
+            case events.Assign(call=call, executor=executor, worker=worker):
                 self._assign(self._calls[call], self._executors[executor], worker)
-            case core.StopCall(call=call, worker=worker):
+            case events.StopCall(call=call, worker=worker):
                 self._stop(worker)
-            case core.Drop():
+            case events.Drop():
                 self._drop(command)
-            case core.Closed():
+            case events.Renew() | events.Retry():
+                pass  # not commanded yet
+            case events.Closed():
                 for waiter in self._closers:
                     if not waiter.done():
                         waiter.set_result(None)
@@ -288,7 +291,7 @@ class PoolRoom:
         if worker.alive and worker.task is task:
             self._hub.executors.kill(worker)
 
-    def _drop(self, drop: core.Drop) -> None:
+    def _drop(self, drop: events.Drop) -> None:
         call = self._calls.get(drop.call)
         if call is None:
             return
@@ -335,7 +338,7 @@ class PoolRoom:
 
     def _tick(self) -> None:
         self._timer = None
-        self._feed(core.Tick(self._now()))
+        self._feed(events.Tick(self._now()))
 
     def stop_timer(self) -> None:
         self._wake_at(None)
