@@ -30,6 +30,9 @@ class Ear:
     def ended(self, end):
         self.heard.append(end)
 
+    def gave(self, part):
+        self.heard.append(part)
+
     def asked(self, question):
         self.heard.append(question)
 

@@ -30,12 +30,13 @@ class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 class Handle(msgspec.Struct, frozen=True, kw_only=True):
     """One thing the platform runs for us. `native` is the platform's own name for it (pid:start time, container id),
-    `agent` the id under which its agent says hello to the hub."""
+    `agent` the id under which its agent says hello to the hub, `env` what its workers' environment must say besides."""
 
     executor: str
     owner: str
     native: str
     agent: str = ""
+    env: dict[str, str] = {}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

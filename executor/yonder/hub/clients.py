@@ -1,4 +1,5 @@
-"""Clients: programs and workers that hold a `Pool`. Their connection, and the functions that they have sent.
+"""Clients: programs and workers that hold a `Pool`. Their connection, the functions that they have sent, and what they
+wait for.
 
 Knows the wire; not executors. A client is a Unix socket (a worker's nested pool) or a queue inside this process (a plain
 program); both speak ClientToHub and HubToClient.
@@ -21,14 +22,34 @@ class Requests(Protocol):
     def client_lost(self, client: Client) -> None: ...
 
 
+class Asked(Protocol):
+    """Something that a client waits for: a call, a stream, an actor, a broadcast. What does not fit is let pass."""
+
+    def cancel(self) -> None:
+        """The client does not want it any more."""
+
+    def credit(self, upto: int) -> None:
+        """The stream's reader has room up to this value."""
+
+    def act(self, message: wire.ActorCall) -> None:
+        """A method of the actor."""
+
+    def finish(self) -> None:
+        """The actor gets nothing more to do."""
+
+
 class Client:
-    """One client. `worker` is the worker whose code opened it, None for a plain program."""
+    """One client. `worker` is the worker whose code opened it, None for a plain program; `asked` what it waits for, by
+    its own numbers; `waits` those that its code waits for and does nothing else meanwhile."""
 
     def __init__(self, send: Callable[[wire.HubToClient], None], requests: Requests, worker: Worker | None) -> None:
         self._send = send
         self._requests = requests
         self._functions: dict[bytes, bytes] = {}
+        self._name = f"client-{id(self):x}"
         self.worker = worker
+        self.asked: dict[int, Asked] = {}
+        self.waits: list[int] = []
         self.gone = False
 
     @property
@@ -37,18 +58,28 @@ class Client:
         task = self.worker.task if self.worker else None
         return task.run if task else ""
 
+    @property
+    def tenant(self) -> str:
+        """Whose calls these are when pools serve in turns: the run's, else this client's own."""
+        return self.run or self._name
+
     def say(self, message: wire.HubToClient) -> None:
+        """Tell the client; nothing when it is gone."""
         if not self.gone:
             self._send(message)
 
-    def function(self, message: wire.Submit) -> bytes:
+    def function(self, message: wire.Submit | wire.Broadcast) -> bytes:
         """The pickled function of a call: sent along the first time, remembered later. Raises KeyError when neither."""
         if message.function_body:
             self._functions[message.function] = message.function_body
+            return message.function_body
         return self._functions[message.function]
 
     def received(self, message: wire.ClientToHub) -> None:
-        if not isinstance(message, wire.Hello):
+        if isinstance(message, wire.Forget):
+            for function in message.functions:
+                self._functions.pop(function, None)
+        elif not isinstance(message, wire.Hello):
             self._requests.client_said(self, message)
 
     def lost(self) -> None:

@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from yonder import wire
 from yonder.backends.base import Backend, BootSpec, Handle
 from yonder.errors import BootFailed
@@ -31,14 +33,23 @@ END_LIMIT = 20.0
 class Resident(Protocol):
     """Who asked for the executor: a pool, a session or a file run."""
 
+    def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
+        """A fresh worker said hello. `done` is to be called when it may be counted, with "", or with why it must not."""
+
     def up(self, executor: Executor) -> None:
-        """Every worker said hello."""
+        """Every worker may be counted."""
 
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         """It will not come up; nothing of it is left."""
 
+    def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
+        """One worker died and the executor lives on; `renew` puts another in its place."""
+
+    def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
+        """`worker` is where `old` was."""
+
     def falling(self, executor: Executor) -> None:
-        """One of its workers died; `boot_failed` or `down` follows when the platform has confirmed the end."""
+        """It is of no more use; `boot_failed` or `down` follows when the platform has confirmed the end."""
 
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         """It was up and is gone, says the platform."""
@@ -82,8 +93,20 @@ class Agent:
         self._floor.agent_lost(self)
 
 
+class Renewal:
+    """One worker's place while it changes hands: done when the old one is dead and the successor may be counted."""
+
+    def __init__(self, successor: Worker, *, gone: bool) -> None:
+        self.successor = successor
+        self.gone = gone
+
+
 class Executor:
-    """One started machine and its workers. state: creating, booting, ready, busy, draining, gone."""
+    """One started machine and its workers. state: creating, booting, ready, busy, draining, gone.
+
+    `workers` hold its places; `spares` are forked ahead for a place that will become free; `renewals` say, by the old
+    one's id, which places are changing hands.
+    """
 
     def __init__(self, spec: BootSpec, resident: Resident) -> None:
         self.id = spec.executor
@@ -95,6 +118,9 @@ class Executor:
         self.handle: Handle | None = None
         self.workers: dict[str, Worker] = {}
         self.waiting: set[str] = set(spec.workers)
+        self.spares: dict[str, Worker] = {}
+        self.renewals: dict[str, Renewal] = {}
+        self.severed = False  # its agent is gone
         self.report = wire.ExitReport()
         self.fallen = False
         self.broken = False
@@ -102,6 +128,22 @@ class Executor:
         self.settled = asyncio.Event()  # it is up, or it never will be
         self.emptied = asyncio.Event()
         self.gone = asyncio.Event()
+        self._names = itertools.count(len(spec.workers))
+
+    def next_worker(self) -> str:
+        """A name for a worker that is forked later than the first ones."""
+        return f"{self.id}.{next(self._names)}"
+
+    def everyone(self) -> list[Worker]:
+        """Every process that may exist: those in their places, spares and successors."""
+        successors = [renewal.successor for renewal in self.renewals.values()]
+        return [*self.workers.values(), *self.spares.values(), *successors]
+
+    @property
+    def renewable(self) -> bool:
+        """Does it outlive the death of one of its workers? One whose only worker is the executor itself does not."""
+        several = self.spec.pool.isolation == "process"
+        return several and self.spec.kind == "pool" and not self.severed and not self.fallen
 
     @property
     def pool(self) -> str:
@@ -206,7 +248,7 @@ class Executors:
                     self._state(executor, "booting")
                     for worker in spec.workers:
                         executor.workers[worker] = self.workers[worker] = Worker(worker, executor.id, self)
-                        agent.say(self._fork(spec, worker))
+                        agent.say(self._fork(spec, executor.handle, worker))
                     await executor.settled.wait()
                     return
             await self._confirm(executor)
@@ -217,12 +259,12 @@ class Executors:
         except Exception as error:  # noqa: BLE001 - whatever a backend meets, who waits for the executor must be told
             await self._half_made(executor, f"the backend {spec.pool.backend!r} failed: {error!r}")
 
-    def _fork(self, spec: BootSpec, worker: str) -> wire.Fork:
+    def _fork(self, spec: BootSpec, handle: Handle, worker: str) -> wire.Fork:
         return wire.Fork(
             worker=worker,
             executor=spec.executor,
             kind=spec.kind,
-            env={**spec.place.env, **spec.pool.env},
+            env={**spec.place.env, **spec.pool.env, **handle.env},
             folder=spec.place.folder,
             preload=spec.preload,
             threads=spec.threads,
@@ -235,7 +277,7 @@ class Executors:
             return
         executor.broken = executor.ending = True
         executor.settled.set()
-        for worker in executor.workers.values():
+        for worker in executor.everyone():
             self._kill(executor, worker)
         await self._confirm(executor, told=False)
         executor.resident.boot_failed(executor, sentence)
@@ -245,8 +287,9 @@ class Executors:
         executor = self.all.get(found.executor) if found else None
         if found is None or executor is None:
             return
-        if executor.ending:
-            found.exited(wire.ExitReport(code=0))  # it was withdrawn before it was born
+        if executor.ending or executor.state in ("ready", "busy"):
+            # withdrawn before it was born, or one that should have come later: no more and no less than dead
+            found.exited(wire.ExitReport(code=0, stderr="" if executor.ending else sentence))
         else:
             self._spawn(self._half_made(executor, sentence))
 
@@ -257,19 +300,97 @@ class Executors:
         self._tell_owner(wire.Phase("", "preloaded", clock(), detail))
 
     def ready(self, worker: Worker) -> None:
+        """Both of its lanes said hello."""
         executor = self.all.get(worker.executor)
-        if executor is None or executor.ending:
+        if executor is not None and not executor.ending:
+            executor.resident.welcome(worker, lambda why: self._welcomed(executor, worker, why))
+
+    def _welcomed(self, executor: Executor, worker: Worker, why: str) -> None:
+        if executor.ending or not worker.alive:
             return
-        executor.waiting.discard(worker.id)
-        if not executor.waiting and executor.state != "ready":
-            executor.settled.set()
-            self._state(executor, "ready")
-            self.booted += 1
-            self.peak = max(
-                self.peak,
-                sum(1 for one in self.all.values() if one.pool and one.state in ("ready", "busy", "draining")),
-            )
-            executor.resident.up(executor)
+        if why:
+            self._unfit(executor, worker, why)
+            return
+        worker.initiated = True
+        if worker.id in executor.waiting:
+            executor.waiting.discard(worker.id)
+            self._up_if_complete(executor)
+            return
+        for old in [old for old, renewal in executor.renewals.items() if renewal.successor is worker]:
+            self._renewed_if_complete(executor, old)
+
+    def _unfit(self, executor: Executor, worker: Worker, why: str) -> None:
+        if executor.waiting:
+            self._spawn(self._half_made(executor, why))
+            return
+        worker.last_words = why
+        self._kill(executor, worker)
+
+    def _up_if_complete(self, executor: Executor) -> None:
+        if executor.waiting or executor.state == "ready":
+            return
+        executor.settled.set()
+        self._state(executor, "ready")
+        self.booted += 1
+        self.peak = max(
+            self.peak,
+            sum(1 for one in self.all.values() if one.pool and one.state in ("ready", "busy", "draining")),
+        )
+        executor.resident.up(executor)
+
+    # ── renewing ──
+
+    def prepare(self, executor: Executor) -> None:
+        """A worker will have to be replaced soon: fork the next one now, so that nobody waits for it then."""
+        busy = sum(1 for worker in executor.workers.values() if worker.task is not None)
+        if not executor.ending and not executor.fallen and len(executor.spares) < busy:
+            worker = self._fork_later(executor)
+            if worker is not None:
+                executor.spares[worker.id] = worker
+
+    def renew(self, executor: Executor, old: str) -> None:
+        """Put a fresh worker where `old` is. What is left of the old one goes first; the resident is told `renewed`, or
+        `falling` when it does not work."""
+        leaving = executor.workers.get(old)
+        if executor.ending or old in executor.renewals or leaving is None:
+            return
+        successor = next(iter(executor.spares.values()), None)
+        if successor is not None:
+            del executor.spares[successor.id]
+        else:
+            successor = self._fork_later(executor)
+        if successor is None:
+            self._fall(executor)
+            return
+        executor.renewals[old] = Renewal(successor, gone=not leaving.alive)
+        if leaving.alive:
+            self._spawn(self._retire(executor, leaving))
+        self._renewed_if_complete(executor, old)
+
+    def _fork_later(self, executor: Executor) -> Worker | None:
+        agent = self._agents.get(executor.handle.agent) if executor.handle else None
+        if agent is None or executor.handle is None:
+            return None
+        name = executor.next_worker()
+        worker = self.workers[name] = Worker(name, executor.id, self)
+        agent.say(self._fork(executor.spec, executor.handle, name))
+        return worker
+
+    async def _retire(self, executor: Executor, worker: Worker) -> None:
+        worker.say(wire.Leave())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(worker.buried.wait(), LEAVE_GRACE)
+        if worker.alive:
+            self._kill(executor, worker)
+
+    def _renewed_if_complete(self, executor: Executor, old: str) -> None:
+        renewal = executor.renewals[old]
+        if not renewal.gone or not renewal.successor.initiated or executor.ending:
+            return
+        del executor.renewals[old]
+        del executor.workers[old]
+        executor.workers[renewal.successor.id] = renewal.successor
+        executor.resident.renewed(executor, old, renewal.successor)
 
     # ── ending ──
 
@@ -282,15 +403,21 @@ class Executors:
         self._state(executor, "draining", reason)
         if not executor.workers:
             return  # still being created: _boot sees `ending` and confirms
+        if not any(worker.alive for worker in executor.everyone()):
+            self._fall(executor)
+            return
         self._spawn(self._leave(executor, hard))
 
     async def _leave(self, executor: Executor, hard: bool) -> None:
         if not hard and not executor.waiting:
-            for worker in executor.workers.values():
-                worker.say(wire.Leave())
+            for worker in executor.everyone():
+                if worker.attached:
+                    worker.say(wire.Leave())
+                else:
+                    self._kill(executor, worker)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(executor.emptied.wait(), LEAVE_GRACE)
-        for worker in executor.workers.values():
+        for worker in executor.everyone():
             if worker.alive:
                 self._kill(executor, worker)
 
@@ -306,22 +433,45 @@ class Executors:
             self._kill(executor, worker)
 
     def dead(self, worker: Worker, report: wire.ExitReport) -> None:
+        """The agent has reaped it, and what it had to say is heard."""
         executor = self.all.get(worker.executor)
         self.workers.pop(worker.id, None)
         if executor is None or executor.state == "gone":
             return
+        if worker.last_words:
+            report = msgspec.structs.replace(report, stderr=worker.last_words)
+        if executor.ending or executor.waiting or not executor.renewable:
+            self._fell(executor, report)
+        elif executor.spares.pop(worker.id, None) is not None:
+            pass  # the next one is forked when it is needed
+        elif (renewal := executor.renewals.get(worker.id)) is not None:
+            renewal.gone = True
+            self._renewed_if_complete(executor, worker.id)
+        elif any(renewal.successor is worker for renewal in executor.renewals.values()):
+            self._fell(executor, report)
+        else:
+            executor.report = report
+            executor.resident.worker_down(executor, worker, report)
+
+    def _fell(self, executor: Executor, report: wire.ExitReport) -> None:
+        """A worker's death is the executor's end (or belongs to it)."""
         if not executor.fallen:
             executor.report = report  # the first one's: its siblings are ended because of it
-            executor.resident.falling(executor)
-        executor.fallen = True
         if executor.waiting and not executor.ending:
+            executor.fallen = True
             words = f"its worker {report.sentence()} before it was ready"
             self._spawn(self._half_made(executor, words + (f":\n{report.stderr}" if report.stderr else "")))
             return
-        for sibling in executor.workers.values():
-            if sibling.alive:
-                self._kill(executor, sibling)
-        if not any(sibling.alive for sibling in executor.workers.values()):
+        self._fall(executor)
+
+    def _fall(self, executor: Executor) -> None:
+        if not executor.fallen:
+            executor.fallen = True
+            executor.resident.falling(executor)
+        left = [worker for worker in executor.everyone() if worker.alive]
+        for worker in left:
+            self._kill(executor, worker)
+        if not left:
             executor.ending = True
             executor.emptied.set()
             if not executor.broken:  # else _half_made confirms, and says that it was never up
@@ -333,7 +483,8 @@ class Executors:
         for executor in list(self.all.values()):
             if executor.handle is None or executor.handle.agent != agent.id:
                 continue
-            for worker in list(executor.workers.values()):
+            executor.severed = True
+            for worker in executor.everyone():
                 worker.exited(wire.ExitReport(stderr="", code=-1))
 
     async def _confirm(self, executor: Executor, *, told: bool = True) -> None:
@@ -343,8 +494,8 @@ class Executors:
             await backend.terminate(executor.handle)
         if self.all.pop(executor.id, None) is None:
             return
-        for worker in executor.workers:
-            self.workers.pop(worker, None)
+        for worker in executor.everyone():
+            self.workers.pop(worker.id, None)
         self._state(executor, "gone", executor.reason or executor.report.sentence())
         executor.settled.set()
         executor.gone.set()

@@ -21,8 +21,8 @@ from yonder.backends.base import Backend
 from yonder.core.link import check_hello
 from yonder.hub.clients import Client
 from yonder.hub.connection import Conversation, Receiver
+from yonder.hub.desk import Desk
 from yonder.hub.executors import Executors
-from yonder.hub.pools import PoolRoom
 from yonder.hub.sessions import SessionRoom
 from yonder.places import OwnerFolder, started_at
 from yonder.version import __version__
@@ -61,8 +61,7 @@ class Hub:
         self.session_spec = wire.PoolSpec(name="session")
         self.closing = False
         self.lingering = False
-        self.specs: dict[str, wire.PoolSpec] = {}
-        self.pools: dict[str, PoolRoom] = {}
+        self.desk = Desk(self)
         self.sessions: dict[str, SessionRoom] = {}
         self._files: dict[str, SessionRoom] = {}
         self._token = token
@@ -164,7 +163,7 @@ class Hub:
         ]
         return wire.Status(
             id=number,
-            pools=[room.state() for room in self.pools.values()],
+            pools=[room.state() for room in self.desk.pools.values()],
             executors=executors,
             sessions=[room.status() for room in self.sessions.values()],
             hub_pid=os.getpid(),
@@ -206,15 +205,8 @@ class Hub:
 
     def configure(self, message: wire.Configure) -> None:
         self.place = message.place
-        self.specs = {spec.name: spec for spec in message.pools}
-        self.session_spec = self.specs.get("session", self.session_spec)
-        for name, spec in self.specs.items():
-            if name != "session" and spec.min > 0 and name not in self.pools and not self.closing:
-                self._pool(spec, self.place, kept=True).open()
-        for room in self.pools.values():
-            if room.kept and not room.clients:
-                self._settle(room)
-                room.move(self.place)
+        self.session_spec = next((spec for spec in message.pools if spec.name == "session"), self.session_spec)
+        self.desk.configure(message)
         self.changed()
 
     def execute(self, request: wire.Execute) -> None:
@@ -261,95 +253,10 @@ class Hub:
     # ── the clients' requests ──
 
     def client_said(self, client: Client, message: wire.ClientToHub) -> None:
-        match message:
-            case wire.OpenPool():
-                room = self._open(client, message)
-                client.say(wire.PoolOpened(message.id, room.spec.name, room.spec))
-            case wire.Submit(pool=name):
-                if (pool := self._room(client, name)) is not None:
-                    pool.submit(client, message)
-                else:
-                    client.say(
-                        wire.CallDone(
-                            message.call, "cancelled", sentence=f"the pool {name!r} is closed", phase="queued"
-                        )
-                    )
-            case wire.Cancel(call=number):
-                for room in self.pools.values():
-                    room.cancel(client, number)
-            case wire.ClosePool():
-                self.spawn(self._close(client, message))
-            case wire.GetPool(id=number, pool=name):
-                if (pool := self._room(client, name)) is not None:
-                    client.say(wire.PoolStatus(number, pool.state()))
-            case wire.Hello():
-                pass  # said at the door
-
-    def _open(self, client: Client, message: wire.OpenPool) -> PoolRoom:
-        room = self.pools.get(message.spec.name)
-        if room is not None and room.closed:
-            room = None
-        settled = self.specs.get(message.spec.name) or (room.spec if room else message.spec)
-        given = {name: getattr(message.spec, name) for name in message.given}
-        wanted = msgspec.structs.replace(settled, **given)
-        if "preload" not in given:
-            wanted = msgspec.structs.replace(
-                wanted, preload=list(dict.fromkeys([*wanted.preload, *message.spec.preload]))
-            )
-        place = message.place or self._place_of(client)
-        if room is None:
-            room = self._pool(wanted, place, kept=message.place is None)
-        else:
-            room.adapt(wanted)
-            room.move(place)
-        room.clients.add(client)
-        room.open()
-        return room
-
-    def _place_of(self, client: Client) -> wire.Place:
-        """What a worker submits is pickled by its own Python, whatever the owner has chosen since."""
-        executor = self.executors.all.get(client.worker.executor) if client.worker else None
-        return executor.spec.place if executor else self.place
-
-    def _pool(self, spec: wire.PoolSpec, place: wire.Place, *, kept: bool) -> PoolRoom:
-        room = self.pools[spec.name] = PoolRoom(spec, place, self, kept=kept)
-        return room
-
-    def _settle(self, room: PoolRoom) -> None:
-        """Nobody holds this pool of the workspace: the settings alone say what it is (and keep nothing they do not name)."""
-        room.adapt(self.specs.get(room.spec.name) or msgspec.structs.replace(room.spec, min=0))
-
-    def _room(self, client: Client, name: str) -> PoolRoom | None:
-        room = self.pools.get(name)
-        return room if room is not None and client in room.clients else None
-
-    async def _close(self, client: Client, message: wire.ClosePool) -> None:
-        room = self._room(client, message.pool)
-        if room is not None:
-            await self._detach(client, room, cancel=message.cancel)
-        client.say(wire.PoolClosedNow(message.id))
-
-    async def _detach(self, client: Client, room: PoolRoom, *, cancel: bool) -> None:
-        """The client leaves the pool. A pool of the workspace stays and shrinks by its own rules; a program's ends."""
-        if cancel:
-            room.forsaken(client)
-        if room.kept:
-            room.clients.discard(client)
-            if not room.clients:
-                self._settle(room)
-            return
-        if room.clients - {client}:  # others have opened it too, perhaps a call of its own: it is theirs now
-            room.clients.discard(client)
-            return
-        await room.close(cancel=cancel)
-        room.clients.discard(client)
-        room.stop_timer()
-        if self.pools.get(room.spec.name) is room:
-            del self.pools[room.spec.name]
+        self.desk.client_said(client, message)
 
     def client_lost(self, client: Client) -> None:
-        for room in [room for room in self.pools.values() if client in room.clients]:
-            self.spawn(self._detach(client, room, cancel=True))
+        self.desk.client_lost(client)
 
     # ── the end ──
 
@@ -357,7 +264,7 @@ class Hub:
         """The window has gone, or is back: while it is gone, work goes on but nothing new is started."""
         if self.lingering and not lingering:
             self.lingering = False
-            for room in self.pools.values():
+            for room in self.desk.pools.values():
                 room.resume()
         self.lingering = lingering
 
@@ -366,7 +273,7 @@ class Hub:
         self.closing = True
         began = asyncio.get_running_loop().time()
         had = len(self.executors.all)
-        for room in self.pools.values():
+        for room in self.desk.pools.values():
             room.stop_timer()
         await self.executors.end_all(reason)
         left = await self.executors.left()

@@ -1,6 +1,7 @@
 """A pool's shell: feeds the pure `core.pool.Pool` with what happened and carries out what it commands.
 
-Knows calls, clients, executors and the loop's clock; decides nothing about sizes or order.
+Knows calls, clients, executors and the loop's clock; decides nothing about sizes or order. What a call is, what a broadcast
+is and who watches are other nouns (`calls`, `broadcasts`, `watchers`).
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, cast
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -17,14 +19,12 @@ from yonder import wire
 from yonder.backends.base import BootSpec
 from yonder.core import events
 from yonder.core.pool import Pool
+from yonder.hub.broadcasts import Broadcasting, Initiation, Rite
+from yonder.hub.calls import KINDS, Call, Order, Say
 from yonder.hub.clients import Client
 from yonder.hub.executors import Executor, Executors
-from yonder.hub.worker import End, Worker, clock
-
-Outcome = Literal["lost", "cancelled", "timeout", "boot_failed"]
-
-INTERRUPT_GRACE = 5.0
-"""Seconds between interrupting a call and killing its worker."""
+from yonder.hub.watchers import Watchers
+from yonder.hub.worker import Worker, clock
 
 
 class Surroundings(Protocol):
@@ -44,61 +44,30 @@ class Surroundings(Protocol):
     def lingering(self) -> bool: ...
 
 
-@dataclass(slots=True, eq=False)
-class Call:
-    """One call from its submission to its end. Implements worker.Task."""
-
-    room: PoolRoom
-    id: str
-    client: Client
-    submit: wire.Submit
-    function: bytes
-    run: str
-    worker: Worker | None = None
-    executor: str = ""
-    number: int = 0
-    began: float = 0.0
-    told: bool = field(default=False)
-
-    @property
-    def call(self) -> str:
-        return self.id
-
-    def ended(self, end: End) -> None:
-        if isinstance(end, wire.Done):
-            self.room.call_ended(self, end)
-
-    def travelled(self) -> None:
-        """The worker has what it needs. Its worker's late output may name this call for long: keep the name, not the load."""
-        self.function = b""
-        self.submit = msgspec.structs.replace(self.submit, function_body=b"", arguments=b"")
-
-    def asked(self, question: wire.InputAsked) -> None:
-        """input() in a pool call has nobody to ask: many calls would shout at once."""
-        if self.worker is not None:
-            self.worker.control(wire.Typed(question.id, None))
-
-
 class PoolRoom:
-    """One open pool."""
+    """One open pool. Implements executors.Resident and calls.Room."""
 
     def __init__(self, spec: wire.PoolSpec, place: wire.Place, hub: Surroundings, *, kept: bool) -> None:
         self.spec = spec
         self.place = place
         self.kept = kept
         self.clients: set[Client] = set()
+        self.watchers = Watchers(spec.name)
+        self.preload: list[str] = list(spec.preload)
+        self._defaults = defaults_of(spec)
         self._hub = hub
         self._core = Pool(spec, prefix=hub.executors.next_id(spec.name))
         self._calls: dict[str, Call] = {}
-        self._by_client: dict[tuple[int, int], Call] = {}
         self._executors: dict[str, Executor] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._held: list[str] = []
+        self._rites: list[Rite] = []
+        self._held: dict[str, events.Boot] = {}
         self._count = 0
         self._closers: list[asyncio.Future[None]] = []
-        self.preload: list[str] = list(spec.preload)
+        self._events: deque[events.Event] = deque()
+        self._feeding = False
+        self._timer: asyncio.TimerHandle | None = None
 
-    # ── what happened ──
+    # ── what the hub asks ──
 
     def open(self) -> None:
         """Start keeping `min`."""
@@ -109,81 +78,25 @@ class PoolRoom:
         return bool(self._closers)
 
     def adapt(self, spec: wire.PoolSpec) -> None:
-        """Another program opened the same pool with other wishes: sizes change now, the rest for executors to come."""
+        """Other wishes count: sizes change now, the rest for calls and executors to come."""
+        if (spec.min, spec.max, spec.buffer) != (self.spec.min, self.spec.max, self.spec.buffer):
+            self.watchers.tell("resized", sentence=f"min {spec.min}, max {spec.max}, buffer {spec.buffer}")
         self.spec = spec
         self.preload = list(dict.fromkeys([*self.preload, *spec.preload]))
+        self._defaults = defaults_of(spec)
         self._feed(events.Resized(self._now(), spec))
 
     def move(self, place: wire.Place) -> None:
         """Calls run there from here on; an executor of the old place ends what it holds and goes."""
         if place != self.place:
             self.place = place
-            self._feed(
-                events.Outdated(self._now(), "the Python or the folder that it was started for is another one now")
-            )
+            reason = "the Python or the folder that it was started for is another one now"
+            self.watchers.tell("outdated", sentence=reason)
+            self._feed(events.Outdated(self._now(), reason))
 
-    def submit(self, client: Client, message: wire.Submit) -> None:
-        try:
-            function = client.function(message)
-        except KeyError:
-            sentence = "the function of this call never arrived; submit it again"
-            client.say(wire.CallDone(message.call, "lost", sentence=sentence))
-            return
-        self._count += 1
-        call = Call(self, f"{self.spec.name}.{self._count}", client, message, function, client.run)
-        self._calls[call.id] = call
-        self._by_client[id(client), message.call] = call
-        now = self._now()
-        if self._hub.closing:
-            self._drop(events.Drop(call.id, "closed", "queued", "the window is closing: nothing new is started"))
-            return
-        self._feed(
-            events.Submitted(
-                now, call.id, now + message.options.timeout if message.options and message.options.timeout else None
-            )
-        )
-
-    def cancel(self, client: Client, number: int) -> None:
-        call = self._by_client.get((id(client), number))
-        if call is not None:
-            self._feed(events.CancelAsked(self._now(), call.id))
-
-    def forsaken(self, client: Client) -> None:
-        """The client is gone: nobody waits for its calls any more."""
-        self.clients.discard(client)
-        for call in [call for call in self._calls.values() if call.client is client]:
-            self._feed(events.CancelAsked(self._now(), call.id))
-
-    def call_ended(self, call: Call, done: wire.Done) -> None:
-        outcome = "ok" if done.ok else "error"
-        call.client.say(
-            wire.CallDone(
-                call.submit.call, "ok" if done.ok else "error", done.body, done.failure, executor=call.executor
-            )
-        )
-        summary = done.summary if done.ok or done.failure is None else f"{done.failure.type}: {done.failure.message}"
-        self._tell_end(call, outcome, summary)
-        self._forget(call)
-        self._idle(call.executor)
-        self._feed(events.CallOver(self._now(), call.id))
-
-    def up(self, executor: Executor) -> None:
-        self._feed(events.Booted(self._now(), executor.id, tuple(executor.workers)))
-
-    def boot_failed(self, executor: Executor, sentence: str) -> None:
-        self._executors.pop(executor.id, None)
-        self._hub.tell(wire.Phase("", "boot failed", clock(), sentence))
-        self._feed(events.BootBroke(self._now(), executor.id, sentence))
-
-    def falling(self, executor: Executor) -> None:
-        self._feed(events.Falling(self._now(), executor.id))
-
-    def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
-        executor.report = report
-        self._feed(events.ExecutorGone(self._now(), executor.id, sentence))
-        self._executors.pop(executor.id, None)
-        for call in [call for call in self._calls.values() if call.executor == executor.id]:
-            self._forget(call)  # its caller was told before: it was cancelled or late, and its worker had still to stop
+    def left(self) -> None:
+        """The last client of a pool that stays has gone: what it wished for workers to come goes with it."""
+        self._rites.clear()
 
     async def close(self, *, cancel: bool) -> None:
         """Returns when the last executor is gone."""
@@ -192,7 +105,20 @@ class PoolRoom:
         self._feed(events.CloseAsked(self._now(), cancel))
         await waiter
 
+    def resume(self) -> None:
+        """The window is back: start what had to wait."""
+        held, self._held = self._held, {}
+        for boot in held.values():
+            self._boot(boot)
+
+    def stop_timer(self) -> None:
+        """Nothing more happens by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def state(self) -> wire.PoolState:
+        """The pool in figures, and why it has this size."""
         pool = self._core
         return wire.PoolState(
             name=self.spec.name,
@@ -203,146 +129,295 @@ class PoolRoom:
             max=self.spec.max,
             queued=pool.queued,
             why=pool.why,
+            min=self.spec.min,
+            buffer=self.spec.buffer,
+            idle=pool.idle,
         )
+
+    # ── what clients ask ──
+
+    def submit(self, client: Client, message: wire.Submit) -> None:
+        """A call, a stream or an actor; its end is said to the client whatever happens."""
+        try:
+            function = client.function(message)
+        except KeyError:
+            sentence = "the function of this call never arrived; submit it again"
+            client.say(wire.CallDone(message.call, "lost", sentence=sentence, attempts=0))
+            return
+        order = Order(message, function, message.options or self._defaults)
+        self._count += 1
+        call = self._admit(f"{self.spec.name}.{self._count}", client, order, client.say)
+        client.asked[message.call] = call
+        self._enter(call)
+
+    def broadcast(self, client: Client, message: wire.Broadcast) -> None:
+        """Once in every worker: those that are there by a call each, those to come before they are heard of."""
+        try:
+            function = client.function(message)
+        except KeyError:
+            end = wire.CallDone(message.call, "lost", sentence="the function of this broadcast never arrived")
+            client.say(wire.BroadcastDone(message.call, [end]))
+            return
+        self._count += 1
+        rite = Rite(f"{self.spec.name}.{self._count}", message, function, client.run)
+
+        def drop() -> None:
+            rite.dropped = True
+
+        gathering = Broadcasting(client, message.call, drop)
+        client.asked[message.call] = gathering
+        self._rites.append(rite)
+        submit = wire.Submit(message.call, message.pool, message.function, b"", message.arguments, message.label)
+        order = Order(submit, function, wire.CallOptions(grace=self.spec.grace))
+        workers = list(self._ready_workers())
+        names = [f"{rite.name}.{n}" for n in range(1, len(workers) + 1)]
+        gathering.begin([self._admit(name, client, order, gathering.heard) for name in names])
+        for name, worker in zip(names, workers, strict=True):
+            self._enter(self._calls[name], pin=worker.id)
+
+    def _ready_workers(self) -> Iterable[Worker]:
+        for executor in self._executors.values():
+            if executor.state in ("ready", "busy") and not executor.fallen:
+                yield from (worker for worker in executor.workers.values() if worker.alive and worker.initiated)
+
+    def _admit(self, name: str, client: Client, order: Order, say: Say) -> Call:
+        call = self._calls[name] = KINDS[order.options.mode.kind](self, name, client, order, say)
+        return call
+
+    def _enter(self, call: Call, pin: str = "") -> None:
+        if self._hub.closing:
+            self._drop(events.Drop(call.id, "closed", "queued", "the window is closing: nothing new is started"))
+            return
+        now, options = self._now(), call.options
+        self._feed(
+            events.Submitted(
+                now,
+                call.id,
+                now + options.timeout if options.timeout else None,
+                now + options.queue_timeout if options.queue_timeout else None,
+                call.client.tenant,
+                options.retries,
+                options.affinity,
+                pin,
+                options.resources,
+            )
+        )
+
+    def leave(self, client: Client) -> None:
+        """It holds the pool no more; its calls go on."""
+        self.clients.discard(client)
+        self.watchers.dismiss(client)
+
+    def forsaken(self, client: Client) -> None:
+        """The client is gone: nobody waits for its calls any more."""
+        self.leave(client)
+        for call in [call for call in self._calls.values() if call.client is client]:
+            self.cancel(call)
+
+    # ── what calls say (calls.Room) ──
+
+    def cancel(self, call: Call) -> None:
+        """Nobody wants it any more."""
+        self._feed(events.CancelAsked(self._now(), call.id))
+
+    def gave_away(self, call: Call) -> None:
+        """A value of it has left: it is not begun again."""
+        self._feed(events.Unrepeatable(self._now(), call.id))
+
+    def call_ended(self, call: Call, done: wire.Done) -> None:
+        """Its worker has told the end and is free."""
+        call.result(done)
+        summary = done.summary if done.ok or done.failure is None else f"{done.failure.type}: {done.failure.message}"
+        self._tell_end(call, "ok" if done.ok else "error", summary)
+        self._forget(call)
+        self._idle(call.executor)
+        self._feed(events.CallOver(self._now(), call.id))
+
+    # ── what executors say (executors.Resident) ──
+
+    def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
+        """A worker said hello: it goes through the rites first."""
+        Initiation(worker, self._rites, done).go_on()
+
+    def up(self, executor: Executor) -> None:
+        self.watchers.tell("ready", executor.id)
+        self._feed(events.Booted(self._now(), executor.id, tuple(executor.workers)))
+
+    def boot_failed(self, executor: Executor, sentence: str) -> None:
+        self._executors.pop(executor.id, None)
+        self._hub.tell(wire.Phase("", "boot failed", clock(), sentence))
+        self.watchers.tell("boot_failed", executor.id, sentence)
+        self._feed(events.BootBroke(self._now(), executor.id, sentence))
+
+    def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
+        sentence = f"worker {worker.id} {report.sentence()}"
+        self.watchers.tell("worker_lost", executor.id, sentence)
+        calls = self._bereaved([worker], report)
+        self._feed(events.WorkerGone(self._now(), executor.id, worker.id, sentence))
+        self._bury(calls)
+        self._idle(executor.id)
+
+    def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
+        self._feed(events.WorkerRenewed(self._now(), executor.id, old, worker.id))
+
+    def falling(self, executor: Executor) -> None:
+        self._feed(events.Falling(self._now(), executor.id))
+
+    def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
+        executor.report = report
+        self.watchers.tell("gone", executor.id, sentence)
+        calls = self._bereaved(executor.workers.values(), report)
+        self._feed(events.ExecutorGone(self._now(), executor.id, sentence))
+        self._executors.pop(executor.id, None)
+        self._bury(calls)
+
+    @staticmethod
+    def _bereaved(workers: Iterable[Worker], report: wire.ExitReport) -> list[Call]:
+        """The calls that these dead workers held know how it came."""
+        calls = [worker.task for worker in workers if isinstance(worker.task, Call)]
+        for call in calls:
+            call.death = report
+        return calls
+
+    def _bury(self, calls: list[Call]) -> None:
+        """Whose caller was told before (it was cancelled or late) had still its worker to stop: that is done now."""
+        for call in calls:
+            if call.over:
+                self._forget(call)
 
     # ── what is commanded ──
 
     def _feed(self, event: events.Event) -> None:
-        pending = self._core.step(event)
-        for command in pending:
-            self._carry_out(command)
+        """One event at a time: what a command brings about at once waits until all commands are carried out."""
+        self._events.append(event)
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self._events:
+                for command in self._core.step(self._events.popleft()):
+                    self._carry_out(command)
+        finally:
+            self._feeding = False
         self._wake_at(self._core.next_wake)
         self._hub.changed()
 
     def _carry_out(self, command: events.Command) -> None:
         match command:
-            case events.Boot(executor=name) if self._hub.lingering or self._hub.closing:
-                self._held.append(name)  # the window may be reloading: nothing new is started until it is back
-            case events.Boot(executor=name):
-                self._boot(name)
-            case events.Terminate(executor=name, reason=reason):
-                if name in self._held:
-                    self._held.remove(name)
+            case events.Assign(call=name):
+                self._assign(self._calls[name], command)
+            case events.Boot():
+                self._boot(command)
+            case events.Terminate():
+                self._terminate(command)
+            case events.Renew(executor=name, worker=worker):
                 if (executor := self._executors.get(name)) is not None:
-                    self._hub.executors.end(executor, reason)
-                else:
-                    asyncio.get_running_loop().call_soon(
-                        self._feed, events.ExecutorGone(self._now(), name, "it never existed")
-                    )
-            case events.Assign(call=call, executor=executor, worker=worker):
-                self._assign(self._calls[call], self._executors[executor], worker)
-            case events.StopCall(call=call, worker=worker):
-                self._stop(worker)
+                    self._hub.executors.renew(executor, worker)
+            case events.StopCall(call=name):
+                if (found := self._calls.get(name)) is not None:
+                    found.stop(self._hub.executors.kill)
+            case events.Retry(call=name, sentence=sentence):
+                call = self._calls[name]
+                self.watchers.tell("retry", call.executor, f"{call.label or name}: {sentence}")
             case events.Drop():
                 self._drop(command)
-            case events.Renew() | events.Retry():
-                pass  # not commanded yet
             case events.Closed():
+                self.watchers.tell("closed", sentence="the pool is closed")
                 for waiter in self._closers:
                     if not waiter.done():
                         waiter.set_result(None)
 
-    def _boot(self, executor: str) -> None:
-        self._executors[executor] = self._hub.executors.boot(self._boot_spec(executor), self)
+    def _boot(self, boot: events.Boot) -> None:
+        if self._hub.lingering or self._hub.closing:
+            self._held[boot.executor] = boot  # the window may be reloading: nothing new is started until it is back
+            return
+        self.watchers.tell("boot", boot.executor, self._core.why)
+        self._executors[boot.executor] = self._hub.executors.boot(self._boot_spec(boot), self)
 
-    def resume(self) -> None:
-        """The window is back: start what had to wait."""
-        held, self._held = self._held, []
-        for executor in held:
-            self._boot(executor)
-
-    def _boot_spec(self, executor: str) -> BootSpec:
-        share = max(1, (os.cpu_count() or 1) // max(1, min(self.spec.max, os.cpu_count() or 1)))
+    def _boot_spec(self, boot: events.Boot) -> BootSpec:
+        spec = self.spec
+        workers = 1 if spec.isolation == "executor" else spec.concurrency
+        processors = os.cpu_count() or 1
+        share = int(boot.resources.cpus / workers) if boot.resources.cpus else processors // min(spec.max, processors)
         return BootSpec(
-            executor=executor,
+            executor=boot.executor,
             owner=self._hub.owner,
             kind="pool",
-            workers=self._hub.executors.worker_ids(executor, self.spec.concurrency),
+            workers=self._hub.executors.worker_ids(boot.executor, workers),
             place=self.place,
-            pool=self.spec,
+            pool=msgspec.structs.replace(spec, resources=boot.resources),
             preload=self.preload,
-            threads=share,
+            threads=max(1, share),
         )
 
-    def _assign(self, call: Call, executor: Executor, worker_id: str) -> None:
-        worker = executor.workers[worker_id]
-        call.worker, call.executor, call.began = worker, executor.id, clock()
-        call.number = worker.start(call)
-        known = call.submit.function in worker.functions
-        worker.functions.add(call.submit.function)
-        worker.say(wire.Call(call.number, call.submit.function, b"" if known else call.function, call.submit.arguments))
-        call.travelled()
+    def _terminate(self, command: events.Terminate) -> None:
+        name, reason = command.executor, command.reason
+        self._held.pop(name, None)
+        self.watchers.tell("draining", name, reason)
+        if (executor := self._executors.get(name)) is not None:
+            self._hub.executors.end(executor, reason)
+        else:
+            self._feed(events.ExecutorGone(self._now(), name, "it never existed"))
+
+    def _assign(self, call: Call, command: events.Assign) -> None:
+        executor = self._executors[command.executor]
+        call.begin(executor.workers[command.worker], executor.id, command.attempt)
+        if self.spec.isolation == "process":
+            self._hub.executors.prepare(executor)
         self._hub.executors.busy(executor, True)
-        call.client.say(wire.CallPhase(call.submit.call, "running"))
-        call.told = True
-        self._hub.tell(wire.CallStarted(call.run, call.id, call.submit.label, self.spec.name, executor.id, call.began))
-
-    def _stop(self, worker_id: str) -> None:
-        worker = self._hub.executors.workers.get(worker_id)
-        task = worker.task if worker else None
-        if worker is None or task is None:
-            return
-        interrupting = asyncio.get_running_loop().create_task(worker.interrupt(task))
-        interrupting.add_done_callback(lambda done: done.cancelled() or done.exception())
-        asyncio.get_running_loop().call_later(INTERRUPT_GRACE, self._kill_if_still, worker, task, interrupting)
-
-    def _kill_if_still(self, worker: Worker, task: object, interrupting: asyncio.Task[str]) -> None:
-        interrupting.cancel()
-        if worker.alive and worker.task is task:
-            self._hub.executors.kill(worker)
+        call.shown = True
+        self._hub.tell(wire.CallStarted(call.run, call.id, call.label, self.spec.name, executor.id, call.began))
 
     def _drop(self, drop: events.Drop) -> None:
         call = self._calls.get(drop.call)
         if call is None:
             return
-        report = None
-        sentence = drop.sentence
-        if drop.outcome == "lost":
-            executor = self._executors.get(call.executor)
-            report = executor.report if executor else wire.ExitReport()
-            sentence = f"executor {call.executor} {report.sentence()} while it ran {call.submit.label or 'a call'}"
-        outcome = cast("Outcome", "cancelled" if drop.outcome == "closed" else drop.outcome)
-        call.client.say(
-            wire.CallDone(
-                call.submit.call, outcome, report=report, sentence=sentence, phase=drop.phase, executor=call.executor
-            )
-        )
-        self._tell_end(call, outcome, sentence.partition("\n")[0])
-        if drop.phase != "running" or drop.outcome == "lost":
+        done = call.dropped(drop)
+        self._tell_end(call, "cancelled" if done.outcome == "closed" else done.outcome, done.sentence)
+        if drop.phase != "running" or call.death is not None:  # else its worker has still to stop
             self._forget(call)
 
     def _tell_end(self, call: Call, outcome: str, summary: str) -> None:
         """Once per call, and only of those whose start was told."""
-        if call.told:
-            call.told = False
+        if call.shown:
+            call.shown = False
             now = clock()
-            self._hub.tell(wire.CallEnded(call.run, call.id, outcome, summary, now, now - call.began))
+            line = summary.partition("\n")[0]
+            self._hub.tell(wire.CallEnded(call.run, call.id, outcome, line, now, now - call.began))
 
     # ── small things ──
 
     def _forget(self, call: Call) -> None:
         self._calls.pop(call.id, None)
-        self._by_client.pop((id(call.client), call.submit.call), None)
+        if call.client.asked.get(call.number) is call:
+            del call.client.asked[call.number]
 
     def _idle(self, executor: str) -> None:
         if (found := self._executors.get(executor)) is not None:
             self._hub.executors.busy(found, any(worker.task is not None for worker in found.workers.values()))
 
     def _wake_at(self, when: float | None) -> None:
+        """A timer that is set too early only looks once more; setting it anew at every event would cost more."""
+        if when is None:
+            self.stop_timer()
+            return
+        loop = asyncio.get_running_loop()
+        delay = max(0.0, when - self._now())
         if self._timer is not None:
+            if self._timer.when() <= loop.time() + delay:
+                return
             self._timer.cancel()
-            self._timer = None
-        if when is not None:
-            delay = max(0.0, when - self._now())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        self._timer = loop.call_later(delay, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         self._feed(events.Tick(self._now()))
 
-    def stop_timer(self) -> None:
-        self._wake_at(None)
-
     @staticmethod
     def _now() -> float:
         return time.monotonic()
+
+
+def defaults_of(spec: wire.PoolSpec) -> wire.CallOptions:
+    """What a call gets that says nothing else."""
+    return wire.CallOptions(spec.timeout, spec.queue_timeout, spec.retries, spec.grace)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from yonder import wire
 from yonder.backends.base import BootSpec
 from yonder.hub.executors import Executor, Executors
-from yonder.hub.worker import End, Worker, clock
+from yonder.hub.worker import End, Part, Worker, clock
 
 
 class Surroundings(Protocol):
@@ -46,6 +47,9 @@ class Run:
     def ended(self, end: End) -> None:
         if isinstance(end, wire.BlockDone):
             self._room.block_ended(self, end)
+
+    def gave(self, part: Part) -> None:
+        """A block gives nothing before its end."""
 
     def asked(self, question: wire.InputAsked) -> None:
         self._room.asked(self, question)
@@ -157,6 +161,16 @@ class SessionRoom:
             run=self._now.run if self._now else "",
             queued=len(self._queue),
         )
+
+    def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
+        """A session's worker has nothing to do before its first block."""
+        done("")
+
+    def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
+        """A session has one worker only: its death is the executor's."""
+
+    def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
+        """A session's worker is never replaced: its variables are in it."""
 
     def up(self, executor: Executor) -> None:
         self._state("idle", note=self._lost)

@@ -16,6 +16,7 @@ from yonder import wire
 from yonder.hub.connection import Conversation
 
 End = wire.Done | wire.BlockDone
+Part = wire.Yielded | wire.Placed | wire.MethodDone
 
 OVERTAKEN = 0.02
 """Seconds until an interrupt that met no user code is tried again."""
@@ -35,6 +36,9 @@ class Task(Protocol):
 
     def ended(self, end: End) -> None:
         """The end was delivered in order."""
+
+    def gave(self, part: Part) -> None:
+        """A stream's value or an actor's word, before the end."""
 
     def asked(self, question: wire.InputAsked) -> None:
         """The code called input()."""
@@ -68,6 +72,7 @@ class Worker:
     """`id` is known to agent and hub; `executor` is the machine it lives on."""
 
     KEPT = 64  # tasks whose late output can still be attributed
+    KNOWN = 256  # functions that the worker process keeps unpacked
 
     def __init__(self, worker: str, executor: str, hub: Surroundings) -> None:
         self.id = worker
@@ -75,9 +80,12 @@ class Worker:
         self.pid = 0
         self.usage = wire.Usage(worker, 0.0, 0)
         self.alive = True
-        self.functions: set[bytes] = set()
+        self.buried = asyncio.Event()
+        self.initiated = False  # it may be counted
+        self.last_words = ""  # why it was killed, when it did not die by itself
+        self.report: wire.ExitReport | None = None
+        self._functions: dict[bytes, None] = {}
         self._open: set[str] = set()
-        self._report: wire.ExitReport | None = None
         self._hub = hub
         self._call: Conversation | None = None
         self._control: Conversation | None = None
@@ -97,7 +105,7 @@ class Worker:
         else:
             self._control = conversation
         self._open.add(role)
-        if self._call is not None and self._control is not None:
+        if self.attached:
             self._hub.ready(self)
         return Lane(self, role)
 
@@ -106,15 +114,20 @@ class Worker:
         """What runs now (or has just ended and is not delivered yet)."""
         return self._now.task if self._now else None
 
+    @property
+    def attached(self) -> bool:
+        """Both lanes said hello."""
+        return self._call is not None and self._control is not None
+
     def hold(self, paused: bool) -> None:
         if self._control is not None:
             self._control.hold(paused)
 
-    def say(self, message: wire.Call | wire.Block | wire.Leave) -> None:
+    def say(self, message: wire.Call | wire.Block | wire.Method | wire.Leave) -> None:
         if self._call is not None:
             self._call.send(message)
 
-    def control(self, message: wire.Raise | wire.Look | wire.Typed) -> None:
+    def control(self, message: wire.Raise | wire.Look | wire.Typed | wire.Allow) -> None:
         if self._control is not None:
             self._control.send(message)
 
@@ -128,6 +141,18 @@ class Worker:
             del self._recent[next(iter(self._recent))]
         return number
 
+    def learn(self, function: bytes) -> tuple[bool, list[bytes]]:
+        """It is going to be sent this function: does it have it already, and which ones may it forget? What was used last
+        stays longest."""
+        known = function in self._functions
+        self._functions.pop(function, None)
+        self._functions[function] = None
+        forgotten: list[bytes] = []
+        while len(self._functions) > self.KNOWN:
+            forgotten.append(next(iter(self._functions)))
+            del self._functions[forgotten[-1]]
+        return known, forgotten
+
     def look(self, query: wire.Query, answer: Callable[[wire.Answer], None]) -> None:
         """Ask the side thread; `answer` is called when (and if) it replies."""
         number = next(self._looks)
@@ -140,13 +165,14 @@ class Worker:
         """Raise KeyboardInterrupt in `task` if it is current. Returns interrupted, idle or not_this_run; waits for the
         side thread, which a C call that holds the GIL can delay: the caller sets the time-out."""
         while (current := self._now) is not None and current.task is task and self.alive:
-            if await self._raise(current.number) == "interrupted":
+            if await self.strike(current.number) == "interrupted":
                 return "interrupted"
             # On its own lane the interrupt has overtaken the task, or the task is just ending: look again.
             await asyncio.sleep(OVERTAKEN)
         return "idle" if current is None else "not_this_run"
 
-    async def _raise(self, number: int) -> str:
+    async def strike(self, number: int) -> str:
+        """One interrupt of the task with that number. Returns interrupted, idle or not_this_run."""
         waiter = self._raised.get(number)
         if waiter is None or waiter.done():
             waiter = self._raised[number] = asyncio.get_running_loop().create_future()
@@ -162,6 +188,10 @@ class Worker:
                 if current is not None:
                     current.end = message
                     self._deliver(current)
+            case wire.Yielded() | wire.Placed() | wire.MethodDone():
+                current = self._recent.get(message.task)
+                if current is not None:
+                    current.task.gave(message)
             case wire.Looked():
                 answer = self._answers.pop(message.id, None)
                 if answer is not None:
@@ -214,9 +244,9 @@ class Worker:
     def exited(self, report: wire.ExitReport) -> None:
         """The agent reaped it (everything it printed came before), or the agent itself is gone. Its last messages may
         still lie in the lanes' sockets: they are read to the end, but a child that keeps a lane open is not waited for."""
-        if self._report is not None:
+        if self.report is not None:
             return
-        self._report = report
+        self.report = report
         if self._open:
             asyncio.get_running_loop().call_later(LAST_WORDS, self._bury)
         else:
@@ -224,14 +254,15 @@ class Worker:
 
     def lane_ended(self, role: str) -> None:
         self._open.discard(role)
-        if self._report is not None and not self._open:
+        if self.report is not None and not self._open:
             self._bury()
 
     def _bury(self) -> None:
-        report = self._report
+        report = self.report
         if not self.alive or report is None:
             return
         self.alive = False
+        self.buried.set()
         for current in list(self._recent.values()):
             if current.end is not None:  # its end arrived; what it waited for never will
                 current.control, current.output = current.end.control, current.end.output

@@ -1,0 +1,278 @@
+"""One call from its submission to its end, however often it is begun: what its worker is sent and what its client is told.
+
+Knows workers and clients; not executors, sizes or order (the pool decides those). Streams and actors are calls that say
+more than one thing; they are here too, each as the few words it adds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from yonder import wire
+from yonder.core import events
+from yonder.hub.clients import Client
+from yonder.hub.worker import OVERTAKEN, End, Part, Worker, clock
+
+Say = Callable[[wire.HubToClient], None]
+
+
+class Room(Protocol):
+    """What a call needs of its pool."""
+
+    def call_ended(self, call: Call, done: wire.Done) -> None:
+        """Its worker has told the end."""
+
+    def gave_away(self, call: Call) -> None:
+        """Something of it has left: it must not be begun again."""
+
+    def cancel(self, call: Call) -> None:
+        """Nobody wants it any more."""
+
+
+class Order(NamedTuple):
+    """What is to be run, and how: the client's message, the pickled function, the options with the pool's defaults."""
+
+    submit: wire.Submit
+    function: bytes
+    options: wire.CallOptions
+
+
+class Call:
+    """A function that runs once. Implements worker.Task and clients.Asked.
+
+    `number` is the client's name for it, `say` where its words go. The function and its arguments are kept until the end:
+    a retry needs them again.
+    """
+
+    def __init__(self, room: Room, name: str, client: Client, order: Order, say: Say) -> None:
+        submit = order.submit
+        self.room = room
+        self.id = name
+        self.client = client
+        self.run = client.run
+        self.number = submit.call
+        self.label = submit.label
+        self.options = order.options
+        self.worker: Worker | None = None
+        self.executor = ""
+        self.attempt = 0
+        self.began = 0.0
+        self.death: wire.ExitReport | None = None  # how the worker that held it last has died
+        self.shown = False  # CallStarted was told, CallEnded was not
+        self._say = say
+        self._submit = submit
+        self._function = order.function
+        self._task = 0
+        self._asked = time.monotonic()
+        self._running = self._asked
+        self._answered = False
+
+    @property
+    def call(self) -> str:
+        return self.id
+
+    @property
+    def over(self) -> bool:
+        """Its client was told the end; its worker may still have to stop."""
+        return self._answered
+
+    # ── what the pool does with it ──
+
+    def begin(self, worker: Worker, executor: str, attempt: int) -> None:
+        """Send it to this worker."""
+        self.worker, self.executor, self.attempt = worker, executor, attempt
+        self.began, self._running = clock(), time.monotonic()
+        self._task, self.death = worker.start(self), None
+        digest = self._submit.function
+        known, forgotten = worker.learn(digest)
+        body = b"" if known else self._function
+        worker.say(wire.Call(self._task, digest, body, self._submit.arguments, self._mode(), forgotten))
+        self.say(wire.CallPhase(self.number, "running", attempt))
+
+    def _mode(self) -> wire.Mode | None:
+        mode = self.options.mode
+        return mode if mode.chunk or mode.kind != "call" else None
+
+    def stop(self, kill: Callable[[Worker], None]) -> None:
+        """Its worker must become free: interrupt, then kill after the grace."""
+        worker = self.worker
+        if worker is None:
+            return
+        loop = asyncio.get_running_loop()
+        interrupting = loop.create_task(self._interrupt(worker))
+        interrupting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        loop.call_later(self.options.grace, self._kill_if_still, worker, kill, interrupting)
+
+    async def _interrupt(self, worker: Worker) -> None:
+        await worker.interrupt(self)
+
+    def _kill_if_still(self, worker: Worker, kill: Callable[[Worker], None], interrupting: asyncio.Task[None]) -> None:
+        interrupting.cancel()
+        if worker.alive and worker.task is self:
+            kill(worker)
+
+    # ── what its client is told ──
+
+    def say(self, message: wire.HubToClient) -> None:
+        """Nothing is said after the end."""
+        if not self._answered:
+            self._say(message)
+
+    def result(self, done: wire.Done) -> None:
+        """Its end as the worker tells it."""
+        waited, ran = self._running - self._asked, time.monotonic() - self._running
+        self.say(
+            wire.CallDone(
+                self.number,
+                "ok" if done.ok else "error",
+                done.body,
+                done.failure,
+                executor=self.executor,
+                attempts=self.attempt,
+                micros=done.micros,
+                times={"queued": waited, "running": ran},
+            )
+        )
+        self._close()
+
+    def dropped(self, drop: events.Drop) -> wire.CallDone:
+        """Its end as the pool decides it. Returns what was said."""
+        report = self.death if drop.outcome == "lost" else None
+        sentence = self._loss(report) if report else drop.sentence
+        done = wire.CallDone(
+            self.number,
+            drop.outcome,
+            report=report,
+            sentence=sentence,
+            phase=drop.phase,
+            executor=self.executor,
+            attempts=self.attempt,
+            times=drop.times,
+        )
+        self.say(done)
+        self._close()
+        return done
+
+    def _loss(self, report: wire.ExitReport) -> str:
+        tried = f"; it was begun {self.attempt} times" if self.attempt > 1 else ""
+        return f"executor {self.executor} {report.sentence()} while it ran {self.label or 'a call'}{tried}"
+
+    def _close(self) -> None:
+        """Late output may name this call for long: keep the name, not the load."""
+        self._answered = True
+        self._function = b""
+        self._submit = msgspec.structs.replace(self._submit, function_body=b"", arguments=b"")
+
+    # ── what its worker tells ──
+
+    def ended(self, end: End) -> None:
+        if isinstance(end, wire.Done):
+            self.room.call_ended(self, end)
+
+    def gave(self, part: Part) -> None:
+        """A plain call gives nothing before its end."""
+
+    def asked(self, question: wire.InputAsked) -> None:
+        """input() in a pool call has nobody to ask: many calls would shout at once."""
+        if self.worker is not None:
+            self.worker.control(wire.Typed(question.id, None))
+
+    # ── what its client asks ──
+
+    def cancel(self) -> None:
+        self.room.cancel(self)
+
+    def credit(self, upto: int) -> None:
+        """Only a stream has a reader."""
+
+    def act(self, message: wire.ActorCall) -> None:
+        """Only an actor has methods."""
+
+    def finish(self) -> None:
+        """Only an actor goes on until it is told."""
+
+
+class Stream(Call):
+    """A generator: its values go straight through, and its reader's room bounds how many are on the way."""
+
+    _room = 0
+    _given = False
+
+    def _mode(self) -> wire.Mode | None:
+        mode = self.options.mode
+        return msgspec.structs.replace(mode, credit=max(mode.credit, self._room))
+
+    def credit(self, upto: int) -> None:
+        self._room = max(self._room, upto)
+        if self.worker is not None and not self._answered:
+            self.worker.control(wire.Allow(self._task, self._room))
+
+    def gave(self, part: Part) -> None:
+        if not isinstance(part, wire.Yielded):
+            return
+        self.say(wire.CallYield(self.number, part.n, part.body))
+        if not self._given:
+            self._given = True
+            self.room.gave_away(self)
+
+
+class Actor(Call):
+    """An object that stays on its worker and answers methods until it is told to go. What comes before it stands waits."""
+
+    def __init__(self, room: Room, name: str, client: Client, order: Order, say: Say) -> None:
+        super().__init__(room, name, client, order, say)
+        self._placed = False
+        self._leaving = False
+        self._early: list[wire.ActorCall] = []
+        self._open: set[int] = set()  # methods that were sent and not answered
+
+    def act(self, message: wire.ActorCall) -> None:
+        if not self._placed:
+            self._early.append(message)
+        elif self.worker is not None:
+            self._open.add(message.number)
+            self.worker.say(wire.Method(self._task, message.number, message.method, message.arguments))
+
+    def finish(self) -> None:
+        if self._placed and self.worker is not None and not self._leaving:
+            self.worker.say(wire.Method(self._task, 0, "", b""))
+        self._leaving = True
+
+    def gave(self, part: Part) -> None:
+        match part:
+            case wire.Placed(methods=methods):
+                self._placed = True
+                self.room.gave_away(self)
+                self.say(wire.ActorReady(self.number, self.executor, methods))
+                self._catch_up()
+            case wire.MethodDone(number=number):
+                self._open.discard(number)
+                self.say(wire.ActorReply(self.number, number, part.ok, part.body, part.failure))
+            case _:
+                pass
+
+    def _catch_up(self) -> None:
+        early, self._early = self._early, []
+        for message in early:
+            self.act(message)
+        if self._leaving:
+            self._leaving = False
+            self.finish()
+
+    async def _interrupt(self, worker: Worker) -> None:
+        """Only what runs is broken off: its own closing is user code too, and gets the grace."""
+        if not self._placed:
+            await worker.interrupt(self)
+            return
+        while self._open and worker.alive and await worker.strike(self._task) != "interrupted":  # noqa: ASYNC110 - as in interrupt
+            await asyncio.sleep(OVERTAKEN)
+        self.finish()
+
+
+KINDS: dict[str, type[Call]] = {"call": Call, "stream": Stream, "actor": Actor}
+"""How a call is kept, by its mode."""

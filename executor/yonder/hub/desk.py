@@ -1,0 +1,192 @@
+"""The desk: what clients ask of a hub's pools. Pools are opened, attached to, left and closed here.
+
+Knows which pools there are and who holds them; what happens inside one is `pools`' business. Sessions are not seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+import msgspec
+
+from yonder import wire
+from yonder.hub.clients import Client
+from yonder.hub.pools import PoolRoom
+from yonder.hub.pools import Surroundings as PoolSurroundings
+from yonder.hub.worker import clock
+
+
+class Surroundings(PoolSurroundings, Protocol):
+    """What the desk needs of the hub."""
+
+    place: wire.Place
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
+
+
+class Desk:
+    """All pools of one owner, by name."""
+
+    def __init__(self, hub: Surroundings) -> None:
+        self.pools: dict[str, PoolRoom] = {}
+        self._specs: dict[str, wire.PoolSpec] = {}
+        self._hub = hub
+
+    def configure(self, message: wire.Configure) -> None:
+        """The workspace's settings (again): pools that it keeps are opened, those that nobody holds follow them."""
+        self._specs = {spec.name: spec for spec in message.pools}
+        for name, spec in self._specs.items():
+            if name != "session" and spec.min > 0 and name not in self.pools and not self._hub.closing:
+                self._pool(spec, self._hub.place, kept=True).open()
+        for room in self.pools.values():
+            if room.kept and not room.clients:
+                self._settle(room)
+                room.move(self._hub.place)
+
+    # ── what clients say ──
+
+    def client_said(self, client: Client, message: wire.ClientToHub) -> None:
+        """Every message of a client but the hello; what names a pool or a call that is over changes nothing."""
+        match message:
+            case wire.Submit():
+                self._submit(client, message)
+            case wire.Cancel(call=number):
+                if (asked := client.asked.get(number)) is not None:
+                    asked.cancel()
+            case wire.Credit(call=number, upto=upto):
+                if (asked := client.asked.get(number)) is not None:
+                    asked.credit(upto)
+            case wire.ActorCall(call=number):
+                if (asked := client.asked.get(number)) is not None:
+                    asked.act(message)
+            case wire.ActorClose(call=number):
+                if (asked := client.asked.get(number)) is not None:
+                    asked.finish()
+            case wire.Waits(calls=calls):
+                client.waits = calls
+            case _:
+                self._about_pool(client, message)
+
+    def _about_pool(self, client: Client, message: wire.ClientToHub) -> None:
+        match message:
+            case wire.OpenPool(id=number):
+                room = self._open(client, message)
+                client.say(wire.PoolOpened(number, room.spec.name, room.spec))
+            case wire.Broadcast(call=number, pool=name):
+                if (pool := self._room(client, name)) is not None:
+                    pool.broadcast(client, message)
+                else:
+                    client.say(wire.BroadcastDone(number, [self._closed_end(number, name)]))
+            case wire.Resize(id=number, pool=name):
+                self._resize(client, message)
+            case wire.Watch(pool=name, on=on):
+                if (pool := self._room(client, name)) is not None:
+                    pool.watchers.watch(client, on=on)
+                elif on:
+                    client.say(wire.PoolEvent(name, "closed", clock(), sentence="the pool is closed"))
+            case wire.ClosePool():
+                self._hub.spawn(self._close(client, message))
+            case wire.GetPool(id=number, pool=name):
+                found = self._room(client, name)
+                client.say(wire.PoolStatus(number, found.state() if found else closed_state(name)))
+            case _:
+                pass  # said at the door, or taken by the client's own memory
+
+    def _submit(self, client: Client, message: wire.Submit) -> None:
+        pool = self._room(client, message.pool)
+        if pool is not None:
+            pool.submit(client, message)
+        else:
+            client.say(self._closed_end(message.call, message.pool))
+
+    @staticmethod
+    def _closed_end(number: int, pool: str) -> wire.CallDone:
+        return wire.CallDone(number, "closed", sentence=f"the pool {pool!r} is closed", phase="queued", attempts=0)
+
+    def _resize(self, client: Client, message: wire.Resize) -> None:
+        room = self._room(client, message.pool)
+        if room is None:
+            client.say(wire.PoolOpened(message.id, message.pool, wire.PoolSpec(name=message.pool, max=0)))
+            return
+        wishes = {"min": message.min, "max": message.max, "buffer": message.buffer}
+        given = {key: value for key, value in wishes.items() if value is not None}
+        room.adapt(msgspec.structs.replace(room.spec, **given))
+        client.say(wire.PoolOpened(message.id, room.spec.name, room.spec))
+
+    # ── who holds which pool ──
+
+    def _open(self, client: Client, message: wire.OpenPool) -> PoolRoom:
+        room = self.pools.get(message.spec.name)
+        if room is not None and room.closed:
+            room = None
+        settled = self._specs.get(message.spec.name) or (room.spec if room else message.spec)
+        given = {name: getattr(message.spec, name) for name in message.given}
+        wanted = msgspec.structs.replace(settled, **given)
+        if "preload" not in given:
+            wanted = msgspec.structs.replace(
+                wanted, preload=list(dict.fromkeys([*wanted.preload, *message.spec.preload]))
+            )
+        place = message.place or self._place_of(client)
+        if room is None:
+            room = self._pool(wanted, place, kept=message.place is None)
+        else:
+            room.adapt(wanted)
+            room.move(place)
+        room.clients.add(client)
+        room.open()
+        return room
+
+    def _place_of(self, client: Client) -> wire.Place:
+        """What a worker submits is pickled by its own Python, whatever the owner has chosen since."""
+        executor = self._hub.executors.all.get(client.worker.executor) if client.worker else None
+        return executor.spec.place if executor else self._hub.place
+
+    def _pool(self, spec: wire.PoolSpec, place: wire.Place, *, kept: bool) -> PoolRoom:
+        room = self.pools[spec.name] = PoolRoom(spec, place, self._hub, kept=kept)
+        return room
+
+    def _settle(self, room: PoolRoom) -> None:
+        """Nobody holds this pool of the workspace: the settings alone say what it is (and keep nothing they do not name)."""
+        room.left()
+        room.adapt(self._specs.get(room.spec.name) or msgspec.structs.replace(room.spec, min=0, buffer=0))
+
+    def _room(self, client: Client, name: str) -> PoolRoom | None:
+        room = self.pools.get(name)
+        return room if room is not None and client in room.clients else None
+
+    async def _close(self, client: Client, message: wire.ClosePool) -> None:
+        room = self._room(client, message.pool)
+        if room is not None:
+            await self._detach(client, room, cancel=message.cancel)
+        client.say(wire.PoolClosedNow(message.id))
+
+    async def _detach(self, client: Client, room: PoolRoom, *, cancel: bool) -> None:
+        """The client leaves the pool. A pool of the workspace stays and shrinks by its own rules; a program's ends."""
+        if cancel:
+            room.forsaken(client)
+        if room.kept:
+            room.leave(client)
+            if not room.clients:
+                self._settle(room)
+            return
+        if room.clients - {client}:  # others have opened it too, perhaps a call of its own: it is theirs now
+            room.leave(client)
+            return
+        await room.close(cancel=cancel)
+        room.leave(client)
+        room.stop_timer()
+        if self.pools.get(room.spec.name) is room:
+            del self.pools[room.spec.name]
+
+    def client_lost(self, client: Client) -> None:
+        """It has hung up: its calls are nobody's."""
+        for room in [room for room in self.pools.values() if client in room.clients]:
+            self._hub.spawn(self._detach(client, room, cancel=True))
+
+
+def closed_state(name: str) -> wire.PoolState:
+    """What there is to say of a pool that is not there (any more)."""
+    return wire.PoolState(
+        name=name, backend="", executors=0, booting=0, busy=0, max=0, queued=0, why="the pool is closed"
+    )
