@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yonder.backends.base import BootSpec, Finding, Handle, PhaseSink
+from yonder.backends.gpus import Gpus, environment
 from yonder.bootstrap import command
 from yonder.errors import BootFailed
 from yonder.places import OwnerFolder, started_at
@@ -48,15 +49,22 @@ class _Agent:
 
 class LocalBackend:
     """Forks on this machine. `folder` is the owner's runtime folder, `token` its secret, `ended` is told which agent's
-    process has ended and its last words."""
+    process has ended and its last words, `gpus` is the book of this machine's devices.
 
-    def __init__(self, folder: OwnerFolder, token: str, ended: Callable[[str, str], None]) -> None:
+    Of a pool's resources GPUs are handed out one executor each and `cpus` is the workers' number of threads; `memory` is
+    a wish that nobody enforces here.
+    """
+
+    def __init__(
+        self, folder: OwnerFolder, token: str, ended: Callable[[str, str], None], gpus: Gpus | None = None
+    ) -> None:
         self._folder = folder
         self._token = token
         self._ended = ended
         self._watching: set[asyncio.Task[None]] = set()
         self._agents: dict[tuple[str, str], _Agent] = {}
         self._starting = asyncio.Lock()
+        self._gpus = gpus or Gpus()
 
     async def boot(self, spec: BootSpec, phase: PhaseSink) -> Handle:
         if sys.platform == "win32":
@@ -64,9 +72,17 @@ class LocalBackend:
                 "local executors need Linux or macOS; on Windows use WSL, a container or a remote pool",
                 phase="creating",
             )
-        async with self._starting:
-            agent = await self._agent(spec.place, phase)
-        return Handle(executor=spec.executor, owner=spec.owner, native=f"{agent.process.pid}", agent=agent.id)
+        wishes = spec.pool.resources.gpu
+        env: dict[str, str] = {}
+        if wishes:
+            env = environment(await self._gpus.take(spec.executor, wishes, lambda why: phase("creating", why)))
+        try:
+            async with self._starting:
+                agent = await self._agent(spec.place, phase)
+        except BaseException:  # cancelled, too: nobody has a handle to end it by
+            await self._gpus.give_back(spec.executor)
+            raise
+        return Handle(executor=spec.executor, owner=spec.owner, native=f"{agent.process.pid}", agent=agent.id, env=env)
 
     async def _agent(self, place: Place, phase: PhaseSink) -> _Agent:
         key = (place.python, place.core)
@@ -126,6 +142,7 @@ class LocalBackend:
         """Kill what still carries the executor's mark and wait until the process table is free of it."""
         left = [one for one in await asyncio.to_thread(processes, handle.owner) if one.executor == handle.executor]
         await asyncio.gather(*(kill(one) for one in left))
+        await self._gpus.give_back(handle.executor)
 
     async def owned(self, owner: str) -> list[Handle]:
         found = await asyncio.to_thread(processes, owner)

@@ -33,3 +33,5 @@ class Watchers:
             event = wire.PoolEvent(self._pool, kind, clock(), executor, sentence)
             for client in list(self._clients):
                 client.say(event)
+            if kind == "closed":  # nothing comes after it
+                self._clients.clear()
