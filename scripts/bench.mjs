@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 
 import { ROOT, statusOf, verb } from './commands.mjs';
-import { PYTHON, pythonEnvironment, setup } from './setup.mjs';
+import { peers, PYTHON, pythonEnvironment, setup } from './setup.mjs';
 
 await verb(import.meta.url, async (args) => {
   await setup({ node: false });
+  await peers();
   return statusOf(PYTHON, [join(ROOT, 'tests', 'bench', 'run.py'), ...args], { env: pythonEnvironment() });
 });

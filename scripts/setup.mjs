@@ -10,7 +10,7 @@ import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
 
-import { ask, ROOT, run, say, Trouble, verb, which } from './commands.mjs';
+import { ask, ROOT, run, say, statusOf, Trouble, verb, which } from './commands.mjs';
 
 /** The clone's Python; exists after `python()`. */
 export const PYTHON = join(ROOT, '.venv', 'bin', 'python');
@@ -123,6 +123,17 @@ export async function python() {
     say('installing yonder from this clone, its tools and what the examples use');
     await run(PYTHON, [...pip, '-qq', '-e', '.[dev,examples]'], { remedy });
     say(`.venv is ready (${seconds(started)})`);
+  });
+}
+
+/** What the bench measures beside us. Without it the bench goes on: who is not there is skipped, in words. */
+export async function peers() {
+  const wanted = digest(['pyproject.toml'], 'peers');
+  await once(join(ROOT, '.venv', '.yonder-peers-stamp'), wanted, async () => {
+    say('installing what the bench measures beside yonder (Dask, Ray, loky, ipyparallel)');
+    const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-warn-script-location'];
+    const status = await statusOf(PYTHON, [...pip, '-qq', '-e', '.[bench]']);
+    if (status !== 0) say('they could not all be installed (the lines above say why); the bench goes on with those that are there');
   });
 }
 
