@@ -18,8 +18,9 @@ from yonder.backends.base import BootSpec, Finding, Handle, PhaseSink
 from yonder.core import events
 from yonder.core.link import Inbox, Outbox
 from yonder.core.pool import Pool
+from yonder.core.scaling import Strategy
 from yonder.errors import BootFailed
-from yonder.wire import PoolSpec
+from yonder.wire import PoolSpec, Resources
 
 T = TypeVar("T")
 
@@ -182,12 +183,17 @@ class LinkedPair(Generic[T]):
 
 @dataclass(slots=True)
 class _Paper:
-    """An executor on paper; `told` once it was told to end, `falling` once a worker of it died."""
+    """An executor on paper; `told` once it was told to end, `falling` once it is of no more use, `used` once it had a
+    call. `renewing` are workers whose place is to be filled again, dead or not."""
 
+    resources: Resources = field(default_factory=Resources)
     workers: tuple[str, ...] = ()
     held: dict[str, str] = field(default_factory=dict)  # call -> worker
+    renewing: set[str] = field(default_factory=set)
+    up: bool = False
     told: bool = False
     falling: bool = False
+    used: bool = False
 
 
 class PromiseError(AssertionError):
@@ -197,40 +203,79 @@ class PromiseError(AssertionError):
 class PaperPool:
     """Carries out a core pool's commands on paper and checks after every step what a pool promises:
 
-    every call ends once · never more executors than max · one call per worker · first come, first served · nothing is
-    given to an executor that was told to go, and none is told to go while it holds a call · no wake-up in the past.
+    every call ends once, and runs again only after its worker is known to be dead and its retries allow it · never more
+    executors than max or the budget · one call per worker, per process or per executor as isolation says · first come,
+    first served within a tenant · pinned calls on their worker, calls of one key on one executor · nothing is given to an
+    executor that was told to go, and none is told to go while somebody waits for a call on it · no wake-up in the past.
     """
 
-    def __init__(self, spec: PoolSpec, clock: FakeClock | None = None) -> None:
+    def __init__(self, spec: PoolSpec, clock: FakeClock | None = None, strategy: Strategy | None = None) -> None:
         self.spec = spec
         self.clock = clock or FakeClock(1000.0)
-        self.pool = Pool(self.spec, prefix="x")
+        self.pool = Pool(self.spec, prefix="x", strategy=strategy)
         self.most = self.spec.max
+        self.allowed: int | None = None
         self.alive: dict[str, _Paper] = {}
+        self.calls: dict[str, events.Submitted] = {}
         self.waiting: list[str] = []
+        self.attempts: dict[str, int] = {}
+        self.loose: set[str] = set()  # their workers died: tried again or lost
+        self.homes: dict[tuple[str, str], str] = {}
         self.ended: dict[str, str] = {}
         self.drops: dict[str, events.Drop] = {}
+        self.reasons: dict[str, str] = {}
         self.closings = 0
-        self.shrunk = False  # some executors may be draining, which the paper cannot see
+        self.shrunk = spec.max_lifetime > 0  # some executors may be draining, which the paper cannot see
         self.submitted = 0
         self.tick()
 
     # ── what may happen ──
 
-    def submit(self, within: float | None = None) -> str:
+    def submit(
+        self,
+        within: float | None = None,
+        *,
+        patience: float | None = None,
+        tenant: str = "",
+        retries: int = 0,
+        affinity: str = "",
+        pin: str = "",
+        resources: Resources | None = None,
+    ) -> str:
+        """A new call; `within` and `patience` are seconds from now."""
         self.submitted += 1
         call = f"c{self.submitted}"
+        now = self.clock.now
         self.waiting.append(call)
-        self._step(events.Submitted(self.clock.now, call, None if within is None else self.clock.now + within))
+        self.attempts[call] = 0
+        self.calls[call] = event = events.Submitted(
+            now,
+            call,
+            None if within is None else now + within,
+            None if patience is None else now + patience,
+            tenant,
+            retries,
+            affinity,
+            pin,
+            resources,
+        )
+        self._step(event)
         return call
 
     def cancel(self, call: str) -> None:
         self._step(events.CancelAsked(self.clock.now, call))
 
+    def refuse(self, call: str, outcome: events.Outcome = "deadlock", sentence: str = "it would wait for ever") -> None:
+        self._step(events.Refused(self.clock.now, call, outcome, sentence))
+
+    def unrepeatable(self, call: str) -> None:
+        self._step(events.Unrepeatable(self.clock.now, call))
+
     def up(self, executor: str, workers: int | None = None) -> None:
         names = tuple(f"{executor}.{n}" for n in range(self.spec.concurrency if workers is None else workers))
-        if executor in self.alive and not self.alive[executor].told:
+        if executor in self.alive and not self.alive[executor].told and names:
             self.alive[executor].workers = names
+            self.alive[executor].up = True
         self._step(events.Booted(self.clock.now, executor, names))
 
     def broken(self, executor: str, sentence: str = "no such image") -> None:
@@ -241,25 +286,63 @@ class PaperPool:
         """The worker delivered the call's end, whatever it was."""
         for paper in self.alive.values():
             if call in paper.held:
-                del paper.held[call]
+                worker = paper.held.pop(call)
+                if self.spec.isolation == "process":
+                    paper.renewing.add(worker)
                 if call not in self.ended:
                     self._end(call, "result")
         self._step(events.CallOver(self.clock.now, call))
 
+    def worker_dies(self, worker: str, sentence: str = "was killed by signal 9") -> None:
+        """One worker is dead, its executor lives on."""
+        name = self.executor_of(worker)
+        if name is not None:
+            paper = self.alive[name]
+            paper.renewing.add(worker)
+            for call in [call for call, its in paper.held.items() if its == worker]:
+                del paper.held[call]
+                self.loose.add(call)
+        self._step(events.WorkerGone(self.clock.now, name or "x-0", worker, sentence))
+
+    def renewed(self, old: str) -> str:
+        """A fresh process stands where `old` was; the answer is its name."""
+        name, fresh = self.executor_of(old), f"{old}+"
+        if name is not None:
+            paper = self.alive[name]
+            paper.renewing.discard(old)
+            paper.workers = tuple(fresh if worker == old else worker for worker in paper.workers)
+        self._step(events.WorkerRenewed(self.clock.now, name or "x-0", old, fresh))
+        return fresh
+
     def falling(self, executor: str) -> None:
-        """A worker of it died; the platform has not confirmed yet."""
-        if executor in self.alive and self.alive[executor].workers:
+        """It is of no more use; the platform has not confirmed its end yet."""
+        if executor in self.alive and self.alive[executor].up:
             self.alive[executor].falling = True
         self._step(events.Falling(self.clock.now, executor))
 
     def gone(self, executor: str, sentence: str = "was killed by signal 9") -> None:
-        self.alive.pop(executor, None)
+        paper = self.alive.pop(executor, None)
+        if paper is not None:
+            self.loose.update(paper.held)
         self._step(events.ExecutorGone(self.clock.now, executor, sentence))
 
     def resize(self, least: int, most: int) -> None:
-        self.shrunk = self.shrunk or most < len(self.alive)
-        self.most = most
-        self._step(events.Resized(self.clock.now, msgspec.structs.replace(self.spec, min=least, max=most)))
+        self.respec(msgspec.structs.replace(self.spec, min=least, max=most))
+
+    def respec(self, spec: PoolSpec) -> None:
+        """Another spec counts; isolation must stay the same on paper."""
+        self.shrunk = self.shrunk or spec.max < len(self.alive) or spec.max_lifetime > 0
+        self.spec, self.most = spec, spec.max
+        self._step(events.Resized(self.clock.now, spec))
+
+    def allow(self, executors: int | None) -> None:
+        """The owner's budget."""
+        self.allowed = executors
+        self._step(events.Allowed(self.clock.now, executors))
+
+    def outdate(self, reason: str = "the folder is another one now") -> None:
+        self.shrunk = True
+        self._step(events.Outdated(self.clock.now, reason))
 
     def close(self, *, cancel: bool = False) -> None:
         self.shrunk = True
@@ -281,11 +364,19 @@ class PaperPool:
 
     @property
     def booting(self) -> list[str]:
-        return [name for name, paper in self.alive.items() if not paper.workers and not paper.told]
+        return [name for name, paper in self.alive.items() if not paper.up and not paper.told]
 
     @property
     def ready(self) -> list[str]:
-        return [name for name, paper in self.alive.items() if paper.workers and not paper.told and not paper.falling]
+        """Those that should take calls, as far as the paper can see."""
+        return [
+            name
+            for name, paper in self.alive.items()
+            if paper.up
+            and not paper.told
+            and not paper.falling
+            and not (paper.used and self.spec.isolation == "executor")
+        ]
 
     @property
     def told(self) -> list[str]:
@@ -297,6 +388,18 @@ class PaperPool:
         """Which call is on which worker, those included whose callers were told their end already."""
         return {call: worker for paper in self.alive.values() for call, worker in paper.held.items()}
 
+    @property
+    def renewing(self) -> list[str]:
+        """Workers whose place is to be filled again."""
+        return [worker for paper in self.alive.values() for worker in sorted(paper.renewing)]
+
+    def executor_of(self, worker: str) -> str | None:
+        return next((name for name, paper in self.alive.items() if worker in paper.workers), None)
+
+    def where(self, call: str) -> str | None:
+        """The executor that holds the call."""
+        return next((name for name, paper in self.alive.items() if call in paper.held), None)
+
     # ── commands and promises ──
 
     def _step(self, event: events.Event) -> None:
@@ -306,29 +409,42 @@ class PaperPool:
 
     def _carry_out(self, command: events.Command) -> None:
         match command:
-            case events.Boot(executor=name):
+            case events.Boot(executor=name, resources=resources):
+                most = self.most if self.allowed is None else min(self.most, self.allowed)
                 self._promise(name not in self.alive, f"{name} is booted twice")
-                self._promise(len(self.alive) < self.most, f"{name} is booted beyond max = {self.most}")
-                self.alive[name] = _Paper()
-            case events.Terminate(executor=name):
+                self._promise(len(self.alive) < most, f"{name} is booted beyond max = {most}")
+                self.alive[name] = _Paper(resources)
+            case events.Terminate(executor=name, reason=reason):
                 self._promise(name in self.alive and not self.alive[name].told, f"{name} is ended twice or unknown")
-                self._promise(not self.alive[name].held, f"{name} is ended while it holds calls")
+                waited = [call for call in self.alive[name].held if call not in self.ended]
+                self._promise(not waited, f"{name} is ended while it holds calls")
                 self.alive[name].told = True
+                self.reasons[name] = reason
+            case events.Renew(executor=name, worker=worker):
+                self._promise(name in self.alive and not self.alive[name].told, f"{name} renews after its end")
+                self._promise(worker in self.alive[name].renewing, f"{worker} is renewed though it serves")
             case events.Assign():
                 self._assigned(command)
             case events.StopCall(call=call, worker=worker):
                 self._promise(call in self.drops, f"{call} is stopped before its caller was told")
                 self._promise(self.held.get(call) == worker, f"{call} does not run on {worker}")
+            case events.Retry(call=call):
+                self._retried(call)
             case events.Drop(call=call):
                 self.drops[call] = command
                 self._end(call, command.outcome)
-            case events.Renew() | events.Retry():
-                self._promise(False, f"{command} is not commanded yet")
             case events.Closed():
                 self._promise(not self.alive and not self.waiting, "closed with something left")
                 self.closings += 1
             case _:
                 assert_never(command)
+
+    def _retried(self, call: str) -> None:
+        self._promise(call in self.loose, f"{call} is tried again though it may still run")
+        self._promise(call not in self.ended, f"{call} is tried again after its end")
+        self._promise(self.attempts[call] <= self.calls[call].retries, f"{call} is tried again too often")
+        self.loose.discard(call)
+        self.waiting.insert(0, call)
 
     def _assigned(self, assign: events.Assign) -> None:
         paper = self.alive.get(assign.executor)
@@ -336,13 +452,51 @@ class PaperPool:
             raise PromiseError(f"{assign.call} goes to {assign.executor}, which is not there to take it")
         self._promise(assign.worker in paper.workers, f"{assign.worker} is no worker of {assign.executor}")
         self._promise(assign.worker not in paper.held.values(), f"{assign.worker} gets a second call")
-        self._promise(self.waiting[:1] == [assign.call], f"{assign.call} is served out of turn")
+        self._promise(assign.worker not in paper.renewing, f"{assign.worker} gets a call before it is replaced")
+        once = self.spec.isolation == "executor"
+        self._promise(not (once and paper.used), f"{assign.executor} gets a second call")
+        self._promise(assign.call in self.waiting, f"{assign.call} is served out of turn")
+        self._in_turn(self.calls[assign.call], assign)
+        self.attempts[assign.call] += 1
+        self._promise(assign.attempt == self.attempts[assign.call], f"{assign.call} counts its attempts wrongly")
         self.waiting.remove(assign.call)
         paper.held[assign.call] = assign.worker
+        paper.used = True
+
+    def _in_turn(self, call: events.Submitted, assign: events.Assign) -> None:
+        """May this call go there now?"""
+        if call.pin:
+            self._promise(assign.worker == call.pin, f"{call.call} is pinned to {call.pin}")
+            return
+        wanted = self._resources(call)
+        given = self.alive[assign.executor].resources
+        self._promise(wanted == given, f"{call.call} needs {wanted} and gets {given}")
+        if call.affinity:
+            key = (repr(wanted), call.affinity)
+            home = self.homes.get(key, "")
+            kept = home in self.ready and not self.shrunk
+            self._promise(not kept or home == assign.executor, f"{call.call} belongs to {home}")
+            self.homes[key] = assign.executor
+        elif self.attempts[call.call] == 0:
+            before = next(one for one in self.waiting if self._alike(self.calls[one], call))
+            self._promise(before == call.call, f"{call.call} is served out of turn: {before} came before")
+
+    def _alike(self, one: events.Submitted, other: events.Submitted) -> bool:
+        """Do they stand in the same line?"""
+        return (
+            one.tenant == other.tenant
+            and not one.affinity
+            and not one.pin
+            and self._resources(one) == self._resources(other)
+        )
+
+    def _resources(self, call: events.Submitted) -> Resources:
+        return self.spec.resources if call.resources is None else call.resources
 
     def _end(self, call: str, outcome: str) -> None:
         self._promise(call not in self.ended, f"{call} ends twice: {self.ended.get(call)}, {outcome}")
         self.ended[call] = outcome
+        self.loose.discard(call)
         if call in self.waiting:
             self.waiting.remove(call)
 
@@ -355,11 +509,21 @@ class PaperPool:
         busy = sum(1 for paper in self.alive.values() if paper.held)
         self._promise(pool.busy == busy, f"{pool.busy} busy, on paper {busy}")
         self._promise(pool.booting == len(self.booting), f"{pool.booting} booting, on paper {self.booting}")
+        unanswered = [call for call in self.loose if call not in self.ended]
+        self._promise(not unanswered, f"{unanswered} are neither tried again nor ended")
         if not self.shrunk:
-            idle = sum(1 for name in self.ready if not self.alive[name].held)
-            self._promise(pool.idle == idle, f"{pool.idle} idle, on paper {idle}")
-            free = any(len(self.alive[name].workers) > len(self.alive[name].held) for name in self.ready)
-            self._promise(not (self.waiting and free), "calls wait although a worker is free")
+            self._check_ready()
+
+    def _check_ready(self) -> None:
+        idle, free = 0, []
+        for paper in (self.alive[name] for name in self.ready):
+            if len(paper.held) + len(paper.renewing) < len(paper.workers):
+                idle += not paper.held
+                free.append(paper.resources)
+        self._promise(self.pool.idle == idle, f"{self.pool.idle} idle, on paper {idle}")
+        for call in (self.calls[call] for call in self.waiting if call in self.calls):
+            in_vain = not call.pin and not call.affinity and self._resources(call) in free
+            self._promise(not in_vain, "calls wait although a worker is free")
 
     def _promise(self, kept: object, sentence: str) -> None:
         if not kept:

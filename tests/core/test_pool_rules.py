@@ -435,8 +435,8 @@ def test_a_deadline_names_the_phase_it_passed_in() -> None:
         booting: "booting",
     }
     assert {drop.outcome for drop in pool.drops.values()} == {"timeout"}
-    assert pool.drops[running].sentence.endswith("running: 2.0 s waiting, 8.0 s running")
-    assert pool.drops[waiting].sentence.endswith("queued: 5.0 s waiting for a free worker")
+    assert pool.drops[running].sentence.endswith("running: 2.0 s booting, 8.0 s running")
+    assert pool.drops[waiting].sentence.endswith("queued: 3.0 s queued, 2.0 s booting")
 
 
 def test_a_deadline_that_has_passed_already_is_told_at_once() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from yonder.core.alarms import Alarms
 from yonder.core.backoff import Backoff
-from yonder.core.scaling import Bounds, Demand, wanted
+from yonder.core.scaling import STRATEGIES, Bounds, Demand
 
 COUNT = st.integers(0, 200)
 
@@ -28,28 +28,39 @@ COUNT = st.integers(0, 200)
         (
             Demand(0, 0, 2, 0),
             Bounds(0, 8, 1),
-            2,
+            0,
             "2 executors, kept until the idle time is over: nothing runs or waits",
         ),
-        (Demand(0, 3, 3, 0), Bounds(0, 8, 1), 3, "3 executors: 3 calls running"),
+        (Demand(0, 3, 3, 0, 3), Bounds(0, 8, 1), 3, "3 executors: 3 calls running"),
         (Demand(5, 4, 1, 1), Bounds(0, 8, 4), 3, "3 executors, 2 of them starting: 4 calls running, 5 calls waiting"),
         (Demand(2, 0, 0, 0), Bounds(0, 0, 1), 0, "no executors, the most allowed (max = 0): 2 calls waiting"),
-        (Demand(0, 1, 5, 0), Bounds(0, 3, 1), 3, "3 executors, the most allowed (max = 3): 1 call running"),
+        (
+            Demand(0, 1, 1, 0, 1),
+            Bounds(0, 8, 1, 2),
+            3,
+            "3 executors, 2 of them starting, 2 spare while there is work (buffer = 2): 1 call running",
+        ),
+        (Demand(0, 1, 5, 0, 5), Bounds(0, 3, 1), 3, "3 executors, the most allowed (max = 3): 1 call running"),
     ],
 )
 def test_wanted_says_how_many_and_why(demand: Demand, bounds: Bounds, count: int, why: str) -> None:
-    assert (wanted(demand, bounds).count, wanted(demand, bounds).why) == (count, why)
+    pack = STRATEGIES["pack"]
+    assert (pack.count(demand, bounds), pack.why(demand, bounds)) == (count, why)
 
 
-@given(COUNT, COUNT, COUNT, COUNT, st.integers(0, 50), st.integers(0, 50), st.integers(1, 9))
-def test_wanted_keeps_its_bounds_and_covers_the_queue(
-    waiting: int, running: int, ready: int, booting: int, a: int, b: int, concurrency: int
+@given(COUNT, COUNT, COUNT, COUNT, COUNT, st.integers(0, 50), st.integers(0, 50), st.integers(1, 9), st.integers(0, 3))
+def test_the_count_keeps_its_bounds_and_covers_the_queue_and_the_buffer(
+    waiting: int, running: int, ready: int, busy: int, booting: int, a: int, b: int, concurrency: int, buffer: int
 ) -> None:
     least, most = sorted((a, b))
-    count = wanted(Demand(waiting, running, ready, booting), Bounds(least, most, concurrency)).count
-    assert least <= count <= most
-    assert count == most or (count - ready) * concurrency >= waiting
-    assert count == most or count >= ready + booting
+    demand = Demand(waiting, running, ready, booting, min(busy, ready))
+    count = STRATEGIES["pack"].count(demand, Bounds(least, most, concurrency, buffer))
+    spare = buffer if waiting or running else 0
+    assert min(least, most) <= count <= most
+    if waiting:
+        assert count == most or (count - ready - spare) * concurrency >= waiting
+    else:
+        assert count == most or count >= min(busy, ready) + spare
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.none() | st.integers(0, 50)), max_size=300))

@@ -184,7 +184,9 @@ def test_the_paper_catches_wrong_counts(changes: dict[str, object], said: str) -
 
 def test_the_paper_catches_a_second_call_in_one_worker_and_a_busy_one_sent_away() -> None:
     paper = paper_with([])
-    paper.waiting = ["c8", "c9"]
+    for call in ("c8", "c9"):
+        paper.waiting.append(call)
+        paper.attempts[call], paper.calls[call] = 0, events.Submitted(0.0, call)
     paper._carry_out(events.Assign("c8", "x-1", "x-1.0"))
     with pytest.raises(PromiseError, match="second call"):
         paper._carry_out(events.Assign("c9", "x-1", "x-1.0"))
@@ -194,6 +196,6 @@ def test_the_paper_catches_a_second_call_in_one_worker_and_a_busy_one_sent_away(
 
 def test_the_paper_catches_a_worker_left_free_while_calls_wait() -> None:
     paper = paper_with([], queued=1)
-    paper.waiting = ["c9"]
+    paper.waiting, paper.calls["c9"] = ["c9"], events.Submitted(0.0, "c9")
     with pytest.raises(PromiseError, match="a worker is free"):
         paper.tick()

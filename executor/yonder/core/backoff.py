@@ -1,23 +1,33 @@
 """Failed boots in a row: how long to wait before the next, and when to give up on those who wait.
 
 A batch that was started together and fails together is one failure: eight executors that meet the same missing image
-are not eight proofs. What this file must not know: executors, calls.
+are not eight proofs. What this file must not know: executors, calls, where chance comes from.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 LONGEST = 30.0
 PATIENCE = 3
 
 
-class Backoff:
-    """1, 2, 4 … up to 30 s between failed boots."""
+def steady() -> float:
+    """The middle of all chances: pauses without jitter."""
+    return 0.5
 
-    def __init__(self) -> None:
+
+class Backoff:
+    """1, 2, 4 … 30 s between failed boots, each by up to half longer or shorter: `jitter` says how, from 0 to 1."""
+
+    __slots__ = ("_jitter", "_last", "failures", "not_before", "sentence")
+
+    def __init__(self, jitter: Callable[[], float] = steady) -> None:
         self.failures = 0
         self.sentence = ""
         self.not_before: float | None = None
         self._last = float("-inf")
+        self._jitter = jitter
 
     def failed(self, at: float, *, begun: float, sentence: str) -> None:
         """A boot begun at `begun` did not work. Those begun before the last counted failure tell nothing new."""
@@ -25,9 +35,10 @@ class Backoff:
         if begun > self._last:
             self.failures += 1
             self._last = at
-            self.not_before = at + min(LONGEST, 2.0 ** (self.failures - 1))
+            self.not_before = at + min(LONGEST, 2.0 ** (self.failures - 1)) * (0.5 + self._jitter())
 
     def worked(self) -> None:
+        """A boot worked: whatever failed before is forgotten."""
         self.failures, self.sentence, self.not_before, self._last = 0, "", None, float("-inf")
 
     @property
@@ -46,4 +57,5 @@ class Backoff:
         self.not_before = at
 
     def blocks(self, at: float) -> bool:
+        """Is `at` within the pause?"""
         return self.not_before is not None and at < self.not_before

@@ -1,61 +1,89 @@
-"""How many executors a pool wants, and the sentence that says why. Arithmetic only.
+"""How many executors a pool wants, the sentence that says why, and who of them works first. Arithmetic only.
 
 What this file must not know: which executors there are, what they run, when one may end (the pool judges idleness).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What the pool has and what is asked of it. `waiting` are calls that no free worker of a ready executor can take;
-    `ready` and `booting` are executors that do or will accept calls, not those on their way out."""
+class Demand(msgspec.Struct, frozen=True):
+    """What the pool has and what is asked of it.
+
+    `waiting` are calls that no worker takes by itself soon, `running` those on executors. `ready` executors accept calls,
+    `busy` of them hold some, `booting` will be ready. Executors on their way out are in none of these.
+    """
 
     waiting: int
     running: int
     ready: int
     booting: int
+    busy: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
+    """`least` and `most` executors, `concurrency` calls on each, `buffer` spare ones while there is work."""
+
     least: int
     most: int
     concurrency: int
+    buffer: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """`count` executors that accept calls, `why` in words."""
+class Strategy(Protocol):
+    """How a pool grows. Any object with these members can be given to `core.pool.Pool`."""
 
-    count: int
-    why: str
+    @property
+    def spreads(self) -> bool:
+        """True: the emptiest executor takes the next call. False: the fullest, so that the others become idle and go."""
+
+    def count(self, demand: Demand, bounds: Bounds) -> int:
+        """How many executors that accept calls are needed; the pool keeps the answer within `bounds`.
+
+        Fewer than there are ends none by itself: those idle for long enough go, down to this number.
+        """
+
+    def why(self, demand: Demand, bounds: Bounds) -> str:
+        """Why the pool has its size, in one sentence without a full stop."""
 
 
-def wanted(demand: Demand, bounds: Bounds) -> Wanted:
-    """Enough for the queue, never less than the least, never more than the most.
+class Pack:
+    """As many as the queue needs; the fullest executor takes the next call."""
 
-    Growth only: executors that exist are counted as wanted unless they are over the most.
-    """
-    asked = _asked(demand, bounds)
-    count = min(asked, bounds.most)
-    return Wanted(count, _why(demand, bounds, asked=asked, count=count))
+    spreads = False
+
+    def count(self, demand: Demand, bounds: Bounds) -> int:
+        """Enough for the queue and the buffer, never less than the least, never more than the most."""
+        return min(_asked(demand, bounds), bounds.most)
+
+    def why(self, demand: Demand, bounds: Bounds) -> str:
+        """One clause about the size, one about what is asked."""
+        return _why(demand, bounds)
 
 
-def size(demand: Demand, bounds: Bounds) -> int:
-    """`wanted(...).count` without the sentence: it is asked at every event, the sentence by people only."""
-    return min(_asked(demand, bounds), bounds.most)
+class Spread(Pack):
+    """As many as the queue needs; the emptiest executor takes the next call."""
+
+    spreads = True
+
+
+STRATEGIES: dict[str, Strategy] = {"pack": Pack(), "spread": Spread()}
+"""The strategies that have a name in a pool's description."""
 
 
 def _asked(demand: Demand, bounds: Bounds) -> int:
     for_queue = -(-demand.waiting // max(bounds.concurrency, 1))
-    return max(demand.ready + max(demand.booting, for_queue), bounds.least)
+    taken = demand.ready if demand.waiting else demand.busy  # who waits has found every ready executor full
+    spare = bounds.buffer if demand.waiting or demand.running else 0
+    return max(taken + for_queue + spare, bounds.least)
 
 
-def _why(demand: Demand, bounds: Bounds, *, asked: int, count: int) -> str:
-    """One clause about the size, one about what is asked."""
+def _why(demand: Demand, bounds: Bounds) -> str:
+    asked = max(_asked(demand, bounds), demand.ready + demand.booting)
+    count = min(asked, bounds.most)
     work = _work(demand)
     if count < asked:
         return f"{_executors(count)}, the most allowed (max = {bounds.most}): {work}"
@@ -66,8 +94,9 @@ def _why(demand: Demand, bounds: Bounds, *, asked: int, count: int) -> str:
             f"{bounds.least} always kept (min = {bounds.least})" if bounds.least else "kept until the idle time is over"
         )
         return f"{_executors(count)}, {kept}: nothing runs or waits"
-    grown = count - demand.ready
-    return f"{_executors(count)}{f', {grown} of them starting' if grown else ''}: {work}"
+    starting = count - demand.ready
+    spare = f", {bounds.buffer} spare while there is work (buffer = {bounds.buffer})" if bounds.buffer else ""
+    return f"{_executors(count)}{f', {starting} of them starting' if starting > 0 else ''}{spare}: {work}"
 
 
 def _work(demand: Demand) -> str:
