@@ -140,12 +140,12 @@ class LocalBackend:
 
     async def terminate(self, handle: Handle) -> None:
         """Kill what still carries the executor's mark and wait until the process table is free of it."""
-        left = [one for one in await asyncio.to_thread(processes, handle.owner) if one.executor == handle.executor]
+        left = [one for one in await _look(handle.owner) if one.executor == handle.executor]
         await asyncio.gather(*(kill(one) for one in left))
         await self._gpus.give_back(handle.executor)
 
     async def owned(self, owner: str) -> list[Handle]:
-        found = await asyncio.to_thread(processes, owner)
+        found = await _look(owner)
         return [
             Handle(executor=one.executor, owner=one.owner, native=f"{one.pid}:{one.started}")
             for one in found
@@ -161,7 +161,7 @@ class LocalBackend:
                 except TimeoutError:
                     agent.process.kill()
                     await agent.process.wait()
-        for one in await asyncio.to_thread(processes, self._folder.owner):
+        for one in await _look(self._folder.owner):
             if one.role != "hub" and one.pid != os.getpid():
                 await kill(one)
 
@@ -187,6 +187,14 @@ async def kill(one: Process) -> None:
         async with asyncio.timeout(GONE_LIMIT):
             while started_at(one.pid) == one.started:  # noqa: ASYNC110 - the kernel sends no event to a non-parent
                 await asyncio.sleep(0.005)
+
+
+async def _look(owner: str) -> list[Process]:
+    """`processes` without holding up the loop; when the interpreter is ending there are no threads any more."""
+    try:
+        return await asyncio.to_thread(processes, owner)
+    except RuntimeError:
+        return processes(owner)
 
 
 def processes(owner: str = "") -> list[Process]:

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from yonder import wire
 from yonder.backends.local import LocalBackend
@@ -21,6 +22,7 @@ from yonder.errors import CannotRun
 from yonder.hub.clients import Client
 from yonder.hub.hub import Hub
 from yonder.hub.log import Log
+from yonder.hub.turns import Turns
 from yonder.places import OwnerFolder
 
 
@@ -61,7 +63,7 @@ class HubThread:
         self._token = secrets.token_urlsafe(32)
         self.folder.make_token(self._token)
         self.terminal = Terminal()
-        self._loop = asyncio.new_event_loop()
+        self.turns = Turns()
         self._up = threading.Event()
         self._over = asyncio.Event()
         self._failure: BaseException | None = None
@@ -73,14 +75,12 @@ class HubThread:
             raise CannotRun(f"the hub did not start: {self._failure}") from self._failure
 
     def _live(self) -> None:
-        asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            self.turns.serve(self._serve())
         except BaseException as error:  # noqa: BLE001 - carried to the thread that waits for us
             self._failure = error
         finally:
             self._up.set()
-            self._loop.close()
 
     async def _serve(self) -> None:
         hub = self.hub
@@ -94,10 +94,10 @@ class HubThread:
         await hub.shut()
         shutil.rmtree(self.folder.path, ignore_errors=True)
 
-    def do(self, work: Callable[[], None]) -> None:
-        """Have something done in the hub's thread; nothing when it has ended."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(work)
+    def do(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Have something done in the hub; nothing when it has ended."""
+        with contextlib.suppress(CannotRun):
+            self.turns.do(work, *arguments)
 
     def client(self, receive: Callable[[wire.HubToClient], None]) -> InProcessDoor:
         return InProcessDoor(self, receive)
@@ -107,17 +107,26 @@ class HubThread:
         self.do(self._over.set)
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=30)
+        self.turns.shield.remove()
 
 
 class InProcessDoor:
-    """A pool's way to the hub of its own process: no socket, no copy. `receive` is called in the hub's thread."""
+    """A pool's way to the hub of its own process: no socket, no copy, and where possible no other thread."""
 
     def __init__(self, thread: HubThread, receive: Callable[[wire.HubToClient], None]) -> None:
         self._thread = thread
-        self._client = Client(receive, thread.hub, None)
+        self._receive = receive
+        self._client = Client(self._post, thread.hub, None)
+
+    def _post(self, message: wire.HubToClient) -> None:
+        self._thread.turns.post(self._receive, message)
 
     def send(self, message: wire.ClientToHub) -> None:
-        self._thread.do(lambda: self._client.received(message))
+        self._thread.turns.do(self._client.received, message)
+
+    def wait(self, done: Callable[[], bool], timeout: float | None) -> None:
+        """Help the hub along until `done` or for `timeout` seconds, if nobody else does."""
+        self._thread.turns.drive(done, timeout)
 
     def close(self) -> None:
         self._thread.do(self._client.lost)
@@ -146,7 +155,7 @@ def run_file(path: Path, argv: list[str], place: wire.Place, ask: Callable[[str,
     thread.terminal.ended["file"] = ended
     thread.terminal.asked = asked
     request = wire.Execute("file", "file", path.read_text(), str(path.resolve()), 0, "file", argv, place)
-    thread.do(lambda: thread.hub.execute(request))
+    thread.do(thread.hub.execute, request)
     kill = False
     try:
         while not over:
@@ -154,7 +163,7 @@ def run_file(path: Path, argv: list[str], place: wire.Place, ask: Callable[[str,
                 done.wait()
             except KeyboardInterrupt:
                 stop = wire.Interrupt(0, "file", kill=kill)
-                thread.do(lambda stop=stop: thread.hub.owner_asked(stop))  # type: ignore[misc]
+                thread.do(thread.hub.owner_asked, stop)
                 kill = True
     finally:
         thread.stop()

@@ -1,0 +1,180 @@
+"""Who runs a program's hub: threads take turns, a waiting one drives, and what it is told comes when the turn is free."""
+
+import asyncio
+import signal
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from yonder.errors import CannotRun
+from yonder.hub.turns import Turns
+
+
+@pytest.fixture
+def turns():
+    made = Turns()
+    over = asyncio.Event()
+    up = threading.Event()
+
+    async def main():
+        up.set()
+        await over.wait()
+
+    thread = threading.Thread(target=made.serve, args=(main(),))
+    thread.start()
+    up.wait(10)
+    yield made
+    made.do(over.set)
+    thread.join(10)
+    made.shield.remove()
+    assert not thread.is_alive()
+
+
+def later(turns, work):
+    """Have the loop do something in a round of its own."""
+    turns.do(lambda: turns.loop.call_soon(work))
+
+
+def test_only_one_thread_at_a_time_touches_the_hub(turns):
+    inside, worst = 0, 0
+
+    def work():
+        nonlocal inside, worst
+        inside += 1
+        worst = max(worst, inside)
+        for _ in range(50):
+            pass
+        inside -= 1
+
+    def many():
+        for number in range(200):
+            turns.do(work)
+            if number % 10 == 0:
+                later(turns, work)
+
+    threads = [threading.Thread(target=many) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert worst == 1
+
+
+def test_a_waiting_thread_runs_the_loop_itself(turns):
+    ran = []
+    later(turns, lambda: turns.loop.call_later(0.01, lambda: ran.append(threading.get_ident())))
+    assert turns.drive(lambda: bool(ran), 10)
+    assert ran == [threading.get_ident()]
+
+
+def test_driving_ends_at_its_time(turns):
+    assert turns.drive(lambda: False, 0.02)
+
+
+def test_the_hubs_own_thread_takes_the_loop_back(turns):
+    turns.drive(lambda: False, 0.0)
+    ran = Future()
+    later(turns, lambda: ran.set_result(threading.get_ident()))
+    assert ran.result(10) != threading.get_ident()
+
+
+def test_a_second_thread_does_not_drive_and_is_not_forgotten(turns):
+    first, second, driving = Future(), Future(), threading.Event()
+
+    def drive():
+        turns.drive(lambda: driving.set() or first.done(), 30)
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    assert driving.wait(10)
+    assert not turns.drive(second.done, 30)
+    later(turns, lambda: turns.post(second.set_result, 2))
+    assert second.result(10) == 2
+    later(turns, lambda: turns.post(first.set_result, 1))
+    driver.join(10)
+    assert first.done()
+
+
+def test_what_another_thread_delivers_wakes_the_driver(turns):
+    answer, driving = Future(), threading.Event()
+    driver = threading.Thread(target=turns.drive, args=(lambda: driving.set() or answer.done(), 30))
+    driver.start()
+    assert driving.wait(10)
+    turns.do(turns.post, answer.set_result, 1)  # delivered by this thread, while the driver sleeps
+    driver.join(10)
+    assert not driver.is_alive()
+
+
+def test_what_is_told_may_touch_the_hub_and_keeps_its_order(turns):
+    told = []
+
+    def receive(number):
+        turns.do(told.append, number)
+
+    def work():
+        for number in range(20):
+            turns.post(receive, number)
+
+    turns.do(work)
+    assert told == list(range(20))
+
+
+def test_a_callback_of_the_hubs_own_is_served_when_the_hub_is_through(turns):
+    order = []
+
+    def work():
+        turns.do(order.append, "inner")
+        order.append("outer")
+
+    turns.do(work)
+    turns.drive(lambda: len(order) == 2, 10)
+    assert order == ["outer", "inner"]
+
+
+def test_an_interrupt_in_the_middle_of_the_hubs_work_comes_after_it(turns):
+    done = []
+
+    def work():
+        signal.raise_signal(signal.SIGINT)
+        done.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        turns.do(work)
+    assert done == [True]
+    turns.do(done.append, False)
+    assert done == [True, False]
+
+
+def test_an_interrupt_ends_the_wait_of_a_driver_and_nothing_else(turns):
+    ran = []
+
+    def interrupt():
+        signal.raise_signal(signal.SIGINT)
+        ran.append("after")
+
+    later(turns, lambda: turns.loop.call_later(0.01, interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        turns.drive(lambda: False, 30)
+    assert ran == ["after"]
+    assert turns.drive(lambda: True, 1)
+
+
+def test_a_blocking_wait_inside_a_running_loop_does_not_drive(turns):
+    async def inside():
+        return turns.drive(lambda: True, 1)
+
+    assert asyncio.run(inside()) is False
+
+
+def test_a_hub_that_has_ended_says_so():
+    made = Turns()
+
+    async def nothing():
+        pass
+
+    made.serve(nothing())
+    made.shield.remove()
+    with pytest.raises(CannotRun, match="has ended"):
+        made.do(print)
+    assert not made.drive(lambda: True, 1)
