@@ -45,11 +45,13 @@ class Mouth:
         self._page = page
         self._talk = talk
         self._begun = -1
-        self._libc = ctypes.CDLL(None)
+        self._fflush = ctypes.CDLL(None).fflush
+        self._waiting = array.array("i", [0])
         for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
             stream = _stream(fd, mode)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+        self._own: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
 
     def begin(self, task: int) -> None:
         """A task begins; remember how often the agent had read, if it is not reading right now."""
@@ -62,22 +64,33 @@ class Mouth:
 
         Returns the number of the task's last WorkerOutput, -1 if the agent did not say in time.
         """
-        self._flush()
+        self.flush()
         last = 0 if self._quiet() else self._ask(task)
         self._page.rest()
         return last
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Push out what Python's and C's buffers hold."""
+        for stream in self._own:
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # the user has closed it, or what it writes to
+                continue
+        out, err = self._own
+        if not (sys.stdout is sys.__stdout__ is out and sys.stderr is sys.__stderr__ is err):
+            self._flush_others()
+        self._fflush(None)
+
+    def _flush_others(self) -> None:
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
             # The user may have put any object there; one that cannot be flushed has nothing of ours to lose.
             with contextlib.suppress(Exception):
                 if stream is not None:
                     stream.flush()
-        self._libc.fflush(None)
 
     def _quiet(self) -> bool:
         """Both pipes are empty and nothing was read from them since the task began: it wrote nothing, no need to ask."""
-        waiting = array.array("i", [0])
+        waiting = self._waiting
         for fd in self._pipes:
             try:
                 fcntl.ioctl(fd, termios.FIONREAD, waiting)

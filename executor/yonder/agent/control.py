@@ -22,10 +22,11 @@ from yonder.agent.console import Console
 from yonder.agent.guard import Guard
 from yonder.agent.lane import Lane
 from yonder.agent.recorder import EVERY, Recorder
+from yonder.agent.streaming import Credit
 
 _QUICK = 0.001
 
-Message = wire.Welcome | wire.Refused | wire.Raise | wire.Look | wire.Typed
+Message = wire.Welcome | wire.Refused | wire.Raise | wire.Look | wire.Typed | wire.Allow
 
 
 class Control:
@@ -36,11 +37,13 @@ class Control:
         lane: Lane[Message],
         life: int,
         guard: Guard,
+        credit: Credit,
         namespace: Callable[[], tuple[dict[str, object], int]],
     ) -> None:
         self._lane = lane
         self._life = life
         self._guard = guard
+        self._credit = credit
         self._namespace = namespace
         self._sending = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
@@ -109,6 +112,8 @@ class Control:
             match message:
                 case wire.Raise(task=task):
                     self.send(wire.Raised(task, self._guard.interrupt(task)))
+                case wire.Allow(task=task, upto=upto):
+                    self._credit.allow(task, upto)
                 case wire.Look():
                     self._look(message)
                 case wire.Typed(id=ident, text=text):

@@ -7,17 +7,18 @@ main thread, in the handler, at the moment it would be raised.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal.getsignal` makes an enum of its answer, which costs 5 µs a call
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Ran(Generic[T]):
+class Ran(msgspec.Struct, Generic[T], frozen=True):
     """What came of user code: a value, or what it raised. `interrupted`: by an interrupt of ours."""
 
     value: T | None
@@ -36,15 +37,19 @@ class Guard:
         self._extra = False  # a signal of ours will still come whose word was judged already
         self._raised = 0  # the task that an interrupt was raised in
         self._main = threading.main_thread().ident or 0
+        self._handler = self._handle  # one object, to be recognised again
+        self.missed = False
+        """An interrupt of the current task came while no user code was on: who runs a task in steps ends it there."""
         self.deflect: Callable[[], bool] | None = None
         """Set while an event loop runs: may turn the interrupt into a cancellation (True: it did)."""
 
     def install(self) -> None:
         """Main thread only; again after each run, since user code may set its own handler."""
-        if signal.getsignal(signal.SIGINT) != self._handle:
-            signal.signal(signal.SIGINT, self._handle)
+        if _signal.getsignal(signal.SIGINT) is not self._handler:
+            signal.signal(signal.SIGINT, self._handler)
 
     def begin(self, task: int) -> None:
+        self.missed = False
         self.task = task
 
     def end(self) -> None:
@@ -70,6 +75,10 @@ class Guard:
             return Ran(None, error, self._raised == task and isinstance(error, KeyboardInterrupt))
         return Ran(value)
 
+    def was_interrupted(self) -> bool:
+        """Has an interrupt of ours been raised in the current task?"""
+        return self._raised == self.task
+
     # ── the side thread ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def interrupt(self, task: int) -> str:
@@ -90,7 +99,10 @@ class Guard:
         wanted, self._wanted = self._wanted, 0
         if wanted:
             self._extra = self._sending
-            if not (self._on and wanted == self.task):
+            if wanted != self.task:
+                return
+            if not self._on:
+                self.missed = True
                 return
             self._raised = wanted
         elif self._extra:

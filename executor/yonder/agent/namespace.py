@@ -8,13 +8,12 @@ from __future__ import annotations
 import __future__
 
 import ast
-import asyncio
 import builtins
 import inspect
 import linecache
 import sys
 import types
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 from yonder import payload
 from yonder.agent import preview
 from yonder.agent.guard import Guard, Ran
+from yonder.agent.looping import Looping
 from yonder.wire import Failure, Preview
 
 _FUTURES = reduce(
@@ -41,16 +41,14 @@ class Outcome:
 
 
 class Namespace:
-    """The names of one `__main__`, the text they came from, and the event loop once a block has used `await`."""
+    """The names of one `__main__`, and the text they came from. Blocks that use `await` run in the loop of `looping`."""
 
-    def __init__(self, guard: Guard, folder: str) -> None:
+    def __init__(self, guard: Guard, looping: Looping, folder: str) -> None:
         self._guard = guard
+        self._looping = looping
         self._folder = folder
         self._flags = 0
         self._lines: dict[str, list[str]] = {}
-        self._main_task: asyncio.Task[Any] | None = None
-        self._cancelled = False
-        self.loop: asyncio.AbstractEventLoop | None = None
         self.generation = 0
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins  # type: ignore[attr-defined]
@@ -144,17 +142,10 @@ class Namespace:
 
     def _await(self, parts: list[types.CodeType]) -> Ran[Any]:
         """Run a block that awaits, in the session's own loop. Tasks it leaves behind live on between blocks."""
-        loop = self.loop
-        if loop is None or loop.is_closed():
-            loop = self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)  # each time: `asyncio.run` in a block before takes it away
-        self._cancelled = False
-        self._guard.deflect = self._cancel
-        try:
-            return self._convert(self._guard.run(lambda: self._drive(loop, self._awaiting(parts))))
-        finally:
-            self._guard.deflect = None
-            self._main_task = None
+        ran = self._guard.run(lambda: self._looping.complete(self._awaiting(parts)))
+        if self._looping.cancelled and isinstance(ran.error, KeyboardInterrupt):
+            return Ran(None, ran.error, interrupted=True)
+        return ran
 
     async def _awaiting(self, parts: list[types.CodeType]) -> Any:
         value = None
@@ -163,34 +154,6 @@ class Namespace:
             if part.co_flags & inspect.CO_COROUTINE:
                 value = await value
         return value
-
-    def _drive(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        self._main_task = loop.create_task(coroutine)
-        try:
-            return loop.run_until_complete(self._main_task)
-        except asyncio.CancelledError:
-            if self._cancelled:
-                raise KeyboardInterrupt from None
-            raise
-
-    def _cancel(self) -> bool:
-        """From the signal handler: end an awaiting block by cancelling its task. A block that is itself computing, or
-        was cancelled already and goes on, is interrupted directly."""
-        task, loop = self._main_task, self.loop
-        if task is None or loop is None or task.done() or self._cancelled:
-            return False
-        if asyncio.current_task(loop) is task:
-            return False
-        self._cancelled = True
-        task.cancel()
-        loop.call_soon_threadsafe(lambda: None)  # wakes the loop's wait
-        return True
-
-    def _convert(self, ran: Ran[Any]) -> Ran[Any]:
-        """A block that the interrupt cancelled was interrupted, whichever way it came out."""
-        if self._cancelled and isinstance(ran.error, KeyboardInterrupt):
-            return Ran(None, ran.error, interrupted=True)
-        return ran
 
     # ── values ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

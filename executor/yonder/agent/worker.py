@@ -1,10 +1,11 @@
 """A worker: one process that runs user code, from its fork to its end.
 
-What belongs here: settling into the new process, the call lane's loop, the bracket around every task. What this file must
-not know: how it was forked, what the hub does with results.
+What belongs here: the call lane's loop, the bracket around every task, which kind of task it is. What this file must not
+know: how it was forked, what the hub does with results.
 
 The bracket: begin (page, recorder, guard) -> user code, under the guard -> streams flushed and read by the agent -> counts
-taken -> the end is told, with the counts, on the call lane. The hub delivers the end after everything it counts.
+taken -> the end is told, with the counts, on the call lane. The hub delivers the end after everything it counts. An actor's
+bracket is open for as long as the object lives.
 """
 
 from __future__ import annotations
@@ -13,36 +14,35 @@ import asyncio
 import atexit
 import builtins
 import contextlib
-import faulthandler
 import getpass
 import os
+import select
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 from yonder import payload, seat, wire
-from yonder.agent import birth, preview, processes
+from yonder.agent import birth, preview
+from yonder.agent.acting import Actor
+from yonder.agent.chunk import Chunk
 from yonder.agent.console import Console, Mouth
 from yonder.agent.control import Control
 from yonder.agent.guard import Guard, Ran
 from yonder.agent.lane import Lane
+from yonder.agent.looping import Looping
 from yonder.agent.namespace import Namespace, Outcome
 from yonder.agent.page import Page
-from yonder.errors import SerializationError
+from yonder.agent.settling import settle_in
+from yonder.agent.stage import Stage
+from yonder.agent.streaming import Credit, Stream
 
-MAX_RESULT = wire.MAX_MESSAGE - 1024 * 1024
-CallMessage = wire.Welcome | wire.Refused | wire.Call | wire.Block | wire.Leave
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+CallMessage = wire.Welcome | wire.Refused | wire.Call | wire.Method | wire.Block | wire.Leave
+_ONCE = wire.Mode()
 
 
 def main(born: birth.Birth, fds: list[int]) -> int:
@@ -51,63 +51,24 @@ def main(born: birth.Birth, fds: list[int]) -> int:
     page = Page(shared)
     os.close(shared)
     mouth = Mouth(out, err, page, socket.socket(fileno=talk))
-    _settle_in(born)
+    settle_in(born)
     return Worker(born, mouth, life).serve()
-
-
-def _settle_in(born: birth.Birth) -> None:
-    """Make the forked process its own: group, marks, signals, folder, randomness, share of the processors."""
-    with contextlib.suppress(PermissionError):  # leads a session already (it became a worker without a fork)
-        if born.background:
-            os.setpgid(0, 0)  # one session for all of them: see `give_way`
-        else:
-            os.setsid()
-    if born.background:
-        processes.give_way()
-    processes.die_first()
-    processes.mark("YONDER_EXECUTOR", born.executor)
-    processes.mark("YONDER_WORKER", born.worker)
-    os.environ.pop("YONDER_HUB", None)
-    os.environ.setdefault("MPLBACKEND", "module://yonder.agent.figures")
-    os.environ.update(born.env)
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable(file=2)
-    if born.folder:
-        with contextlib.suppress(OSError):  # a folder that is gone: user code sees the same as in a shell there
-            os.chdir(born.folder)
-        # The workspace comes first, as under plain `python`. A real entry for now; the virtual finder that will serve
-        # workspace code from a snapshot takes its place in a later issue.
-        sys.path.insert(0, born.folder)
-    if born.threads > 0:
-        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(born.threads)))
-    _own_state(born.threads)
-
-
-def _own_state(threads: int) -> None:
-    """All forks of one zygote would draw the same random numbers and use every processor."""
-    if numpy_random := sys.modules.get("numpy.random"):  # numpy imports it when first used; before, there is no state
-        numpy_random.seed(int.from_bytes(os.urandom(4), "little"))
-    if torch := sys.modules.get("torch"):
-        torch.seed()
-        if threads > 0:
-            torch.set_num_threads(threads)
 
 
 class Worker:
     def __init__(self, born: birth.Birth, mouth: Mouth, life: int) -> None:
-        self._born = born
         self._child = False
         self._mouth = mouth
         self._guard = Guard()
         self._guard.install()
-        self._namespace = Namespace(self._guard, born.folder)
-        self._functions: dict[bytes, Callable[..., Any]] = {}
-        self._bodies: dict[bytes, bytes] = {}  # those that are not unpacked yet: sent once, though unpacking may fail
-        self._workspace = payload.Workspace(born.folder)
+        self._looping = Looping(self._guard)
+        self._namespace = Namespace(self._guard, self._looping, born.folder)
+        self._stage = Stage(self._guard, self._looping, born.folder, self._say, mouth.flush)
+        self._credit = Credit()
+        self._actor: Actor | None = None
         control: Lane[Any] = Lane.dial(born.hub, "control", born.worker, born.token, wire.HubToControl)
-        self._control = Control(control, life, self._guard, lambda: (self._namespace.names, self._namespace.generation))
+        names = lambda: (self._namespace.names, self._namespace.generation)  # noqa: E731 - one expression, passed on
+        self._control = Control(control, life, self._guard, self._credit, names)
         self._recorder = self._control.recorder
         self._console = self._control.console = Console(born.worker, self._recorder)
         builtins.input = self._console.input
@@ -119,10 +80,12 @@ class Worker:
 
     def serve(self) -> int:
         """Until the hub says Leave or hangs up, or a file has run. Returns the exit code."""
-        while (message := self._wait()) is not None:
+        while (message := self._next()) is not None:
             match message:
                 case wire.Call():
                     self._call(message)
+                case wire.Method():
+                    self._method(message)
                 case wire.Block(kind="file"):
                     return self._file(message)
                 case wire.Block():
@@ -132,46 +95,65 @@ class Worker:
                 case _:
                     return 70
         self._control.leaving = True
-        self._say(_finish_program)
+        self._finish(_finish_program)
         return 0
 
     # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _wait(self) -> CallMessage | None:
-        """The next message. Once a block has used `await`, its loop runs meanwhile, so that its tasks live on."""
-        loop = self._namespace.loop
+    def _next(self) -> CallMessage | None:
+        """The next message. Meanwhile a batch that has waited long enough is run, and so are the tasks that were left in
+        the event loop."""
+        while (actor := self._actor) is not None and (due := actor.due) is not None and not self._lane.ready:
+            if not self._arrives(max(0.0, due - time.monotonic())):
+                actor.passed(time.monotonic())
+            elif not self._lane.fill():
+                return None
+        loop = self._looping.loop
         if loop is None or loop.is_closed():
             return self._lane.receive()
         while not self._lane.ready:
-            try:
-                loop.run_until_complete(self._readable(loop))
-            except BaseException:  # noqa: BLE001 - a task left behind raised SystemExit or the like through the loop
-                traceback.print_exc()
-                continue
-            if not self._lane.fill():
+            if self._arrives(None) and not self._lane.fill():
                 return None
         return self._lane.receive()
 
-    async def _readable(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _arrives(self, seconds: float | None) -> bool:
+        """Wait for so long (None: for ever); is there something to read?"""
+        loop = self._looping.loop
+        if loop is None or loop.is_closed():
+            return bool(select.select([self._lane.sock], [], [], seconds)[0])
+        try:
+            return loop.run_until_complete(self._readable(loop, seconds))
+        except BaseException:  # noqa: BLE001 - a task left behind raised SystemExit or the like through the loop
+            traceback.print_exc()
+            return False
+
+    async def _readable(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> bool:
         arrived = asyncio.Event()
         loop.add_reader(self._lane.sock, arrived.set)
         try:
-            await arrived.wait()
+            async with asyncio.timeout(seconds):
+                await arrived.wait()
+        except TimeoutError:
+            return False
         finally:
             loop.remove_reader(self._lane.sock)
+        return True
+
+    def _say(self, message: wire.CallToHub) -> None:
+        self._stay_home()
+        self._lane.send(message)
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, task: int) -> None:
+        self._stage.nanos = 0
         self._mouth.begin(task)
         self._recorder.begin(task)
         self._guard.begin(task)
 
     def _end(self, task: int) -> tuple[int, int]:
         """User code is over; the numbers of the task's last control-lane message and last output."""
-        if self._child:  # user code forked, and the child came all the way back here: it has nothing more to do
-            _flush_streams()
-            os._exit(0)
+        self._stay_home()
         self._guard.end()
         self._guard.install()
         output = self._mouth.settle(task)
@@ -179,39 +161,92 @@ class Worker:
         self._console.hang_up()
         return control, output
 
+    def _stay_home(self) -> None:
+        """If user code forked, and the child came all the way back here: it has nothing more to do."""
+        if self._child:
+            _flush_streams()
+            os._exit(0)
+
     def _call(self, call: wire.Call) -> None:
-        if call.function_body:
-            self._bodies[call.function] = call.function_body
+        stage, mode = self._stage, call.mode or _ONCE
+        stage.keep(call)
         self._begin(call.task)
-        ran = self._guard.run(lambda: self._evaluate(call))
-        drawn = self._guard.run(_flush_figures)
-        if ran.error is None and drawn.error is not None:
-            ran = Ran(None, drawn.error, drawn.interrupted)
-        body, told, summary = b"", None, ""
-        if ran.error is None and ran.value is not None:
-            body, summary = ran.value
-        elif ran.error is not None:
-            error = _shown(ran.error)
-            told = payload.failure(error, self._born.folder)
-            packed = self._guard.run(lambda: payload.pack_exception(error))
-            body, summary = packed.value or b"", preview.shorten(f"{told.type}: {told.message}")
-        control, output = self._end(call.task)
-        self._lane.send(wire.Done(call.task, ran.error is None, body, control, output, summary, told))
+        if mode.kind == "stream":
+            self._credit.begin(call.task, mode.credit)
+            returned = Stream(stage, self._credit, call.task).run(call)
+            ran = self._packed(returned)
+        elif mode.kind == "actor":
+            placed = self._place(call, mode)
+            if placed is None:
+                return
+            ran = Ran(None, placed.error, placed.interrupted)
+        elif mode.chunk:
+            outcomes = Chunk(stage).run(call.function, call.arguments)
+            ran = Ran(None if outcomes.value is None else (outcomes.value, ""), outcomes.error, outcomes.interrupted)
+        else:
+            ran = self._guard.run(lambda: self._evaluate(call))
+        self._over(call.task, ran)
 
     def _evaluate(self, call: wire.Call) -> tuple[bytes, str]:
-        function = self._functions.get(call.function)
-        if function is None:
-            function = self._functions[call.function] = payload.unpack(self._bodies[call.function])
-            del self._bodies[call.function]
+        stage = self._stage
+        function = stage.function(call.function)
         arguments, keywords = payload.unpack(call.arguments)
-        value = function(*arguments, **keywords)
-        self._workspace.register()
-        body = payload.pack(value)
-        if len(body) > MAX_RESULT:
-            raise SerializationError(
-                f"the result is {len(body):,} bytes large; a call may return at most {MAX_RESULT:,}"
-            )
-        return body, preview.summary(value)
+        value = stage.run(function, arguments, keywords)
+        return stage.pack(value), preview.summary(value)
+
+    def _packed(self, returned: Ran[Any]) -> Ran[tuple[bytes, str]]:
+        if returned.error is not None:
+            return Ran(None, returned.error, returned.interrupted)
+        value = returned.value
+        return self._guard.run(lambda: (self._stage.pack(value), preview.summary(value)))
+
+    def _over(self, task: int, ran: Ran[tuple[bytes, str]]) -> None:
+        """The task's user code has come to its end: tell it."""
+        if _figures() is not None:
+            drawn = self._guard.run(_flush_figures)
+            if ran.error is None and drawn.error is not None:
+                ran = Ran(None, drawn.error, drawn.interrupted)
+        told = None
+        if ran.value is not None:
+            body, summary = ran.value
+        else:
+            assert ran.error is not None  # noqa: S101 - user code gives a value or raises
+            body, told = self._stage.told(ran.error)
+            summary = preview.shorten(f"{told.type}: {told.message}")
+        control, output = self._end(task)
+        micros = self._stage.nanos // 1000
+        self._lane.send(wire.Done(task, told is None, body, control, output, summary, told, micros))
+
+    # ── actors ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _place(self, call: wire.Call, mode: wire.Mode) -> Ran[Actor] | None:
+        """Make the object; how it failed, or None: it lives, and so does its task."""
+
+        def make() -> Actor:
+            function = self._stage.function(call.function)
+            arguments, keywords = payload.unpack(call.arguments)
+            return Actor(self._stage, call.task, self._stage.run(function, arguments, keywords), mode)
+
+        made = self._guard.run(make)
+        if made.value is None:
+            return made
+        self._actor = made.value
+        self._mouth.flush()
+        self._say(wire.Placed(call.task, self._actor.methods))
+        return None
+
+    def _method(self, message: wire.Method) -> None:
+        actor = self._actor
+        if actor is None or actor.task != message.task:
+            return  # it was asked of an object that could not be made
+        if message.name:
+            actor.asked(time.monotonic(), message)
+            return
+        closed = actor.close()
+        self._actor = None
+        self._over(actor.task, self._packed(closed))
+
+    # ── blocks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _block(self, block: wire.Block) -> None:
         self._begin(block.task)
@@ -239,8 +274,10 @@ class Worker:
 
     # ── ends ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _say(self, last: Callable[[], None]) -> None:
-        """Run the last of user code (its atexit functions); what it raises is said on stderr, as Python does."""
+    def _finish(self, last: Callable[[], None]) -> None:
+        """Run the last of user code (an actor's end, atexit functions); what it raises is said on stderr, as Python does."""
+        if self._actor is not None and (error := self._actor.close().error) is not None:
+            traceback.print_exception(error)
         try:
             last()
         except BaseException:  # noqa: BLE001 - nobody is left to hand it to
@@ -264,18 +301,14 @@ def _flush_streams() -> None:
             stream.flush()
 
 
-def _shown(error: BaseException) -> BaseException:
-    """What a call's end is called: leaving the process is not for a call to decide."""
-    if isinstance(error, SystemExit):
-        return RuntimeError(
-            f"the call ended with exit({'' if error.code is None else repr(error.code)})"
-        ).with_traceback(error.__traceback__)
-    return error
+def _figures() -> Any:
+    """Our drawing backend, if anything was drawn in this process."""
+    return sys.modules.get("yonder.agent.figures")
 
 
 def _flush_figures() -> None:
     """Send what the user drew and did not show; costs nothing where nothing was drawn."""
-    if figures := sys.modules.get("yonder.agent.figures"):
+    if (figures := _figures()) is not None:
         figures.flush()
 
 

@@ -1,0 +1,94 @@
+"""What tasks of every kind need of their worker: run user code, pack what it gave, tell what it raised, say it.
+
+What belongs here: what a call, a stream and an actor share. What this file must not know: how a task begins and ends, what
+comes in on the lanes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import CoroutineType
+from typing import Any
+
+from yonder import payload, wire
+from yonder.agent.guard import Guard
+from yonder.agent.looping import Looping
+from yonder.errors import SerializationError
+
+MAX_RESULT = wire.MAX_MESSAGE - 1024 * 1024
+
+
+class Stage:
+    """`say` sends on the call lane; main thread, user code off. `folder` is the workspace's."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        looping: Looping,
+        folder: str,
+        say: Callable[[wire.CallToHub], None],
+        flush: Callable[[], None],
+    ) -> None:
+        self.guard = guard
+        self.looping = looping
+        self.say = say
+        self.flush = flush
+        """Pushes out what user code has printed so far."""
+        self.nanos = 0
+        """How long user code ran in the current task, as far as it was counted."""
+        self._folder = folder
+        self._workspace = payload.Workspace(folder)
+        self._functions: dict[bytes, Callable[..., Any]] = {}
+        self._bodies: dict[bytes, bytes] = {}  # those that are not unpacked yet: sent once, though unpacking may fail
+
+    # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def keep(self, call: wire.Call) -> None:
+        """Take the function that came along, and let go of those that will come again when they are needed."""
+        for digest in call.forget:
+            self._functions.pop(digest, None)
+            self._bodies.pop(digest, None)
+        if call.function_body:
+            self._bodies[call.function] = call.function_body
+
+    def function(self, digest: bytes) -> Callable[..., Any]:
+        """The function of that digest. User code on: it may be unpacked now, and raise whatever that raises."""
+        function = self._functions.get(digest)
+        if function is None:
+            function = self._functions[digest] = payload.unpack(self._bodies[digest])
+            del self._bodies[digest]
+        return function
+
+    # ── user code on ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, function: Callable[..., Any], arguments: Any, keywords: Any) -> Any:
+        """Call it, counting its time; what an `async def` gives is awaited. Raises what it raises."""
+        begun = time.perf_counter_ns()
+        try:
+            value = function(*arguments, **keywords)
+            if type(value) is CoroutineType:
+                value = self.looping.complete(value)
+            return value
+        finally:
+            self.nanos += time.perf_counter_ns() - begun
+
+    def pack(self, value: object, what: str = "the result") -> bytes:
+        """Raises SerializationError, also for a value that is too large; `what` names it."""
+        self._workspace.register()
+        body = payload.pack(value)
+        if len(body) > MAX_RESULT:
+            raise SerializationError(f"{what} is {len(body):,} bytes large; at most {MAX_RESULT:,} travel at once")
+        return body
+
+    # ── user code off ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def told(self, error: BaseException) -> tuple[bytes, wire.Failure]:
+        """An exception as it travels: the pickled original (b"" where it does not pickle) and its data."""
+        if isinstance(error, SystemExit):  # leaving the process is not for a call to decide
+            code = "" if error.code is None else repr(error.code)
+            error = RuntimeError(f"the call ended with exit({code})").with_traceback(error.__traceback__)
+        shown = error
+        failure = payload.failure(shown, self._folder)
+        packed = self.guard.run(lambda: payload.pack_exception(shown))
+        return packed.value or b"", failure
