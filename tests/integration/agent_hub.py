@@ -196,12 +196,47 @@ class FakeHub:
     async def block(self, worker: str, code: str, **more: Any) -> wire.BlockDone:
         return await self.first(wire.BlockDone, task=self.start(worker, code, **more))
 
-    def call_later(self, worker: str, function: Callable[..., Any], *arguments: Any) -> int:
+    def call_later(self, worker: str, function: Callable[..., Any], *arguments: Any, **mode: Any) -> int:
+        return self._call(worker, function, payload.pack_call(arguments, {}), wire.Mode(**mode) if mode else None)
+
+    def chunk_later(self, worker: str, function: Callable[..., Any], members: list[tuple[Any, ...]]) -> int:
+        packed = payload.pack_chunk([payload.pack_call(member, {}) for member in members])
+        return self._call(worker, function, packed, wire.Mode(chunk=len(members)))
+
+    def _call(self, worker: str, function: Callable[..., Any], arguments: bytes, mode: wire.Mode | None) -> int:
         task = next(self._tasks)
         self.workspace.register()  # the tests' own functions travel by value
         digest, body = payload.pack_function(function)
-        self.peers["call", worker].say(wire.Call(task, digest, body, payload.pack_call(arguments, {})))
+        self.peers["call", worker].say(wire.Call(task, digest, body, arguments, mode))
         return task
+
+    async def place(self, worker: str, kind: Callable[..., Any], *arguments: Any, **mode: Any) -> int:
+        """Make an actor; its task, once it is there."""
+        task = self.call_later(worker, kind, *arguments, kind="actor", **mode)
+        await self.first(wire.Placed, task=task)
+        return task
+
+    def ask(self, worker: str, task: int, name: str, *arguments: Any, **keywords: Any) -> int:
+        """Ask for an actor's method; its number. The name "" ends the actor."""
+        number = next(self._tasks)
+        self.peers["call", worker].say(wire.Method(task, number, name, payload.pack_call(arguments, keywords)))
+        return number
+
+    async def answer(self, task: int, number: int) -> Any:
+        """A method's value; an exception is raised."""
+        done = await self.first(wire.MethodDone, task=task, number=number)
+        if done.ok:
+            return payload.unpack(done.body)
+        raise payload.exception(done.body, done.failure)
+
+    def allow(self, worker: str, task: int, upto: int) -> None:
+        self.peers["control", worker].say(wire.Allow(task, upto))
+
+    def yielded(self, task: int) -> list[Any]:
+        """The values of a stream so far; their numbers are asserted."""
+        found = self.find(wire.Yielded, task=task)
+        assert [one.n for one in found] == list(range(1, len(found) + 1))
+        return [payload.unpack(one.body) for one in found]
 
     async def call(self, worker: str, function: Callable[..., Any], *arguments: Any) -> wire.Done:
         return await self.first(wire.Done, task=self.call_later(worker, function, *arguments))
