@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from yonder.actor import Actor
 from yonder.errors import (
     BootFailed,
     CallTimeout,
@@ -9,6 +10,8 @@ from yonder.errors import (
     CannotRun,
     ExecutorLost,
     PoolClosed,
+    PoolDeadlock,
+    QueueFull,
     SerializationError,
     UsageError,
     VersionMismatch,
@@ -17,9 +20,11 @@ from yonder.errors import (
 from yonder.future import Future
 from yonder.pool import Pool
 from yonder.record import display, log, progress
+from yonder.stream import Stream
 from yonder.version import __version__
 
 __all__ = [
+    "Actor",
     "BootFailed",
     "CallTimeout",
     "Cancelled",
@@ -28,7 +33,10 @@ __all__ = [
     "Future",
     "Pool",
     "PoolClosed",
+    "PoolDeadlock",
+    "QueueFull",
     "SerializationError",
+    "Stream",
     "UsageError",
     "VersionMismatch",
     "YonderError",

@@ -3,11 +3,13 @@
     YonderError
     ├── UsageError            fix the call, the setting or the file; nothing was started
     │   ├── SettingsError     an unknown key or value; names itself, its place and what is allowed
-    │   └── SerializationError  a value does not travel; names it
+    │   └── SerializationError  a value does not travel; says where in it the part stands that does not
     ├── CannotRun             the place to run is not there (yet); the code is innocent
     │   ├── BootFailed        an executor did not come up: phase, the platform's words, the remedy
     │   ├── VersionMismatch   two versions of Yonder met; names both
-    │   └── PoolClosed        the pool has ended
+    │   ├── PoolClosed        the pool has ended; also the RuntimeError of concurrent.futures
+    │   ├── QueueFull         as many calls wait as the pool allows; wait, or allow more
+    │   └── PoolDeadlock      a call waits for a pool whose slots are all held by such waiters
     ├── ExecutorLost          the executor died under the call: exit code, signal, verdict, last words
     ├── CallTimeout           the call's deadline passed; also a TimeoutError
     └── Cancelled             somebody asked for the end; also a CancelledError of concurrent.futures
@@ -25,7 +27,7 @@ class YonderError(Exception):
     """Base of everything Yonder raises on its own account."""
 
 
-class UsageError(YonderError):
+class UsageError(YonderError, ValueError):
     """The request itself is wrong; changing it helps."""
 
 
@@ -42,7 +44,12 @@ class SettingsError(UsageError):
 
 
 class SerializationError(UsageError):
-    """A value cannot travel to another process."""
+    """A value cannot travel to another process. `path` leads to the smallest part that does not, "" when that is all of it:
+    `argument 2 -> ['model'] -> .lock`."""
+
+    def __init__(self, sentence: str, *, path: str = "") -> None:
+        super().__init__(sentence)
+        self.path = path
 
 
 class CannotRun(YonderError):  # noqa: N818 - read at the call site: "except CannotRun"
@@ -69,8 +76,19 @@ class VersionMismatch(CannotRun):
         self.theirs = theirs
 
 
-class PoolClosed(CannotRun):
+class PoolClosed(CannotRun, RuntimeError):  # noqa: N818 - the design's word
     """The pool has been closed; open a new one."""
+
+
+class QueueFull(CannotRun):
+    """As many calls wait already as the pool's `queue_limit` allows."""
+
+
+class PoolDeadlock(CannotRun):
+    """Every slot of the pool is held by a call that waits for calls of the same pool, so none of them can ever begin.
+
+    A larger `max`, or a pool of another name for the inner calls, gets them on.
+    """
 
 
 class ExecutorLost(YonderError):  # noqa: N818 - the design's word
@@ -99,11 +117,13 @@ class ExecutorLost(YonderError):  # noqa: N818 - the design's word
 
 
 class CallTimeout(YonderError, TimeoutError):  # noqa: N818 - the design's word
-    """The call's deadline passed. `phase` says what it was doing (queued, booting, running)."""
+    """The call's deadline passed. `phase` says what it was doing (queued, booting, running), `times` how many seconds it
+    spent in each phase."""
 
-    def __init__(self, sentence: str, *, phase: str = "") -> None:
+    def __init__(self, sentence: str, *, phase: str = "", times: dict[str, float] | None = None) -> None:
         super().__init__(sentence)
         self.phase = phase
+        self.times = times or {}
 
 
 class Cancelled(YonderError, concurrent.futures.CancelledError):  # noqa: N818 - the design's word

@@ -7,35 +7,78 @@ not know how calls reach a hub.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from concurrent.futures._base import CANCELLED
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from yonder import payload, wire
-from yonder.errors import BootFailed, CallTimeout, Cancelled, ExecutorLost
+from yonder.errors import (
+    BootFailed,
+    CallTimeout,
+    Cancelled,
+    ExecutorLost,
+    PoolClosed,
+    PoolDeadlock,
+    QueueFull,
+    UsageError,
+)
 
 T = TypeVar("T")
 
 
-class Future(concurrent.futures.Future[T]):
-    """A call on its way. A `concurrent.futures.Future` whose value is unpickled by the thread that asks for it."""
+class Board(Protocol):
+    """The side of a switchboard that a call needs."""
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    @property
+    def nested(self) -> bool: ...
+
+    def foreign(self) -> bool: ...
+
+    def tell(self, message: wire.ClientToHub) -> None: ...
+
+    def waiting(self, futures: list[Future[Any]]) -> contextlib.AbstractContextManager[None]: ...
+
+
+class Future(concurrent.futures.Future[T]):
+    """A call on its way. A `concurrent.futures.Future` whose value is unpickled by the thread that asks for it.
+
+    `attempts` says how often the call was begun (more than once only with retries), `executor` where it ran, `times` how
+    many seconds it spent in each phase; they hold once it has ended.
+    """
+
+    def __init__(self, board: Board, number: int) -> None:
         super().__init__()
-        self._stop = stop
+        self.number = number
+        self.attempts = 0
+        self.executor = ""
+        self.times: dict[str, float] = {}
+        self.micros = 0
+        self._board = board
         self._unpacking = threading.Lock()
         self._packed: wire.CallDone | None = None
         self._value: Any = None
         self._error: BaseException | None = None
+        if board.nested:
+            self._waiters: list[Any] = _Waiters(self)
+
+    # ── what the hub says (in its thread or the reader's) ──
 
     def arrived(self, done: wire.CallDone) -> None:
         """The hub delivered the end; nothing is unpickled yet."""
         self._packed = done
+        self.attempts, self.executor, self.times, self.micros = done.attempts, done.executor, done.times, done.micros
         if self.cancelled():
             return
         if self.set_running_or_notify_cancel_once():
             self.set_result(cast(T, None))
+
+    def begun(self, attempt: int) -> None:
+        """The call runs, for the `attempt`th time."""
+        self.attempts = attempt
+        self.set_running_or_notify_cancel_once()
 
     def set_running_or_notify_cancel_once(self) -> bool:
         """Like set_running_or_notify_cancel, and harmless when the call runs already."""
@@ -44,23 +87,13 @@ class Future(concurrent.futures.Future[T]):
                 return True
             return not self.done() and self.set_running_or_notify_cancel()
 
-    def _unpack(self) -> None:
-        with self._unpacking:
-            done = self._packed
-            if done is None:
-                return
-            try:
-                if done.outcome == "ok":
-                    self._value = payload.unpack(done.body)
-                else:
-                    self._error = error_of(done)
-            except Exception as error:  # noqa: BLE001 - whatever a user's __setstate__ raises is the call's error here
-                self._error = error
-            self._packed = None  # last: who is interrupted while unpacking may ask again
+    # ── what its holder asks ──
 
     def result(self, timeout: float | None = None) -> T:
         """The value, or the call's own exception. Raises TimeoutError when it takes longer than `timeout` seconds."""
-        super().result(timeout)
+        if not self.done():
+            self._wait(timeout)
+        super().result(0)
         self._unpack()
         if self._error is not None:
             raise self._error
@@ -68,24 +101,130 @@ class Future(concurrent.futures.Future[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """The call's exception, None when it has a value."""
-        found = super().exception(timeout)
+        if not self.done():
+            self._wait(timeout)
+        found = super().exception(0)
         self._unpack()
         return found or self._error
 
+    def _wait(self, timeout: float | None) -> None:
+        if self._board.foreign():
+            raise UsageError("this call belongs to the process that made it; its end never comes to a forked child")
+        if not self._board.nested:
+            with contextlib.suppress(concurrent.futures.CancelledError):
+                super().exception(timeout)
+            return
+        with self._board.waiting([self]), contextlib.suppress(concurrent.futures.CancelledError):
+            super().exception(timeout)
+
+    def _unpack(self) -> None:
+        with self._unpacking:
+            done = self._packed
+            if done is None:
+                return
+            try:
+                if done.outcome == "ok":
+                    self._value = self._open(done.body)
+                else:
+                    self._error = error_of(done)
+            except Exception as error:  # noqa: BLE001 - whatever a user's __setstate__ raises is the call's error here
+                self._error = error
+            self._packed = None  # last: who is interrupted while unpacking may ask again
+
+    def _open(self, body: bytes) -> Any:
+        return payload.unpack(body)
+
     def cancel(self) -> bool:
         """Cancel the call; one that runs already is interrupted and ends with `Cancelled`. False when it has ended."""
-        if self.done():
+        if self.done() or self._board.foreign():
             return False
         if super().cancel():
             self._tell_waiters()
         self._stop()
         return True
 
+    def _stop(self) -> None:
+        self._board.tell(wire.Cancel(self.number))
+
     def _tell_waiters(self) -> None:
         """Once, though two threads may cancel at once."""
         with self._condition:
             if self._state == CANCELLED:
                 self.set_running_or_notify_cancel()
+
+
+class SpawnedFuture(Future[T]):
+    """The handle of a spawned call: if it fails and nobody asks for its end, that is said on stderr, once, when its last
+    holder lets go of it or its pool closes."""
+
+    called = ""
+    _said = False
+
+    def surface(self) -> None:
+        """Say it, if there is something to say."""
+        done = self._packed  # unpacked is it only when somebody has asked
+        if self._said or done is None or done.outcome in ("ok", "cancelled") or self.cancelled():
+            return
+        self._said = True
+        words = done.failure.text if done.failure is not None else _words(error_of(done)) + "\n"
+        with contextlib.suppress(
+            ValueError, OSError, AttributeError
+        ):  # a terminal that is gone must not end the caller
+            sys.stderr.write(f"yonder: the spawned call {self.called} failed, and nobody asked for its end:\n{words}")
+            sys.stderr.flush()
+
+    def __del__(self) -> None:
+        self.surface()
+
+
+class ChunkFuture(Future[list[payload.Outcome]]):
+    """Several calls that travelled as one; its value is their ends."""
+
+    def _open(self, body: bytes) -> list[payload.Outcome]:
+        return payload.unpack_outcomes(body)
+
+
+class ActorFuture(Future[T]):
+    """A method of an actor on its way. It can be given up, not stopped: the actor is one thread of work."""
+
+    def _stop(self) -> None:
+        pass
+
+
+class _Waiters(list[Any]):
+    """The waiters of `concurrent.futures.wait` and `as_completed`: in a worker, the hub is told while they wait."""
+
+    def __init__(self, future: Future[Any]) -> None:
+        super().__init__()
+        self._future = future
+
+    def append(self, waiter: Any) -> None:
+        if not isinstance(waiter.event, _Announcing):
+            waiter.event = _Announcing()
+        waiter.event.futures.append(self._future)
+        super().append(waiter)
+
+
+class _Announcing(threading.Event):
+    """An event whose wait is said to the hubs of the calls that are waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.futures: list[Future[Any]] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with contextlib.ExitStack() as stack:
+            for board, futures in _by_board(self.futures):
+                stack.enter_context(board.waiting(futures))
+            return super().wait(timeout)
+
+
+def _by_board(futures: Iterable[Future[Any]]) -> Iterable[tuple[Board, list[Future[Any]]]]:
+    found: dict[int, tuple[Board, list[Future[Any]]]] = {}
+    for future in futures:
+        board = future._board  # noqa: SLF001 - the same noun
+        found.setdefault(id(board), (board, []))[1].append(future)
+    return found.values()
 
 
 def error_of(done: wire.CallDone) -> BaseException:
@@ -102,10 +241,22 @@ def error_of(done: wire.CallDone) -> BaseException:
                 stderr=report.stderr,
             )
         case "timeout":
-            return CallTimeout(done.sentence, phase=done.phase)
+            return CallTimeout(done.sentence, phase=done.phase, times=done.times)
         case "boot_failed":
             return BootFailed(done.sentence, phase=done.phase)
         case "cancelled":
             return Cancelled(done.sentence or "the call was cancelled")
+        case "queue_full":
+            return QueueFull(done.sentence or "as many calls wait as the pool allows")
+        case "deadlock":
+            return PoolDeadlock(
+                done.sentence or "every slot of the pool is held by a call that waits for the same pool"
+            )
+        case "closed":
+            return PoolClosed(done.sentence or "the pool was closed before the call began")
         case _:
             return payload.exception(done.body, done.failure)
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

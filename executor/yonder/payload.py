@@ -11,6 +11,7 @@ import hashlib
 import linecache
 import pickle
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,11 +21,13 @@ from typing import Any, Literal
 import cloudpickle
 import msgspec
 
+from yonder import culprit
 from yonder.errors import RemoteTraceback, SerializationError, YonderError
 from yonder.wire import Failure, Frame
 
 MAX_TEXT = 100_000
 MAX_FRAMES = 200
+SEARCH_SECONDS = 2.0
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _RUNTIME = (
     str(Path(__file__).parent / "agent") + "/",
@@ -39,13 +42,17 @@ _FOREIGN = ("/site-packages/", "/dist-packages/", "/.venv/", "/venv/")
 
 
 def pack(value: object) -> bytes:
-    """A value as bytes. Raises SerializationError that says what did not travel."""
+    """A value as bytes. Raises SerializationError that says which part of it did not travel."""
     try:
-        if _plain(value, 3):
-            return pickle.dumps(value, 5)
-        return bytes(cloudpickle.dumps(value, 5))
+        return _dumps(value)
     except Exception as error:  # a `__reduce__` of the user's may raise anything
-        raise SerializationError(f"{_called(value)} cannot travel to another process: {_words(error)}") from error
+        raise _refused(f"{_called(value)} cannot travel to another process", "", value, error) from error
+
+
+def _dumps(value: object) -> bytes:
+    if _plain(value, 3):
+        return pickle.dumps(value, 5)
+    return bytes(cloudpickle.dumps(value, 5))
 
 
 def unpack(body: bytes) -> Any:
@@ -54,32 +61,44 @@ def unpack(body: bytes) -> Any:
 
 
 def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
-    """A function as (digest of 16 bytes, bytes). Raises SerializationError."""
+    """A function as (digest of 16 bytes, bytes). Raises SerializationError that says what it holds."""
     try:
         body = bytes(cloudpickle.dumps(function, 5))
     except Exception as error:
         name = getattr(function, "__qualname__", None) or type(function).__name__
-        raise SerializationError(
-            f"the function {name} cannot travel to another process: {_words(error)}. "
-            f"Something it refers to (a global, a closure, a default) is bound to this process."
-        ) from error
+        raise _refused(f"the function {name} cannot travel to another process", "", function, error) from error
     return hashlib.blake2b(body, digest_size=16).digest(), body
 
 
 def pack_call(arguments: Sequence[object], keywords: Mapping[str, object]) -> bytes:
     """A call's arguments as bytes of `(tuple, dict)`. Raises SerializationError that names the argument."""
-    both = (tuple(arguments), dict(keywords))
     try:
-        return pack(both)
-    except SerializationError as whole:
+        return _dumps((tuple(arguments), dict(keywords)))
+    except Exception as error:
         named = [(f"argument {at + 1}", value) for at, value in enumerate(arguments)]
         named += [(f"argument {name!r}", value) for name, value in keywords.items()]
         for name, value in named:
-            try:
-                pack(value)
-            except SerializationError as error:
-                raise SerializationError(f"{name}: {error}") from error.__cause__
-        raise whole from whole.__cause__
+            if _refusal(value):
+                raise _refused(f"{name} cannot travel to another process", name, value, error) from error
+        raise SerializationError(f"the arguments cannot travel to another process: {_words(error)}") from error
+
+
+def _refusal(value: object) -> str:
+    """Why a value does not travel, "" when it does."""
+    try:
+        _dumps(value)
+    except Exception as error:  # noqa: BLE001 - foreign code; its words are the answer
+        return _words(error)
+    return ""
+
+
+def _refused(sentence: str, root: str, value: object, error: Exception) -> SerializationError:
+    end = time.monotonic() + SEARCH_SECONDS
+    steps, part, words = culprit.Search(_refusal, lambda: time.monotonic() > end).descend(value, _words(error))
+    path = " -> ".join(([root] if root else []) + steps)
+    where = f"; the part that does not is {path}, {_called(part)}" if steps else ""
+    what = f" ({_called(value)})" if root and not steps else ""
+    return SerializationError(f"{sentence}{what}: {words}{where}", path=path)
 
 
 # ── chunks: several calls of one function in one message ──────────────────────────────────────────────────────────────
@@ -161,6 +180,8 @@ class Workspace:
     def __init__(self, folder: str) -> None:
         self._folder = folder.rstrip("/") + "/" if folder else ""
         self._seen = 0
+        self.modules: set[str] = set()
+        """Names of the modules that travel by value."""
 
     def register(self) -> None:
         """Look for modules imported since the last time. Cheap when there are none; call it before packing."""
@@ -172,6 +193,7 @@ class Workspace:
                 continue  # Yonder itself is on every executor, also when its own repository is the workspace
             if type(module) is ModuleType and is_under(_file_of(module), self._folder):
                 cloudpickle.register_pickle_by_value(module)
+                self.modules.add(name)
 
 
 def _file_of(module: ModuleType) -> str:

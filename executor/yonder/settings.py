@@ -10,22 +10,35 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeGuard
 
 import msgspec
 
+from yonder import resources
+from yonder.choices import BACKENDS, BACKENDS_TO_COME, ISOLATIONS, STRATEGIES
 from yonder.errors import SettingsError
 from yonder.wire import PoolSpec
 
 FILE: Final = "pyproject.toml"
-BACKENDS: Final = ("local",)
-BACKENDS_TO_COME: Final = ("docker", "kubernetes", "fly", "ray")
 
 Scope = Literal["tool", "session", "pool"]
-Kind = Literal["path", "seconds", "bytes", "count", "modules", "names", "backend"]
+Kind = Literal[
+    "path",
+    "seconds",
+    "bytes",
+    "count",
+    "modules",
+    "names",
+    "backend",
+    "isolation",
+    "strategy",
+    "gpu",
+    "cpus",
+    "memory",
+]
 
 _POOL: Final = PoolSpec()
 
@@ -47,6 +60,10 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("tool", "linger", "seconds", 20.0, "How long the cluster stays after the window was closed in good order."),
     Key("tool", "silence", "seconds", 600.0, "How long the cluster stays when the window has vanished.", 1),
     Key("tool", "stream_bound", "bytes", 1_000_000_000, "How much text one run may print before a gap is cut.", 65_536),
+    Key(
+        "tool", "max_executors", "count", 0, "How many executors all pools together may have; 0: as many as they want."
+    ),
+    Key("tool", "max_gpus", "count", 0, "How many GPUs all pools together may have; 0: as many as they want."),
     Key("tool", "env", "names", (), "Variables that every executor gets from this machine's environment, by name."),
     Key("tool", "env_file", "path", "", "A file of `NAME=value` lines for every executor."),
     Key("session", "preload", "modules", (), "Modules that are imported before the session's first block."),
@@ -55,8 +72,26 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("pool", "min", "count", _POOL.min, "How many executors are kept."),
     Key("pool", "max", "count", _POOL.max, "How many executors there may be.", 1),
     Key("pool", "concurrency", "count", _POOL.concurrency, "How many calls one executor runs at a time.", 1),
+    Key("pool", "buffer", "count", _POOL.buffer, "How many spare executors are kept ready while there is work."),
     Key("pool", "idle_timeout", "seconds", _POOL.idle_timeout, "After how long an idle executor ends."),
     Key("pool", "boot_timeout", "seconds", _POOL.boot_timeout, "How long an executor may take to come up.", 1),
+    Key("pool", "max_lifetime", "seconds", _POOL.max_lifetime, "How old an executor may become; 0: any age."),
+    Key("pool", "timeout", "seconds", _POOL.timeout, "A call's deadline, waiting and booting included; 0: none."),
+    Key("pool", "queue_timeout", "seconds", _POOL.queue_timeout, "How long a call may wait to begin; 0: any time."),
+    Key("pool", "grace", "seconds", _POOL.grace, "How long a call that must end may clean up before it is killed."),
+    Key(
+        "pool",
+        "isolation",
+        "isolation",
+        _POOL.isolation,
+        "What is fresh for each call: nothing, a process, an executor.",
+    ),
+    Key("pool", "retries", "count", _POOL.retries, "How often a call is tried again after its executor was lost."),
+    Key("pool", "gpu", "gpu", "", "The GPUs of one executor."),
+    Key("pool", "cpus", "cpus", 0.0, "The processors of one executor; 0: whatever is there."),
+    Key("pool", "memory", "memory", 0, "The memory of one executor; 0: whatever is there."),
+    Key("pool", "strategy", "strategy", _POOL.strategy, "How calls find their executor: fill one first, or spread."),
+    Key("pool", "queue_limit", "count", _POOL.queue_limit, "How many calls may wait; 0: any number."),
     Key("pool", "preload", "modules", (), "Modules that are imported before an executor's first call."),
     Key("pool", "env", "names", (), "Variables for this pool alone, by name."),
     Key("pool", "env_file", "path", "", "A file of `NAME=value` lines for this pool alone."),
@@ -70,6 +105,16 @@ _KIND_WORDS: Final[dict[Kind, str]] = {
     "modules": "a list of module names",
     "names": "a list of variable names",
     "backend": "one of: " + ", ".join(BACKENDS),
+    "isolation": "one of: " + ", ".join(ISOLATIONS),
+    "strategy": "one of: " + ", ".join(STRATEGIES),
+    "gpu": resources.GPU_WORDS,
+    "cpus": "a number of processors",
+    "memory": resources.MEMORY_WORDS,
+}
+_READERS: Final[dict[Kind, Callable[[object], object]]] = {
+    "gpu": resources.gpus,
+    "cpus": resources.cpus,
+    "memory": resources.memory,
 }
 _TABLES: Final[dict[Scope, str]] = {
     "tool": "tool.yonder",
@@ -96,6 +141,8 @@ class Settings:
     linger: float
     silence: float
     stream_bound: int
+    max_executors: int
+    max_gpus: int
     session: SessionSettings
     pools: Mapping[str, PoolSpec]
     warnings: tuple[str, ...] = ()
@@ -258,8 +305,24 @@ def _problem(key: Key, value: object) -> str:
                 return ""
             if value in BACKENDS_TO_COME:
                 return f'is "{value}", which this version does not have yet. Allowed now: {", ".join(BACKENDS)}'
-            near = _did_you_mean(value, list(BACKENDS)) if isinstance(value, str) else "."
-            return f"is {_said(value)}, which is no backend{near} Allowed: {', '.join(BACKENDS)}"
+            return _no_choice("backend", BACKENDS, value)
+        case "isolation":
+            return _no_choice("isolation", ISOLATIONS, value)
+        case "strategy":
+            return _no_choice("strategy", STRATEGIES, value)
+        case "gpu" | "cpus" | "memory":
+            try:
+                _READERS[key.kind](value)
+            except ValueError:
+                return _wanted(key, value)
+            return ""
+
+
+def _no_choice(noun: str, allowed: tuple[str, ...], value: object) -> str:
+    if value in allowed:
+        return ""
+    near = _did_you_mean(value, list(allowed)) if isinstance(value, str) else "."
+    return f"is {_said(value)}, which is no {noun}{near} Allowed: {', '.join(allowed)}"
 
 
 def _is_words(value: object) -> TypeGuard[list[str]]:
@@ -311,6 +374,8 @@ def _build(
     for name, options in pools.items():
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
         plain.pop("env_file", None)
+        wishes = {wish: plain.pop(wish, None) for wish in ("gpu", "cpus", "memory")}
+        plain["resources"] = resources.resources(wishes)
         plain["env"] = common | variables(options, f"tool.yonder.pools.{name}")
         specs[name] = msgspec.convert({**plain, "name": name}, PoolSpec)
     python = tool.get("python", "")
@@ -319,6 +384,8 @@ def _build(
         linger=tool.get("linger", _default("linger")),
         silence=tool.get("silence", _default("silence")),
         stream_bound=tool.get("stream_bound", _default("stream_bound")),
+        max_executors=tool.get("max_executors", _default("max_executors")),
+        max_gpus=tool.get("max_gpus", _default("max_gpus")),
         session=SessionSettings(
             preload=session.get("preload", ()), env=common | variables(session, "tool.yonder.session")
         ),

@@ -91,6 +91,8 @@ class Workspace:
             linger=found.linger,
             silence=found.silence,
             stream_bound=found.stream_bound,
+            max_executors=found.max_executors,
+            max_gpus=found.max_gpus,
         )
 
     # ── the project's Python ──────────────────────────────────────────────────────────────────────────────────────────

@@ -44,9 +44,9 @@ def test_closures_and_classes_travel_by_value():
 def test_what_does_not_travel_is_named():
     with pytest.raises(SerializationError, match=r"a value of type _thread\.lock cannot travel"):
         payload.pack(threading.Lock())
-    with pytest.raises(SerializationError, match="argument 2: "):
+    with pytest.raises(SerializationError, match="argument 2 cannot travel"):
         payload.pack_call((1, threading.Lock()), {})
-    with pytest.raises(SerializationError, match="argument 'guard': "):
+    with pytest.raises(SerializationError, match="argument 'guard' cannot travel"):
         payload.pack_call((1,), {"guard": threading.Lock()})
     lock = threading.Lock()
     with pytest.raises(SerializationError, match=r"the function .*named cannot travel"):

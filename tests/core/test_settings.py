@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yonder.choices import BACKENDS_TO_COME
 from yonder.errors import SettingsError
-from yonder.settings import BACKENDS_TO_COME, KEYS, describe, line_of, load, markdown
+from yonder.settings import KEYS, describe, line_of, load, markdown
 from yonder.wire import PoolSpec
 
 FULL = """
@@ -99,7 +100,7 @@ def test_an_unknown_key_says_where_and_what_is_allowed(tmp_path: Path) -> None:
     assert error.key == "maximum"
     assert error.place == f"{tmp_path / 'pyproject.toml'}, line 6, [tool.yonder.pools.gpu]"
     assert 'did you mean "max"?' in str(error)
-    assert "backend, min, max, concurrency, idle_timeout" in str(error)
+    assert "backend, min, max, concurrency, buffer, idle_timeout" in str(error)
 
 
 def test_an_unknown_key_of_the_editor_says_so(tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_whatever_is_given_is_taken_or_refused_in_words(tree: dict[str, object])
 def test_every_key_is_described_once() -> None:
     rows = describe()
     assert len(rows) == len(KEYS) == len({(row.table, row.key) for row in rows})
-    fields = set(PoolSpec.__struct_fields__) - {"name"} | {"env_file"}
+    fields = set(PoolSpec.__struct_fields__) - {"name", "resources"} | {"env_file", "gpu", "cpus", "memory"}
     assert {key.name for key in KEYS if key.scope == "pool"} == fields
 
 

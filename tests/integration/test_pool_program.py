@@ -126,7 +126,7 @@ def test_timeout_is_a_call_timeout_and_the_pool_goes_on(tmp_path):
         with yonder.Pool(max=1) as pool:
             pool.call(abs, 1)
             try:
-                pool.call(time.sleep, 600, timeout=0.3)
+                pool.with_options(timeout=0.3).call(time.sleep, 600)
             except yonder.CallTimeout as late:
                 print(isinstance(late, TimeoutError), late.phase)
             print(pool.call(abs, -2))
@@ -403,8 +403,8 @@ def test_a_call_that_is_too_large_is_refused_here_and_closing_does_not_wait_for_
     out = program(
         tmp_path,
         """
-        import yonder, yonder.pool
-        yonder.pool.MAX_CALL = 1000
+        import yonder, yonder.line
+        yonder.line.MAX_CALL = 1000
         with yonder.Pool(max=1) as pool:
             try:
                 pool.submit(len, bytes(1000))

@@ -1,0 +1,158 @@
+"""`Line`: what all that call on one pool share: its name and sizes, its switchboard, the functions it has sent.
+
+What belongs here: how a function and its arguments get out, in order. What this file must not know: what comes back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from yonder import payload, wire
+from yonder.errors import PoolClosed, SerializationError
+from yonder.functions import Pickles, Sent
+from yonder.future import Future, SpawnedFuture
+from yonder.options import Wishes
+from yonder.switchboard import Listener, Switchboard
+
+MAX_CALL = wire.MAX_MESSAGE - 1024 * 1024
+"""Bytes of a function and its arguments together."""
+
+F = TypeVar("F", bound=Future[Any])
+
+
+class Ending(Protocol):
+    """What has to be asked to end before a pool can wait for its calls."""
+
+    def end(self, *, cancel: bool) -> None: ...
+
+
+class Line:
+    """A pool's line to its hub."""
+
+    def __init__(self, board: Switchboard, spec: wire.PoolSpec, folder: str) -> None:
+        self.board = board
+        self.spec = spec
+        # Weakly: the switchboard holds both while they have something to hear.
+        self.endings: weakref.WeakSet[Ending] = weakref.WeakSet()
+        self.spawned: weakref.WeakSet[SpawnedFuture[Any]] = weakref.WeakSet()
+        self.closed = False
+        self._pickles = Pickles(payload.Workspace(folder))
+        self._sent = Sent()
+        self._order = threading.Lock()
+
+    @property
+    def slots(self) -> int:
+        """How many calls the pool runs at a time at most."""
+        return self.spec.max * self.spec.concurrency
+
+    def pack(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
+        """A function as (digest, bytes). Raises SerializationError."""
+        return self._pickles.packed(fn)
+
+    def check(self) -> None:
+        """Raises PoolClosed, CannotRun when the hub is gone, UsageError in a forked child."""
+        self.board.check()
+        if self.closed:
+            raise PoolClosed(f"the pool {self.spec.name!r} is closed; open a new one")
+
+    def close(self) -> bool:
+        """Nothing new goes out from now on. False when that was so already."""
+        with self._order:
+            before, self.closed = self.closed, True
+        return not before
+
+    def start(
+        self,
+        packed: tuple[bytes, bytes],
+        arguments: bytes,
+        label: str,
+        options: wire.CallOptions | None,
+        kind: type[F],
+        listener: Listener | None = None,
+    ) -> F:
+        """Send a call; its end comes to the future, what it says before to `listener`. Raises as `check` does, and
+        SerializationError when it is too large."""
+        board = self.board
+        board.check()  # before the lock: in a forked child another thread may hold it for ever
+        with self._order:
+            digest, body = self._body(packed, arguments)
+            future = self._register(kind, listener)
+            try:
+                board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments, label, options))
+            except BaseException:
+                board.forget(future.number)  # it never left: nobody would ever end it, and `close` would wait for it
+                raise
+            if body:
+                self._remember(digest, len(body))
+        return future
+
+    def broadcast(self, packed: tuple[bytes, bytes], arguments: bytes, label: str) -> list[wire.CallDone]:
+        """Have it run in every worker and wait for their ends. Raises as `start` does."""
+        self._too_large(packed[1], arguments)
+
+        def question(number: int) -> wire.Broadcast:
+            return wire.Broadcast(number, self.spec.name, *packed, arguments, label)  # rare: its bytes always go along
+
+        self.check()
+        done = self.board.ask(question, lambda number: self.board.tell(wire.Cancel(number)))
+        return cast(wire.BroadcastDone, done).ends
+
+    def _register(self, kind: type[F], listener: Listener | None) -> F:
+        if self.closed:
+            raise PoolClosed(f"the pool {self.spec.name!r} is closed; open a new one")
+        future = self.board.future(kind)
+        if listener is not None:
+            self.board.listen(future.number, listener)
+        return future
+
+    def _body(self, packed: tuple[bytes, bytes], arguments: bytes) -> tuple[bytes, bytes]:
+        """The digest, and the bytes when the hub does not have them yet."""
+        digest, body = packed
+        self._too_large(body, arguments)
+        return digest, b"" if self._sent.knows(digest) else body
+
+    def _too_large(self, body: bytes, arguments: bytes) -> None:
+        size = len(body) + len(arguments)
+        if size > MAX_CALL:
+            raise SerializationError(f"a call of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
+
+    def _remember(self, digest: bytes, size: int) -> None:
+        forgotten = self._sent.add(digest, size)
+        if forgotten:
+            self.board.tell(wire.Forget(forgotten))
+
+
+def label_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """A call's name in tables and legends: its arguments, as far as they are short and plain."""
+    words: list[str] = []
+    for value in args:
+        if type(value) is dict:
+            words += [f"{key}={_plain(part)}" for key, part in value.items()]
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            words += [f"{part.name}={_plain(getattr(value, part.name, None))}" for part in dataclasses.fields(value)]
+        else:
+            words.append(_plain(value))
+    words += [f"{key}={_plain(value)}" for key, value in kwargs.items()]
+    text = " ".join(words)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _plain(value: object) -> str:
+    if type(value) in (int, bool, type(None)):
+        return str(value)
+    if type(value) is float:
+        return f"{value:g}"
+    if type(value) is str:
+        return value if len(value) <= 24 else value[:23] + "…"
+    if type(value) in (tuple, list) and len(cast(list[object], value)) <= 4:
+        return "(" + ", ".join(_plain(part) for part in cast(list[object], value)) + ")"
+    return getattr(value, "__name__", None) or type(value).__name__
+
+
+def call_label(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wishes: Wishes) -> str:
+    """What the caller wished, else the arguments, else the function's name."""
+    return wishes.label or label_of(args, kwargs) or getattr(fn, "__name__", "")

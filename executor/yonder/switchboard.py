@@ -1,0 +1,196 @@
+"""`Switchboard`: one conversation with a hub. Numbers what is asked, and brings each answer to the one who waits for it.
+
+What belongs here: numbers, who listens to which, the end of the conversation, and that a forked child has no part in
+it. What this file must not know: pickles, pools, what the messages mean to those who listen.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from yonder import seat, wire
+from yonder.door import PROGRAM, Door, SocketDoor
+from yonder.errors import CannotRun, UsageError, VersionMismatch
+from yonder.future import Future
+from yonder.version import __version__
+
+F = TypeVar("F", bound=Future[Any])
+Told = wire.CallDone | wire.CallYield | wire.ActorReady | wire.ActorReply
+
+
+class Listener(Protocol):
+    """Who hears what a call says before its end, and the end; in the hub's or the reader's thread."""
+
+    def told(self, message: Told) -> None: ...
+
+
+class Switchboard:
+    """Raises CannotRun when there is no way to a hub."""
+
+    def __init__(self, watching: Callable[[wire.PoolEvent], None]) -> None:
+        self._pid = os.getpid()
+        self._watching = watching
+        self._numbers = itertools.count(1)
+        self._futures: dict[int, Future[Any]] = {}
+        self._listeners: dict[int, Listener] = {}
+        self._replies: dict[int, concurrent.futures.Future[Any]] = {}
+        self._broken: CannotRun | None = None
+        here = seat.current()
+        self._owns_hub = here is None
+        self._nested = here is not None
+        self._door: Door = (
+            SocketDoor(here, self._received, self._lost) if here else PROGRAM.enter().client(self._received)
+        )
+
+    # ── out ──
+
+    def check(self) -> None:
+        """Raises UsageError in a forked child, CannotRun when the hub is gone."""
+        if os.getpid() != self._pid:
+            raise UsageError(
+                f"this pool belongs to process {self._pid}; a forked child (this is process {os.getpid()}) "
+                f"opens a Pool of its own"
+            )
+        if self._broken is not None:
+            raise CannotRun(str(self._broken))
+
+    def foreign(self) -> bool:
+        """Is this a forked child of the process that opened the conversation?"""
+        return os.getpid() != self._pid
+
+    def future(self, kind: type[F]) -> F:
+        """A call to be: numbered, and listened for from now on."""
+        number = next(self._numbers)
+        future = kind(self, number)
+        self._futures[number] = future
+        if self._broken is not None:  # it broke while we came: nobody would ever end this one
+            self._futures.pop(number, None)
+            raise CannotRun(str(self._broken))
+        return future
+
+    def forget(self, number: int) -> None:
+        """The call never left."""
+        self._futures.pop(number, None)
+        self._listeners.pop(number, None)
+
+    def listen(self, number: int, listener: Listener) -> None:
+        """Bring what the call says to `listener`; say so before the call goes out."""
+        self._listeners[number] = listener
+
+    def send(self, message: wire.ClientToHub) -> None:
+        """Say something, in the order of the callers. Raises CannotRun, and UsageError in a forked child."""
+        self.check()
+        self._door.send(message)
+
+    def tell(self, message: wire.ClientToHub) -> None:
+        """Say something that means nothing any more when the hub is gone, and nothing in a forked child."""
+        if not self.foreign():
+            with contextlib.suppress(CannotRun):
+                self._door.send(message)
+
+    def ask(self, question: Callable[[int], wire.ClientToHub], unwanted: Callable[[int], None] | None = None) -> Any:
+        """Say something and wait for its answer; `unwanted` is called when the wait is given up. Raises CannotRun."""
+        self.check()
+        number = next(self._numbers)
+        waiter: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._replies[number] = waiter
+        try:
+            self.send(question(number))
+            if self._broken is not None and not waiter.done():
+                raise CannotRun(str(self._broken))
+            return waiter.result()
+        except BaseException:
+            self._replies.pop(number, None)
+            if unwanted is not None:
+                unwanted(number)
+            raise
+
+    def open_calls(self) -> list[Future[Any]]:
+        """Calls that have not ended."""
+        return list(self._futures.values())
+
+    @contextlib.contextmanager
+    def waiting(self, futures: list[Future[Any]]) -> Iterator[None]:
+        """The main thread of a worker does nothing but wait for these: the hub is told, so that it can find a deadlock."""
+        told = self._nested and threading.current_thread() is threading.main_thread()
+        calls = [future.number for future in futures if not future.done()] if told else []
+        if not calls:
+            yield
+            return
+        self.tell(wire.Waits(calls))
+        try:
+            yield
+        finally:
+            self.tell(wire.Waits([]))
+
+    @property
+    def nested(self) -> bool:
+        """Does this conversation begin inside a worker?"""
+        return self._nested
+
+    # ── in (the hub's or the reader's thread) ──
+
+    def _received(self, message: wire.HubToClient) -> None:
+        match message:
+            case wire.CallDone(call=number):
+                future = self._futures.pop(number, None)
+                listener = self._listeners.pop(number, None) if self._listeners else None
+                if future is not None:
+                    future.arrived(message)
+                if listener is not None:
+                    listener.told(message)
+            case wire.CallPhase(call=number):
+                if (future := self._futures.get(number)) is not None:
+                    future.begun(message.attempt)
+            case wire.CallYield(call=number) | wire.ActorReady(call=number) | wire.ActorReply(call=number):
+                if (listener := self._listeners.get(number)) is not None:
+                    listener.told(message)
+            case wire.PoolEvent():
+                self._watching(message)
+            case (
+                wire.PoolOpened(id=number)
+                | wire.PoolClosedNow(id=number)
+                | wire.PoolStatus(id=number)
+                | wire.BroadcastDone(call=number)
+            ):
+                if (waiter := self._replies.pop(number, None)) is not None:
+                    waiter.set_result(message)
+            case wire.Refused():
+                self._break(_refusal(message))
+            case _:
+                pass  # nothing to do
+
+    def _lost(self) -> None:
+        self._break(CannotRun("the connection to the hub is gone; it ended or was killed"))
+
+    def _break(self, error: CannotRun) -> None:
+        self._broken = self._broken or error
+        for number in list(self._replies):
+            waiter = self._replies.pop(number, None)
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+        for number in list(self._futures):
+            self._received(wire.CallDone(number, "lost", sentence=str(error)))
+
+    # ── the end ──
+
+    def leave(self) -> None:
+        """End the conversation. In a forked child nothing happens: it is the parent's."""
+        if self.foreign():
+            return
+        self._door.close()
+        if self._owns_hub:
+            PROGRAM.leave()
+
+
+def _refusal(message: wire.Refused) -> CannotRun:
+    if message.code != "version":
+        return CannotRun(message.sentence)
+    ours, theirs = f"{__version__} (wire {wire.VERSION})", f"{message.package} (wire {message.version})"
+    return VersionMismatch(ours=ours, theirs=theirs, where="hub")
