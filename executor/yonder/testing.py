@@ -184,7 +184,8 @@ class LinkedPair(Generic[T]):
 @dataclass(slots=True)
 class _Paper:
     """An executor on paper; `told` once it was told to end, `falling` once it is of no more use, `used` once it had a
-    call. `renewing` are workers whose place is to be filled again, dead or not."""
+    call. `renewing` are workers whose place is to be filled again, dead or not. `doubtful`: it may be draining, which the
+    paper cannot see."""
 
     resources: Resources = field(default_factory=Resources)
     workers: tuple[str, ...] = ()
@@ -194,6 +195,7 @@ class _Paper:
     told: bool = False
     falling: bool = False
     used: bool = False
+    doubtful: bool = False
 
 
 class PromiseError(AssertionError):
@@ -225,7 +227,7 @@ class PaperPool:
         self.drops: dict[str, events.Drop] = {}
         self.reasons: dict[str, str] = {}
         self.closings = 0
-        self.shrunk = spec.max_lifetime > 0  # some executors may be draining, which the paper cannot see
+        self.closing = False
         self.submitted = 0
         self.tick()
 
@@ -331,7 +333,8 @@ class PaperPool:
 
     def respec(self, spec: PoolSpec) -> None:
         """Another spec counts; isolation must stay the same on paper."""
-        self.shrunk = self.shrunk or spec.max < len(self.alive) or spec.max_lifetime > 0
+        if spec.max < len(self.alive):
+            self._doubt()
         self.spec, self.most = spec, spec.max
         self._step(events.Resized(self.clock.now, spec))
 
@@ -341,11 +344,11 @@ class PaperPool:
         self._step(events.Allowed(self.clock.now, executors))
 
     def outdate(self, reason: str = "the folder is another one now") -> None:
-        self.shrunk = True
+        self._doubt()
         self._step(events.Outdated(self.clock.now, reason))
 
     def close(self, *, cancel: bool = False) -> None:
-        self.shrunk = True
+        self.closing = True
         self._step(events.CloseAsked(self.clock.now, cancel))
 
     def tick(self) -> None:
@@ -368,15 +371,8 @@ class PaperPool:
 
     @property
     def ready(self) -> list[str]:
-        """Those that should take calls, as far as the paper can see."""
-        return [
-            name
-            for name, paper in self.alive.items()
-            if paper.up
-            and not paper.told
-            and not paper.falling
-            and not (paper.used and self.spec.isolation == "executor")
-        ]
+        """Those that take calls, for all that the paper can see."""
+        return [name for name, paper in self.alive.items() if self._serves(paper)]
 
     @property
     def told(self) -> list[str]:
@@ -399,6 +395,17 @@ class PaperPool:
     def where(self, call: str) -> str | None:
         """The executor that holds the call."""
         return next((name for name, paper in self.alive.items() if call in paper.held), None)
+
+    def _serves(self, paper: _Paper) -> bool:
+        spent = paper.used and self.spec.isolation == "executor"
+        return paper.up and not paper.told and not paper.falling and not spent
+
+    def _doubted(self, paper: _Paper) -> bool:
+        return paper.doubtful or self.closing or self.spec.max_lifetime > 0
+
+    def _doubt(self) -> None:
+        for paper in self.alive.values():
+            paper.doubtful = True
 
     # ── commands and promises ──
 
@@ -474,7 +481,7 @@ class PaperPool:
         if call.affinity:
             key = (repr(wanted), call.affinity)
             home = self.homes.get(key, "")
-            kept = home in self.ready and not self.shrunk
+            kept = home in self.ready and not self._doubted(self.alive[home])
             self._promise(not kept or home == assign.executor, f"{call.call} belongs to {home}")
             self.homes[key] = assign.executor
         elif self.attempts[call.call] == 0:
@@ -511,16 +518,19 @@ class PaperPool:
         self._promise(pool.booting == len(self.booting), f"{pool.booting} booting, on paper {self.booting}")
         unanswered = [call for call in self.loose if call not in self.ended]
         self._promise(not unanswered, f"{unanswered} are neither tried again nor ended")
-        if not self.shrunk:
-            self._check_ready()
+        self._check_ready()
 
     def _check_ready(self) -> None:
-        idle, free = 0, []
+        idle, doubtful, free = 0, 0, []
         for paper in (self.alive[name] for name in self.ready):
-            if len(paper.held) + len(paper.renewing) < len(paper.workers):
+            if len(paper.held) + len(paper.renewing) == len(paper.workers):
+                continue
+            if self._doubted(paper):
+                doubtful += not paper.held
+            else:
                 idle += not paper.held
                 free.append(paper.resources)
-        self._promise(self.pool.idle == idle, f"{self.pool.idle} idle, on paper {idle}")
+        self._promise(idle <= self.pool.idle <= idle + doubtful, f"{self.pool.idle} idle, on paper {idle}")
         for call in (self.calls[call] for call in self.waiting if call in self.calls):
             in_vain = not call.pin and not call.affinity and self._resources(call) in free
             self._promise(not in_vain, "calls wait although a worker is free")
