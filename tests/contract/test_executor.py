@@ -120,6 +120,12 @@ def make(request):
     return request.param
 
 
+def ours_fails(reason):
+    """A promise that ours does not keep yet; the day it does, the test says so."""
+    broken = pytest.param(ours, marks=pytest.mark.xfail(strict=True, reason=reason))
+    return pytest.mark.parametrize("make", [standard, broken], ids=["stdlib", "yonder"])
+
+
 class Gate:
     """A door that calls wait at."""
 
@@ -369,6 +375,7 @@ def test_a_waiting_call_can_be_cancelled_and_a_finished_one_cannot(make, gate):
         assert not first.cancelled()
 
 
+@ours_fails("Future.cancel of a cancelled future is False")
 def test_cancelling_twice_is_as_good_as_once(make, gate):
     with make(1) as fresh, gate:
         last = [fresh.submit(until, str(gate)) for _ in range(6)][-1]
@@ -449,12 +456,16 @@ def test_waiting_for_the_first(pool, gate):
     assert (done, rest) == ({quick}, {held})
 
 
-def test_waiting_for_the_first_exception(pool, gate):
-    held = pool.submit(until, str(gate))
-    pool.submit(double, 1).result()
-    bad = pool.submit(fail, Odd)
-    done, rest = cf.wait([held, bad], timeout=30, return_when=cf.FIRST_EXCEPTION)
-    assert (done, rest) == ({bad}, {held})
+@ours_fails("a bad end is told to the waiters as a result: they sleep on until every call has ended")
+def test_waiting_for_the_first_exception(make, gate):
+    with make(2) as fresh, gate:
+        held = fresh.submit(until, str(gate))
+        bad = fresh.submit(fail, Odd)
+        late = threading.Timer(3, gate.open)  # who is not woken by the exception finds both ended
+        late.start()
+        done, rest = cf.wait([held, bad], return_when=cf.FIRST_EXCEPTION)
+        late.cancel()
+        assert (done, rest) == ({bad}, {held})
 
 
 def test_waiting_for_all_and_not_for_ever(pool, gate):
