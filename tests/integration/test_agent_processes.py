@@ -21,10 +21,14 @@ async def hub():
 
 
 def _alive(pid: int) -> bool:
+    return _state(pid) not in "ZX"
+
+
+def _state(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "X"
 
 
 def _parent(pid: int) -> int:
@@ -188,6 +192,97 @@ async def test_preloaded_modules_are_there_and_forks_differ(hub):
     assert [values[:2] for values in drawn] == [(True, 1), (True, 1)]
     assert drawn[0][2] != drawn[1][2]
     assert drawn[0][3] != drawn[1][3]
+
+
+async def test_a_worker_that_leaves_takes_nothing_along_that_was_preloaded(hub):
+    (hub.folder / "owns.py").write_text("import tempfile\nfolder = tempfile.TemporaryDirectory()\n")
+
+    def used():
+        import os
+
+        import owns
+
+        return owns.folder.name, os.path.isdir(owns.folder.name)
+
+    def kept():
+        import tempfile
+
+        import owns
+
+        owns.mine = tempfile.TemporaryDirectory()
+        return owns.mine.name
+
+    async with living_hub(env={"PYTHONPATH": str(hub.folder)}) as other:
+        first, second = [await other.worker("pool", preload=["owns"]) for _ in range(2)]
+        folder, there = payload.unpack((await other.call(first, used)).body)
+        own = payload.unpack((await other.call(first, kept)).body)
+        other.peers["call", first].say(wire.Leave())
+        assert (await other.first(wire.Exited, worker=first)).report == wire.ExitReport(0, 0, False, "")
+        assert (there, os.path.isdir(own)) == (True, False)
+        assert payload.unpack((await other.call(second, used)).body) == (folder, True)
+        os.rmdir(folder)
+
+
+async def test_a_stopped_worker_that_goes_on_has_lost_nothing(hub):
+    """In a call, in a stream that waits for credit, and as an actor with methods asked for meanwhile."""
+
+    def prints(n):
+        for at in range(n):
+            print(at)
+        return "whole"
+
+    def counts(n):
+        yield from range(n)
+
+    class Sum:
+        total = 0
+
+        def add(self, n):
+            self.total += n
+            return self.total
+
+    workers = [await hub.worker("pool") for _ in range(3)]
+    call = hub.call_later(workers[0], prints, 20_000)
+    await hub.until(lambda: bool(hub.output(call)), "the first lines")
+    stream = hub.call_later(workers[1], counts, 100, kind="stream", credit=1)
+    await hub.first(wire.Yielded, task=stream)
+    actor = await hub.place(workers[2], Sum)
+    for worker in workers:
+        os.kill(hub.pid(worker), signal.SIGSTOP)
+    await hub.poll(lambda: all(_state(hub.pid(worker)) == "T" for worker in workers), lambda: "not stopped")
+    hub.allow(workers[1], stream, 1000)
+    numbers = [hub.ask(workers[2], actor, "add", n) for n in range(100)]
+    beats = len(hub.find(wire.Beat))
+    await hub.until(lambda: len(hub.find(wire.Beat)) > beats, "the agent goes on meanwhile")
+    assert not hub.find(wire.MethodDone)
+    for worker in workers:
+        os.kill(hub.pid(worker), signal.SIGCONT)
+    done = await hub.first(wire.Done, task=call)
+    assert payload.unpack(done.body) == "whole"
+    assert (await hub.all_output(done)).split() == [str(n) for n in range(20_000)]
+    assert (await hub.first(wire.Done, task=stream)).ok
+    assert hub.yielded(stream) == list(range(100))
+    assert [await hub.answer(actor, number) for number in numbers] == [sum(range(n + 1)) for n in range(100)]
+
+
+async def test_a_child_of_a_stream_that_is_killed_ends_with_it(hub):
+    def loads():
+        import multiprocessing
+        import time
+
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+        child.start()
+        yield child.pid
+        time.sleep(1000)
+
+    worker = await hub.worker("pool")
+    task = hub.call_later(worker, loads, kind="stream", credit=9)
+    await hub.first(wire.Yielded, task=task)
+    (child,) = hub.yielded(task)
+    hub.agent.say(wire.Kill(worker))
+    assert (await hub.first(wire.Exited, worker=worker)).report.signal == signal.SIGKILL
+    await hub.until(lambda: not hub.peers["call", worker].open, "the lane's end")
+    await hub.poll(lambda: not _alive(child), lambda: "the child outlived its worker")
 
 
 async def test_a_module_whose_import_kills_is_named_and_survived(hub):

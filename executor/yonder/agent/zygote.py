@@ -18,10 +18,11 @@ import sys
 import time
 import traceback
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from yonder.agent import birth, processes, worker
 
@@ -50,23 +51,32 @@ def main() -> None:
 class Zygote:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._finalizers: list[weakref.finalize[..., Any]] = []
 
     def serve(self) -> None:
-        gc.collect()
-        gc.freeze()
+        self._settle()
         while (received := birth.receive(self._sock)) is not None:
             message, fds = received
             match message:
                 case birth.Import():
                     birth.send(self._sock, self._import(message))
-                    gc.collect()
-                    gc.freeze()
+                    self._settle()
                 case birth.Birth():
                     if message.become:
                         self._become(message, fds)
                     self._fork(message, fds)
                     for fd in fds:
                         os.close(fd)
+
+    def _settle(self) -> None:
+        """Make what is imported by now common property: workers neither collect it nor end it when they end. A preloaded
+        module's temporary folder belongs to all of them, and torch's finalizers would take 25 ms of every worker's end."""
+        gc.collect()
+        gc.freeze()
+        for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]  # noqa: SLF001 - has no public name
+            if finalizer.atexit:
+                finalizer.atexit = False
+                self._finalizers.append(finalizer)
 
     def _import(self, asked: birth.Import) -> birth.Imported:
         begun = time.monotonic()
@@ -116,6 +126,8 @@ class Zygote:
 
     def _become(self, message: birth.Birth, fds: list[int]) -> NoReturn:
         """No fork: this process is the worker, and already the agent's child. For systems where forks are not safe."""
+        for finalizer in self._finalizers:  # all of it is its own
+            finalizer.atexit = True
         birth.send(self._sock, birth.Born(message.worker, os.getpid()))
         _be_worker(message, fds)
 
