@@ -37,7 +37,7 @@ class Wish:
 
     @classmethod
     def read(cls, text: str) -> Wish:
-        """ "l40s" is one, "l40s:2" two, "any:1" one of whatever is there."""
+        """Read `l40s` (one), `l40s:2` (two) or `any:1` (one of whatever is there)."""
         kind, _, count = text.partition(":")
         return cls(_plain(kind), int(count) if count.isdigit() else 1)
 

@@ -142,7 +142,7 @@ class Executor:
     @property
     def renewable(self) -> bool:
         """Does it outlive the death of one of its workers? One whose only worker is the executor itself does not."""
-        several = self.spec.pool.isolation == "process"
+        several = len(self.spec.workers) > 1 or self.spec.pool.isolation == "process"
         return several and self.spec.kind == "pool" and not self.severed and not self.fallen
 
     @property
