@@ -47,9 +47,7 @@ async def an_executor(workers, **spec):
         resident = Resident()
         pool = wire.PoolSpec(**{"concurrency": workers, **spec})
         names = paper.hub.executors.worker_ids("x", workers)
-        boot = BootSpec(
-            executor="x", owner="o", kind="pool", workers=names, place=wire.Place(), pool=pool, preload=[]
-        )
+        boot = BootSpec(executor="x", owner="o", kind="pool", workers=names, place=wire.Place(), pool=pool, preload=[])
         executor = paper.hub.executors.boot(boot, resident)
         await paper.until(lambda: "up" in resident.said, "an executor that is up")
         yield paper, executor, resident

@@ -49,6 +49,30 @@ class Call:
     a retry needs them again.
     """
 
+    __slots__ = (
+        "_answered",
+        "_arguments",
+        "_asked",
+        "_digest",
+        "_function",
+        "_running",
+        "_say",
+        "_task",
+        "attempt",
+        "began",
+        "client",
+        "death",
+        "executor",
+        "id",
+        "label",
+        "number",
+        "options",
+        "room",
+        "run",
+        "shown",
+        "worker",
+    )
+
     def __init__(self, room: Room, name: str, client: Client, order: Order, say: Say) -> None:
         submit = order.submit
         self.room = room
@@ -65,7 +89,8 @@ class Call:
         self.death: wire.ExitReport | None = None  # how the worker that held it last has died
         self.shown = False  # CallStarted was told, CallEnded was not
         self._say = say
-        self._submit = submit
+        self._digest = submit.function
+        self._arguments = submit.arguments
         self._function = order.function
         self._task = 0
         self._asked = time.monotonic()
@@ -88,10 +113,9 @@ class Call:
         self.worker, self.executor, self.attempt = worker, executor, attempt
         self.began, self._running = clock(), time.monotonic()
         self._task, self.death = worker.start(self), None
-        digest = self._submit.function
-        known, forgotten = worker.learn(digest)
+        known, forgotten = worker.learn(self._digest)
         body = b"" if known else self._function
-        worker.say(wire.Call(self._task, digest, body, self._submit.arguments, self._mode(), forgotten))
+        worker.say(wire.Call(self._task, self._digest, body, self._arguments, self._mode(), forgotten))
         self.say(wire.CallPhase(self.number, "running", attempt))
 
     def _mode(self) -> wire.Mode | None:
@@ -165,8 +189,7 @@ class Call:
     def _close(self) -> None:
         """Late output may name this call for long: keep the name, not the load."""
         self._answered = True
-        self._function = b""
-        self._submit = msgspec.structs.replace(self._submit, function_body=b"", arguments=b"")
+        self._function = self._arguments = b""
 
     # ── what its worker tells ──
 
@@ -200,17 +223,20 @@ class Call:
 class Stream(Call):
     """A generator: its values go straight through, and its reader's room bounds how many are on the way."""
 
-    _room = 0
-    _given = False
+    __slots__ = ("_given", "_upto")
+
+    def __init__(self, room: Room, name: str, client: Client, order: Order, say: Say) -> None:
+        super().__init__(room, name, client, order, say)
+        self._upto = order.options.mode.credit
+        self._given = False
 
     def _mode(self) -> wire.Mode | None:
-        mode = self.options.mode
-        return msgspec.structs.replace(mode, credit=max(mode.credit, self._room))
+        return msgspec.structs.replace(self.options.mode, credit=self._upto)
 
     def credit(self, upto: int) -> None:
-        self._room = max(self._room, upto)
+        self._upto = max(self._upto, upto)
         if self.worker is not None and not self._answered:
-            self.worker.control(wire.Allow(self._task, self._room))
+            self.worker.control(wire.Allow(self._task, self._upto))
 
     def gave(self, part: Part) -> None:
         if not isinstance(part, wire.Yielded):
@@ -223,6 +249,8 @@ class Stream(Call):
 
 class Actor(Call):
     """An object that stays on its worker and answers methods until it is told to go. What comes before it stands waits."""
+
+    __slots__ = ("_early", "_leaving", "_open", "_placed")
 
     def __init__(self, room: Room, name: str, client: Client, order: Order, say: Say) -> None:
         super().__init__(room, name, client, order, say)

@@ -365,8 +365,9 @@ class PoolRoom:
         if self.spec.isolation == "process":
             self._hub.executors.prepare(executor)
         self._hub.executors.busy(executor, True)
-        call.shown = True
-        self._hub.tell(wire.CallStarted(call.run, call.id, call.label, self.spec.name, executor.id, call.began))
+        if call.run:  # else it belongs to nothing that is shown anywhere
+            call.shown = True
+            self._hub.tell(wire.CallStarted(call.run, call.id, call.label, self.spec.name, executor.id, call.began))
 
     def _drop(self, drop: events.Drop) -> None:
         call = self._calls.get(drop.call)
@@ -399,7 +400,6 @@ class PoolRoom:
     def _wake_at(self, when: float | None) -> None:
         """A timer that is set too early only looks once more; setting it anew at every event would cost more."""
         if when is None:
-            self.stop_timer()
             return
         loop = asyncio.get_running_loop()
         delay = max(0.0, when - self._now())
