@@ -34,14 +34,14 @@ class Broadcasting:
         self.client = client
         self._number = number
         self._failed = failed
-        self._members: list[Call] = []
+        self.members: list[Call] = []
         self._left = 0
         self._ends: list[wire.CallDone] = []
 
     def begin(self, members: Sequence[Call]) -> None:
         """These are the workers that are there: one call for each."""
-        self._members = list(members)
-        self._left = len(self._members)
+        self.members = list(members)
+        self._left = len(self.members)
         self._finish_if_over()
 
     def heard(self, message: wire.HubToClient) -> None:
@@ -56,14 +56,14 @@ class Broadcasting:
     def _finish_if_over(self) -> None:
         if self._left:
             return
-        self._members.clear()
+        self.members.clear()
         if self._ends and all(end.outcome == "error" for end in self._ends):
             self._failed()
         self.client.asked.pop(self._number, None)
         self.client.say(wire.BroadcastDone(self._number, self._ends))
 
     def cancel(self) -> None:
-        for member in list(self._members):
+        for member in list(self.members):
             member.cancel()
 
     def credit(self, upto: int) -> None:

@@ -24,6 +24,9 @@ Say = Callable[[wire.HubToClient], None]
 class Room(Protocol):
     """What a call needs of its pool."""
 
+    @property
+    def name(self) -> str: ...
+
     def call_ended(self, call: Call, done: wire.Done) -> None:
         """Its worker has told the end."""
 

@@ -40,7 +40,7 @@ class Asked(Protocol):
 
 class Client:
     """One client. `worker` is the worker whose code opened it, None for a plain program; `asked` what it waits for, by
-    its own numbers; `waits` those that its code waits for and does nothing else meanwhile."""
+    its own numbers."""
 
     def __init__(self, send: Callable[[wire.HubToClient], None], requests: Requests, worker: Worker | None) -> None:
         self._send = send
@@ -49,7 +49,6 @@ class Client:
         self._name = f"client-{id(self):x}"
         self.worker = worker
         self.asked: dict[int, Asked] = {}
-        self.waits: list[int] = []
         self.gone = False
 
     @property

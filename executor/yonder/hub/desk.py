@@ -35,6 +35,7 @@ class Desk:
 
     def configure(self, message: wire.Configure) -> None:
         """The workspace's settings (again): pools that it keeps are opened, those that nobody holds follow them."""
+        self._hub.allowances.limit(message.max_executors, message.max_gpus)
         self._specs = {spec.name: spec for spec in message.pools}
         for name, spec in self._specs.items():
             if name != "session" and spec.min > 0 and name not in self.pools and not self._hub.closing:
@@ -64,7 +65,7 @@ class Desk:
                 if (asked := client.asked.get(number)) is not None:
                     asked.finish()
             case wire.Waits(calls=calls):
-                client.waits = calls
+                self._hub.deadlocks.waits(client, calls)
             case _:
                 self._about_pool(client, message)
 
@@ -144,6 +145,7 @@ class Desk:
 
     def _pool(self, spec: wire.PoolSpec, place: wire.Place, *, kept: bool) -> PoolRoom:
         room = self.pools[spec.name] = PoolRoom(spec, place, self._hub, kept=kept)
+        self._hub.allowances.join(room)
         return room
 
     def _settle(self, room: PoolRoom) -> None:
@@ -176,6 +178,7 @@ class Desk:
         await room.close(cancel=cancel)
         room.leave(client)
         room.stop_timer()
+        self._hub.allowances.leave(room)
         if self.pools.get(room.spec.name) is room:
             del self.pools[room.spec.name]
 

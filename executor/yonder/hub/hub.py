@@ -19,8 +19,10 @@ import msgspec
 from yonder import wire
 from yonder.backends.base import Backend
 from yonder.core.link import check_hello
+from yonder.hub.allowances import Allowances
 from yonder.hub.clients import Client
 from yonder.hub.connection import Conversation, Receiver
+from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
 from yonder.hub.executors import Executors
 from yonder.hub.sessions import SessionRoom
@@ -61,7 +63,9 @@ class Hub:
         self.session_spec = wire.PoolSpec(name="session")
         self.closing = False
         self.lingering = False
+        self.allowances = Allowances()
         self.desk = Desk(self)
+        self.deadlocks = Deadlocks(lambda: self.desk.pools.values())
         self.sessions: dict[str, SessionRoom] = {}
         self._files: dict[str, SessionRoom] = {}
         self._token = token
@@ -254,6 +258,10 @@ class Hub:
 
     def client_said(self, client: Client, message: wire.ClientToHub) -> None:
         self.desk.client_said(client, message)
+
+    def limit(self, executors: int, gpus: int) -> None:
+        """At most so many executors and GPUs in all pools of this owner together; 0 = no bound."""
+        self.allowances.limit(executors, gpus)
 
     def client_lost(self, client: Client) -> None:
         self.desk.client_lost(client)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -18,10 +18,13 @@ import msgspec
 from yonder import wire
 from yonder.backends.base import BootSpec
 from yonder.core import events
+from yonder.core.budget import Claim
 from yonder.core.pool import Pool
+from yonder.hub.allowances import Allowances
 from yonder.hub.broadcasts import Broadcasting, Initiation, Rite
 from yonder.hub.calls import KINDS, Call, Order, Say
 from yonder.hub.clients import Client
+from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.executors import Executor, Executors
 from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock
@@ -32,6 +35,8 @@ class Surroundings(Protocol):
 
     owner: str
     executors: Executors
+    allowances: Allowances
+    deadlocks: Deadlocks
 
     def tell(self, event: wire.Event) -> None: ...
 
@@ -56,7 +61,8 @@ class PoolRoom:
         self.preload: list[str] = list(spec.preload)
         self._defaults = defaults_of(spec)
         self._hub = hub
-        self._core = Pool(spec, prefix=hub.executors.next_id(spec.name))
+        self._prefix = hub.executors.next_id(spec.name)
+        self._core = Pool(spec, prefix=self._prefix)
         self._calls: dict[str, Call] = {}
         self._executors: dict[str, Executor] = {}
         self._rites: list[Rite] = []
@@ -65,6 +71,7 @@ class PoolRoom:
         self._closers: list[asyncio.Future[None]] = []
         self._events: deque[events.Event] = deque()
         self._feeding = False
+        self._allowed: int | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # ── what the hub asks ──
@@ -72,6 +79,10 @@ class PoolRoom:
     def open(self) -> None:
         """Start keeping `min`."""
         self._feed(events.Tick(self._now()))
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
 
     @property
     def closed(self) -> bool:
@@ -133,6 +144,36 @@ class PoolRoom:
             buffer=self.spec.buffer,
             idle=pool.idle,
         )
+
+    def claim(self) -> Claim:
+        """What it has of the owner's executors, and needs."""
+        pool, spec = self._core, self.spec
+        needed = pool.busy + -(-pool.queued // spec.concurrency)
+        least = 0 if self.closed else min(spec.min, spec.max)
+        return Claim(self._prefix, pool.executors, pool.busy, min(needed, spec.max), least, gpus_of(spec.resources))
+
+    def allow(self, executors: int | None) -> None:
+        """It may have so many executors from now on; None: as many as it wants."""
+        if executors != self._allowed:
+            self._allowed = executors
+            self._feed(events.Allowed(self._now(), executors))
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """How many executors it may have, and how many calls each takes."""
+        most = self.spec.max if self._allowed is None else min(self.spec.max, self._allowed)
+        return most, 1 if self.spec.isolation == "executor" else self.spec.concurrency
+
+    def running(self) -> Iterator[Call]:
+        """The calls that hold a place."""
+        for executor in self._executors.values():
+            for worker in executor.workers.values():
+                if isinstance(task := worker.task, Call):
+                    yield task
+
+    def refuse(self, call: str, sentence: str) -> None:
+        """This call must not wait any longer: it never would get a place."""
+        self._feed(events.Refused(self._now(), call, "deadlock", sentence))
 
     # ── what clients ask ──
 
@@ -300,6 +341,9 @@ class PoolRoom:
         finally:
             self._feeding = False
         self._wake_at(self._core.next_wake)
+        if self._hub.allowances.bound:
+            self._hub.allowances.changed()
+        self._hub.deadlocks.changed()
         self._hub.changed()
 
     def _carry_out(self, command: events.Command) -> None:
@@ -421,3 +465,9 @@ class PoolRoom:
 def defaults_of(spec: wire.PoolSpec) -> wire.CallOptions:
     """What a call gets that says nothing else."""
     return wire.CallOptions(spec.timeout, spec.queue_timeout, spec.retries, spec.grace)
+
+
+def gpus_of(resources: wire.Resources) -> int:
+    """How many devices an executor takes: the most that one of its alternatives asks for."""
+    counts = (text.partition(":")[2] or "1" for text in resources.gpu)
+    return max((int(count) if count.isdigit() else 1 for count in counts), default=0)
