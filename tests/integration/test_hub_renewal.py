@@ -3,6 +3,7 @@
 import contextlib
 
 from tests.integration.paper_hub import Remembers, a_paper_hub
+
 from yonder import wire
 from yonder.backends.base import BootSpec
 
