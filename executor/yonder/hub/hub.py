@@ -65,7 +65,7 @@ class Hub:
         self.lingering = False
         self.allowances = Allowances()
         self.desk = Desk(self)
-        self.deadlocks = Deadlocks(lambda: self.desk.pools.values())
+        self.deadlocks = Deadlocks(self.desk.pools.values)
         self.sessions: dict[str, SessionRoom] = {}
         self._files: dict[str, SessionRoom] = {}
         self._token = token

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -62,7 +63,7 @@ class PoolRoom:
         self._defaults = defaults_of(spec)
         self._hub = hub
         self._prefix = hub.executors.next_id(spec.name)
-        self._core = Pool(spec, prefix=self._prefix)
+        self._core = Pool(spec, prefix=self._prefix, jitter=random.random)
         self._calls: dict[str, Call] = {}
         self._executors: dict[str, Executor] = {}
         self._rites: list[Rite] = []
@@ -143,14 +144,20 @@ class PoolRoom:
             min=self.spec.min,
             buffer=self.spec.buffer,
             idle=pool.idle,
+            leaving=pool.leaving,
+            running=pool.running,
+            done=pool.done,
+            retried=pool.retried,
+            lost=pool.lost,
         )
 
     def claim(self) -> Claim:
         """What it has of the owner's executors, and needs."""
         pool, spec = self._core, self.spec
-        needed = pool.busy + -(-pool.queued // spec.concurrency)
         least = 0 if self.closed else min(spec.min, spec.max)
-        return Claim(self._prefix, pool.executors, pool.busy, min(needed, spec.max), least, gpus_of(spec.resources))
+        return Claim(
+            self._prefix, pool.executors, pool.busy, min(pool.needed, spec.max), least, gpus_of(spec.resources)
+        )
 
     def allow(self, executors: int | None) -> None:
         """It may have so many executors from now on; None: as many as it wants."""
@@ -165,11 +172,9 @@ class PoolRoom:
         return most, 1 if self.spec.isolation == "executor" else self.spec.concurrency
 
     def running(self) -> Iterator[Call]:
-        """The calls that hold a place."""
-        for executor in self._executors.values():
-            for worker in executor.workers.values():
-                if isinstance(task := worker.task, Call):
-                    yield task
+        """The calls that hold a place and will not give it up by themselves."""
+        workers = (worker for executor in self._executors.values() for worker in executor.workers.values())
+        return (call for call in held_by(workers) if not call.over)
 
     def refuse(self, call: str, sentence: str) -> None:
         """This call must not wait any longer: it never would get a place."""
@@ -315,7 +320,7 @@ class PoolRoom:
     @staticmethod
     def _bereaved(workers: Iterable[Worker], report: wire.ExitReport) -> list[Call]:
         """The calls that these dead workers held know how it came."""
-        calls = [worker.task for worker in workers if isinstance(worker.task, Call)]
+        calls = list(held_by(workers))
         for call in calls:
             call.death = report
         return calls
@@ -465,6 +470,13 @@ class PoolRoom:
 def defaults_of(spec: wire.PoolSpec) -> wire.CallOptions:
     """What a call gets that says nothing else."""
     return wire.CallOptions(spec.timeout, spec.queue_timeout, spec.retries, spec.grace)
+
+
+def held_by(workers: Iterable[Worker]) -> Iterator[Call]:
+    """The calls that these workers run, or ran when they died; not those that another worker has begun again."""
+    for worker in workers:
+        if isinstance(task := worker.task, Call) and task.worker is worker:
+            yield task
 
 
 def gpus_of(resources: wire.Resources) -> int:
