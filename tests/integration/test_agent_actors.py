@@ -108,6 +108,49 @@ async def test_what_a_method_prints_is_seen_before_the_actor_ends(hub):
     assert not any(piece.after for piece in hub.find(wire.WorkerOutput, task=task))
 
 
+async def test_what_a_method_draws_and_logs_comes_with_it(hub):
+    class Draws:
+        def draw(self):
+            import matplotlib.pyplot as plt
+
+            from yonder.record import log
+
+            log(x=1.0)
+            plt.plot([1, 2])
+
+    worker = await hub.worker("pool")
+    task = await hub.place(worker, Draws)
+    await hub.answer(task, hub.ask(worker, task, "draw"))
+    assert (await hub.first(wire.TaskDisplay, task=task)).mime == "image/png"
+    assert await hub.first(wire.TaskMetrics, task=task)
+    assert (await over(hub, worker, task)).control == 2
+
+
+async def test_an_awaiting_method_is_interrupted_where_it_waits(hub):
+    class Waits:
+        async def wait(self):
+            import asyncio
+
+            asyncio.get_running_loop().call_soon(lambda: print("waiting", flush=True))
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                print("cleaned up")
+
+        def well(self):
+            return True
+
+    worker = await hub.worker("pool")
+    task = await hub.place(worker, Waits)
+    number = hub.ask(worker, task, "wait")
+    await hub.until(lambda: "waiting" in hub.output(task), "the method to wait")
+    assert await hub.interrupt(worker, task) == "interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        await hub.answer(task, number)
+    assert await hub.answer(task, hub.ask(worker, task, "well"))
+    await hub.until(lambda: "cleaned up" in hub.output(task), "its last words")
+
+
 async def test_the_public_methods_are_named_without_running_any_code(hub):
     task = await hub.place(await hub.worker("pool"), Account, 1)
     (placed,) = hub.find(wire.Placed, task=task)

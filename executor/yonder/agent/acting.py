@@ -7,6 +7,7 @@ not know: the task's begin and end, when the next message comes (it is told the 
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterable, Mapping, Sized
 from typing import Any
 
@@ -65,6 +66,12 @@ class Actor:
         """It is the time `at`, and nothing has come."""
         self._run(self._gathering.passed(at))
 
+    def flush(self) -> None:
+        """Show what was printed and drawn; a figure that cannot be drawn is said on stderr."""
+        flushed = self._stage.guard.run(self._stage.flush)
+        if flushed.error is not None:
+            traceback.print_exception(flushed.error)
+
     def close(self) -> Ran[None]:
         """Run what was gathered, then the object's own end: `close()`, else `__exit__`, where it has one."""
         self._run(self._gathering.rest())
@@ -86,7 +93,7 @@ class Actor:
         numbers = [asked.number for asked in batch]
         together = batch[0].kind is not None and self._batches
         ran = self._stage.guard.run(lambda: self._together(batch) if together else [self._alone(batch[0])])
-        self._stage.flush()
+        self.flush()
         if ran.value is None:
             self._failed(numbers, ran.error)
             return

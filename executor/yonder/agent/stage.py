@@ -34,7 +34,7 @@ class Stage:
         self.looping = looping
         self.say = say
         self.flush = flush
-        """Pushes out what user code has printed so far."""
+        """Pushes out what user code has printed and drawn so far. User code on."""
         self.nanos = 0
         """How long user code ran in the current task, as far as it was counted."""
         self._folder = folder
@@ -91,4 +91,5 @@ class Stage:
         shown = error
         failure = payload.failure(shown, self._folder)
         packed = self.guard.run(lambda: payload.pack_exception(shown))
-        return packed.value or b"", failure
+        body = packed.value or b""
+        return body if len(body) <= MAX_RESULT else b"", failure

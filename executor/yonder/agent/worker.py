@@ -63,7 +63,7 @@ class Worker:
         self._guard.install()
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
-        self._stage = Stage(self._guard, self._looping, born.folder, self._say, mouth.flush)
+        self._stage = Stage(self._guard, self._looping, born.folder, self._say, self._flush)
         self._credit = Credit()
         self._actor: Actor | None = None
         control: Lane[Any] = Lane.dial(born.hub, "control", born.worker, born.token, wire.HubToControl)
@@ -138,6 +138,11 @@ class Worker:
         finally:
             loop.remove_reader(self._lane.sock)
         return True
+
+    def _flush(self) -> None:
+        """What an open task has printed and drawn so far; at its end `settle` does it, and counts."""
+        _flush_figures()
+        self._mouth.flush()
 
     def _say(self, message: wire.CallToHub) -> None:
         self._stay_home()
@@ -231,7 +236,7 @@ class Worker:
         if made.value is None:
             return made
         self._actor = made.value
-        self._mouth.flush()
+        self._actor.flush()
         self._say(wire.Placed(call.task, self._actor.methods))
         return None
 
