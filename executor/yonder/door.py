@@ -27,6 +27,10 @@ class Door(Protocol):
 
     def send(self, message: wire.ClientToHub) -> None: ...
 
+    def help(self, done: Callable[[], bool], timeout: float | None) -> None:
+        """This thread has nothing to do until `done` or for `timeout` seconds: it may run the hub meanwhile. May return
+        at any time."""
+
     def close(self) -> None: ...
 
 
@@ -58,6 +62,9 @@ class SocketDoor:
                 self._socket.sendall(wire.frames(message))
         except OSError as error:
             raise CannotRun("the hub of this session has ended") from error
+
+    def help(self, done: Callable[[], bool], timeout: float | None) -> None:
+        """The hub is another process."""
 
     def _listen(self) -> None:
         try:

@@ -10,7 +10,8 @@ import concurrent.futures
 import contextlib
 import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures._base import CANCELLED
 from typing import Any, Protocol, TypeVar, cast
 
@@ -38,6 +39,8 @@ class Board(Protocol):
     def foreign(self) -> bool: ...
 
     def tell(self, message: wire.ClientToHub) -> None: ...
+
+    def help(self, done: Callable[[], bool], timeout: float | None) -> None: ...
 
     def waiting(self, futures: list[Future[Any]]) -> contextlib.AbstractContextManager[None]: ...
 
@@ -111,11 +114,18 @@ class Future(concurrent.futures.Future[T]):
         if self._board.foreign():
             raise UsageError("this call belongs to the process that made it; its end never comes to a forked child")
         if not self._board.nested:
-            with contextlib.suppress(concurrent.futures.CancelledError):
-                super().exception(timeout)
+            self._help(timeout)
             return
         with self._board.waiting([self]), contextlib.suppress(concurrent.futures.CancelledError):
             super().exception(timeout)
+
+    def _help(self, timeout: float | None) -> None:
+        """Wait, and help the hub along if it is in this process: then no thread has to be woken for the result."""
+        end = None if timeout is None else time.monotonic() + timeout
+        self._board.help(self.done, timeout)
+        if not self.done():
+            with contextlib.suppress(concurrent.futures.CancelledError):
+                super().exception(None if end is None else max(0.0, end - time.monotonic()))
 
     def _unpack(self) -> None:
         with self._unpacking:

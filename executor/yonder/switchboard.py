@@ -104,12 +104,17 @@ class Switchboard:
             self.send(question(number))
             if self._broken is not None and not waiter.done():
                 raise CannotRun(str(self._broken))
+            self.help(waiter.done, None)
             return waiter.result()
         except BaseException:
             self._replies.pop(number, None)
             if unwanted is not None:
                 unwanted(number)
             raise
+
+    def help(self, done: Callable[[], bool], timeout: float | None) -> None:
+        """Let the hub use this thread until `done` or for `timeout` seconds, if it can; may return at any time."""
+        self._door.help(done, timeout)
 
     def open_calls(self) -> list[Future[Any]]:
         """Calls that have not ended."""

@@ -124,7 +124,7 @@ class InProcessDoor:
     def send(self, message: wire.ClientToHub) -> None:
         self._thread.turns.do(self._client.received, message)
 
-    def wait(self, done: Callable[[], bool], timeout: float | None) -> None:
+    def help(self, done: Callable[[], bool], timeout: float | None) -> None:
         """Help the hub along until `done` or for `timeout` seconds, if nobody else does."""
         self._thread.turns.drive(done, timeout)
 
