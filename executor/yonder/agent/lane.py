@@ -16,7 +16,7 @@ from yonder.errors import CannotRun, VersionMismatch
 from yonder.version import __version__
 
 M = TypeVar("M")
-_CHUNK = 256 * 1024
+SPACE = 256 * 1024
 
 
 class Lane(Generic[M]):
@@ -24,6 +24,7 @@ class Lane(Generic[M]):
 
     def __init__(self, sock: socket.socket, kind: Any) -> None:
         self.sock = sock
+        self._space = bytearray(SPACE)  # made once: a new one for every read costs more than a small message
         self._parser: wire.Parser[M] = wire.Parser(kind)
         self._waiting: deque[M] = deque()
 
@@ -60,11 +61,11 @@ class Lane(Generic[M]):
     def fill(self) -> bool:
         """Read once. False at the end of the conversation."""
         try:
-            data = self.sock.recv(_CHUNK)
+            size = self.sock.recv_into(self._space)
         except OSError:  # reset by the hub's end, or closed by us
             return False
-        self._waiting.extend(self._parser.feed(data))
-        return bool(data)
+        self._waiting.extend(self._parser.feed(memoryview(self._space)[:size]))
+        return size > 0
 
     def send(self, message: wire.Message) -> None:
         self.sock.sendall(wire.frames(message))

@@ -35,12 +35,15 @@ Accept = Callable[["Conversation", wire.Hello], "Receiver | wire.Refused"]
 Trouble = Callable[[str], None]
 
 
-class Conversation(asyncio.Protocol):
-    """The hub's end of one connection. `accept` judges the hello; `trouble` is told what broke the protocol."""
+class Conversation(asyncio.BufferedProtocol):
+    """The hub's end of one connection. `accept` judges the hello; `trouble` is told what broke the protocol. `space` is
+    where arriving bytes are put until they are parsed; all conversations of one loop may share it."""
 
-    def __init__(self, accept: Accept, trouble: Trouble) -> None:
+    def __init__(self, accept: Accept, trouble: Trouble, space: bytearray) -> None:
         self._accept = accept
         self._trouble = trouble
+        # The loop would make a new buffer of this size at every read, which costs more than a small message.
+        self._space = space
         self._parser: wire.Parser[Any] = wire.Parser(wire.Hello, limit=wire.MAX_HELLO)
         self._receiver: Receiver | None = None
         self._transport: asyncio.Transport | None = None
@@ -54,7 +57,11 @@ class Conversation(asyncio.Protocol):
             self._trouble(f"a process of user {uid} knocked and was refused")
             self.close()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._space
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = memoryview(self._space)[:nbytes]
         try:
             if self._receiver is None:
                 self._greet(data)
@@ -65,7 +72,7 @@ class Conversation(asyncio.Protocol):
             self._trouble(f"{who} broke the protocol and was cut off: {error}")
             self.close()
 
-    def _greet(self, data: bytes) -> None:
+    def _greet(self, data: memoryview) -> None:
         first = next(iter(self._parser.feed(data)), None)
         if first is None:
             return
@@ -84,7 +91,7 @@ class Conversation(asyncio.Protocol):
         if rest:
             self._pass_on(rest)
 
-    def _pass_on(self, data: bytes) -> None:
+    def _pass_on(self, data: memoryview | bytes) -> None:
         receiver = self._receiver
         if receiver is None:
             return

@@ -31,6 +31,9 @@ from yonder.version import __version__
 
 MACHINE_ROLES: tuple[wire.Role, ...] = ("client", "agent", "call", "control")
 
+READ_AT_ONCE = 256 * 1024
+"""Bytes taken from a socket by one read."""
+
 STATUS_PAUSE = 0.2
 """Seconds between two unasked status messages."""
 
@@ -91,8 +94,9 @@ class Hub:
         path = self.folder.hub_socket
         path.unlink(missing_ok=True)
         loop = asyncio.get_running_loop()
+        space = bytearray(READ_AT_ONCE)
         self._server = await loop.create_unix_server(
-            lambda: Conversation(self._accept, self.log), str(path), backlog=512
+            lambda: Conversation(self._accept, self.log, space), str(path), backlog=512
         )
         path.chmod(0o600)
 
