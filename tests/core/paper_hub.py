@@ -33,6 +33,9 @@ class PaperHub:
         self.receive = receive
         return self
 
+    def help(self, done, timeout) -> None:
+        """Paper needs no help."""
+
     def close(self) -> None:
         self.closed = True
 

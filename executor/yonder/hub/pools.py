@@ -74,6 +74,7 @@ class PoolRoom:
         self._feeding = False
         self._allowed: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes = 0.0  # when it goes off
 
     # ── what the hub asks ──
 
@@ -447,16 +448,17 @@ class PoolRoom:
             self._hub.executors.busy(found, any(worker.task is not None for worker in found.workers.values()))
 
     def _wake_at(self, when: float | None) -> None:
+<<<<<<< HEAD
         """A timer that is set too early only looks once more; setting it anew at every event would cost more."""
         if when is None:
+=======
+        """A timer that is set too early, or for nothing, only looks once more; setting it anew at every event costs more."""
+        if when is None or (self._timer is not None and self._wakes <= when):
+>>>>>>> b0186ad (Who waits for a call runs the program's hub; timers are set when they come earlier)
             return
-        loop = asyncio.get_running_loop()
-        delay = max(0.0, when - self._now())
-        if self._timer is not None:
-            if self._timer.when() <= loop.time() + delay:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_later(delay, self._tick)
+        self.stop_timer()
+        self._wakes = when
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, when - self._now()), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
