@@ -17,28 +17,23 @@ from yonder.future import ActorFuture, Future, error_of
 from yonder.switchboard import Switchboard, Told
 
 
-class Actor:
-    """An object elsewhere: `actor.method(x)` waits for the value, `actor.method.submit(x)` is a Future,
-    `await actor.method.acall(x)` is for asyncio. Its methods run one after the other, in the order of the calls.
-
-    It holds a slot of its pool until `close`, or the end of the `with` block. `executor` says where it lives. When it
-    dies, calls under way and later ones raise ExecutorLost.
-    """
+class Life:
+    """One object elsewhere, from its placing to its end: who waits for which method."""
 
     def __init__(self, board: Switchboard, name: str) -> None:
+        self.name = name
+        self.executor = ""
+        self.methods: frozenset[str] = frozenset()
         self._board = board
-        self._name = name
         self._numbers = itertools.count(1)
         self._order = threading.Lock()
         self._pending: dict[int, ActorFuture[Any]] = {}
         self._placing: Future[Any] | None = None
         self._up = threading.Event()
-        self._methods: frozenset[str] = frozenset()
         self._end: wire.CallDone | None = None
         self._closed = False
-        self.executor = ""
 
-    # ── placing (Pool.place) ──
+    # ── placing (Calls.place) ──
 
     def attach(self, placing: Future[Any]) -> None:
         """The call that makes the object and holds its slot."""
@@ -46,11 +41,11 @@ class Actor:
 
     def wait(self, timeout: float | None) -> bool:
         """Until the object stands; False after `timeout` seconds. Raises the constructor's exception, ExecutorLost, …"""
-        with self._board.waiting([self._call]):
+        with self._board.waiting([self.call]):
             if not self._up.wait(timeout):
                 return False
         if self._end is not None:
-            self._call.result()
+            self.call.result()
         return True
 
     def told(self, message: Told) -> None:
@@ -58,57 +53,48 @@ class Actor:
         match message:
             case wire.ActorReady():
                 self.executor = message.executor
-                self._methods = frozenset(message.methods)
+                self.methods = frozenset(message.methods)
                 self._up.set()
-            case wire.ActorReply():
+            case wire.ActorReply(call=call, ok=ok, body=body, failure=failure):
                 future = self._pending.pop(message.number, None)
                 if future is not None:
-                    outcome: Literal["ok", "error"] = "ok" if message.ok else "error"
-                    future.arrived(
-                        wire.CallDone(message.call, outcome, message.body, message.failure, executor=self.executor)
-                    )
+                    outcome: Literal["ok", "error"] = "ok" if ok else "error"
+                    future.arrived(wire.CallDone(call, outcome, body, failure, executor=self.executor))
             case wire.CallDone():
                 self._over(message)
             case _:
                 pass  # actors do not yield
 
     def _over(self, done: wire.CallDone) -> None:
-        closed = f"the actor {self._name} is closed; place a new one"
-        end = done if done.outcome in ("lost", "error") else wire.CallDone(done.call, "closed", sentence=closed)
         with self._order:
-            self._end = end
+            self._end = end = done if done.outcome in ("lost", "error") else self._closed_end(done.call)
             pending, self._pending = list(self._pending.values()), {}
         self._up.set()
         for future in pending:
             future.arrived(end)
 
+    def _closed_end(self, number: int) -> wire.CallDone:
+        return wire.CallDone(number, "closed", sentence=f"the actor {self.name} is closed; place a new one")
+
     # ── methods ──
 
-    def __getattr__(self, name: str) -> Method:
-        if name.startswith("_") or name not in self._methods:
-            known = ", ".join(sorted(self._methods)) or "none"
-            raise AttributeError(f"{self._name} has no public method {name!r}; it has: {known}", name=name, obj=self)
-        return Method(self, name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._methods})
-
-    def submit_method(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorFuture[Any]:
+    def submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorFuture[Any]:
         """Send a call of a method. Raises SerializationError when its arguments cannot travel."""
         arguments = payload.pack_call(args, kwargs)
         self._board.check()
-        placing = self._call.number
+        placing = self.call.number
+        future: ActorFuture[Any] = ActorFuture(self._board, placing)
         with self._order:
-            number = next(self._numbers)
-            future: ActorFuture[Any] = ActorFuture(self._board, placing)
             if self._end is None and not self._closed:
+                number = next(self._numbers)
                 self._pending[number] = future
-                self._board.send(wire.ActorCall(placing, number, name, arguments))
+                try:
+                    self._board.send(wire.ActorCall(placing, number, method, arguments))
+                except BaseException:
+                    self._pending.pop(number, None)
+                    raise
                 return future
-            end = self._end or wire.CallDone(
-                placing, "closed", sentence=f"the actor {self._name} is closed; place a new one"
-            )
-        future.arrived(end)
+        future.arrived(self._end or self._closed_end(placing))
         return future
 
     # ── the end ──
@@ -119,25 +105,70 @@ class Actor:
             closed, self._closed = self._closed, True
         if self._end is None:
             if cancel:
-                self._call.cancel()
+                self.call.cancel()
             elif not closed:
-                self._board.tell(wire.ActorClose(self._call.number))
+                self._board.tell(wire.ActorClose(self.call.number))
+
+    @property
+    def call(self) -> Future[Any]:
+        """The call that holds the slot."""
+        assert self._placing is not None  # noqa: S101 - attached before anybody gets hold of it
+        return self._placing
+
+    @property
+    def foreign(self) -> bool:
+        """Is this a forked child's copy?"""
+        return self._board.foreign()
+
+    def state(self) -> str:
+        """In words."""
+        return repr(error_of(self._end)) if self._end else f"on {self.executor}" if self.executor else "being placed"
+
+
+class Actor:
+    """An object elsewhere: `actor.method(x)` waits for the value, `actor.method.submit(x)` is a Future,
+    `await actor.method.acall(x)` is for asyncio. Its methods run one after the other, in the order of the calls.
+
+    It holds a slot of its pool until `close`, or the end of the `with` block; then the object's own `close` (else its
+    `__exit__`) runs there, where it has one. `executor` says where it lives. When it dies, calls under way and later ones
+    raise ExecutorLost.
+    """
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    @property
+    def executor(self) -> str:
+        """The executor that it lives on."""
+        return self._life.executor
+
+    def __getattr__(self, name: str) -> Method:
+        if name == "_life":  # a copy that was never made whole
+            raise AttributeError(name)
+        life = self._life
+        if name not in life.methods:
+            known = ", ".join(sorted(life.methods)) or "none"
+            raise AttributeError(f"{life.name} has no public method {name!r}; it has: {known}", name=name, obj=self)
+        return Method(life, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The object's own `__call__`, waited for."""
+        return self.__getattr__("__call__")(*args, **kwargs)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._life.methods})
 
     def close(self) -> None:
         """Let it finish what it was sent, then free its slot. Harmless when it has ended."""
-        if not self._board.foreign():
-            self.end(cancel=False)
-            self._call.exception()
+        if not self._life.foreign:
+            self._life.end(cancel=False)
+            self._life.call.exception()
 
     async def aclose(self) -> None:
         """`close` for asyncio."""
-        self.end(cancel=False)
-        await asyncio.wait([asyncio.wrap_future(self._call)])
-
-    @property
-    def _call(self) -> Future[Any]:
-        assert self._placing is not None  # noqa: S101 - attached before anybody gets hold of it
-        return self._placing
+        if not self._life.foreign:
+            self._life.end(cancel=False)
+            await asyncio.wait([asyncio.wrap_future(self._life.call)])
 
     def __enter__(self) -> Self:
         return self
@@ -156,18 +187,19 @@ class Actor:
         await self.aclose()
 
     def __reduce__(self) -> str:
-        raise UsageError(f"the actor {self._name} stays with the program that placed it; pass its results on instead")
+        raise UsageError(
+            f"the actor {self._life.name} stays with the program that placed it; pass its results on instead"
+        )
 
     def __repr__(self) -> str:
-        state = repr(error_of(self._end)) if self._end else f"on {self.executor}" if self.executor else "being placed"
-        return f"<yonder.Actor {self._name}, {state}>"
+        return f"<yonder.Actor {self._life.name}, {self._life.state()}>"
 
 
 class Method:
     """One method of an actor."""
 
-    def __init__(self, actor: Actor, name: str) -> None:
-        self._actor = actor
+    def __init__(self, life: Life, name: str) -> None:
+        self._life = life
         self._name = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -176,11 +208,11 @@ class Method:
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run it there; a Future. It can be given up (`cancel`), not stopped."""
-        return self._actor.submit_method(self._name, args, kwargs)
+        return self._life.submit(self._name, args, kwargs)
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """Run it there and await its value."""
         return await asyncio.wrap_future(self.submit(*args, **kwargs))
 
     def __repr__(self) -> str:
-        return f"<method {self._name} of {self._actor!r}>"
+        return f"<method {self._name} of the actor {self._life.name}>"

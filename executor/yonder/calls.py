@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from yonder import payload, wire
-from yonder.actor import Actor
+from yonder.actor import Actor, Life
 from yonder.errors import CallTimeout
 from yonder.future import Future, SpawnedFuture, error_of
 from yonder.line import Line, call_label
@@ -153,17 +153,17 @@ class Calls(concurrent.futures.Executor):
         limit = self._wishes.timeout(line.spec)
         options = self._wishes.placing_options(line.spec, mode)
         name = getattr(kind, "__name__", type(kind).__name__)
-        actor = Actor(line.board, name)
+        life = Life(line.board, name)
         arguments = payload.pack_call(args, kwargs)
-        actor.attach(line.start(line.pack(kind), arguments, self._wishes.label or name, options, Future, actor))
-        line.endings.add(actor)
+        life.attach(line.start(line.pack(kind), arguments, self._wishes.label or name, options, Future, life))
+        line.endings.add(life)
         try:
-            if not actor.wait(limit or None):
+            if not life.wait(limit or None):
                 raise CallTimeout(f"{name} did not stand within {limit:g} s", phase="placing")
         except BaseException:
-            actor.end(cancel=True)
+            life.end(cancel=True)
             raise
-        return actor
+        return Actor(life)
 
     # ── the same pool, otherwise ──
 

@@ -219,7 +219,7 @@ class Worker:
             body, told = self._stage.told(ran.error)
             summary = preview.shorten(f"{told.type}: {told.message}")
         control, output = self._end(task)
-        micros = self._stage.nanos // 1000
+        micros = max(self._stage.nanos // 1000, 1)  # 0 would say that it is not known
         self._lane.send(wire.Done(task, told is None, body, control, output, summary, told, micros))
 
     # ── actors ────────────────────────────────────────────────────────────────────────────────────────────────────────
