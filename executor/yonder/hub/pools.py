@@ -448,13 +448,8 @@ class PoolRoom:
             self._hub.executors.busy(found, any(worker.task is not None for worker in found.workers.values()))
 
     def _wake_at(self, when: float | None) -> None:
-<<<<<<< HEAD
-        """A timer that is set too early only looks once more; setting it anew at every event would cost more."""
-        if when is None:
-=======
         """A timer that is set too early, or for nothing, only looks once more; setting it anew at every event costs more."""
         if when is None or (self._timer is not None and self._wakes <= when):
->>>>>>> b0186ad (Who waits for a call runs the program's hub; timers are set when they come earlier)
             return
         self.stop_timer()
         self._wakes = when
