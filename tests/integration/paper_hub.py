@@ -178,6 +178,11 @@ class PaperHub:
         await client.opens(wire.PoolSpec(**spec))
         return client
 
+    async def turns(self, count):
+        """So many turns of the loop: what was going to happen at once has happened."""
+        for _ in range(count):
+            await asyncio.sleep(0)
+
     async def until(self, found, what):
         """Wait for something that nobody announces, turn by turn of the loop."""
         try:
