@@ -15,8 +15,8 @@ Phase = Literal["queued", "booting", "running"]
 Outcome = Literal["cancelled", "timeout", "boot_failed", "lost", "closed", "queue_full", "deadlock"]
 
 
-class _Row(msgspec.Struct, frozen=True):
-    """Base: immutable, and cheap to make."""
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    """Base: immutable and cheap to make; nothing in a row leads back to it, so the collector need not look."""
 
 
 # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────

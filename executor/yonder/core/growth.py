@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from yonder.core.placing import Kind, Placing
-from yonder.core.roster import Executor, Roster
+from yonder.core.roster import Executor, Roster, Stand
 from yonder.core.sizes import Sizes
 from yonder.wire import Resources
 
@@ -89,20 +89,20 @@ class Growth:
 
     def next_moment(self, now: float, running: int) -> float:
         """When an idle time ends, or the pause after a failed boot that somebody waits for."""
+        wake = self._moment_of(self._placing.plain, self._roster.plain, now, running)
+        if not self._placing.uniform:
+            for kind in self._placing:
+                wake = min(wake, self._moment_of(kind, self._roster.stand(kind.name), now, running))
+        return wake
+
+    def _moment_of(self, kind: Kind, stand: Stand, now: float, running: int) -> float:
         wake = _NEVER
-        timeout = self._sizes.spec.idle_timeout
-        for kind in (self._placing.plain,) if self._placing.uniform else self._placing:
-            idle = self._roster.stand(kind.name).idle
-            if idle and (at := next(iter(idle.values())).since + timeout) < wake:
-                wake = at
-            pause = kind.backoff.not_before
-            if (
-                pause is not None
-                and now < pause < wake
-                and self._sizes.room > 0
-                and not self._holding(kind)
-                and self._sizes.lacking(kind, running) > 0
-            ):
+        if stand.idle:
+            wake = next(iter(stand.idle.values())).since + self._sizes.spec.idle_timeout
+        pause = kind.backoff.not_before
+        if pause is not None and now < pause < wake:
+            wanted = self._sizes.room > 0 and not self._holding(kind) and self._sizes.lacking(kind, running) > 0
+            if wanted:
                 wake = pause
         return wake
 

@@ -51,28 +51,21 @@ class Own(msgspec.Struct, eq=False):
 
 
 class Placing:
-    """All calls that wait; `len` counts them."""
+    """All calls that wait; `length` counts them."""
 
-    __slots__ = ("_kinds", "_length", "_owns", "_turns")
+    __slots__ = ("_kinds", "_owns", "_turns", "length", "plain")
 
     def __init__(self, resources: Resources, backoff: Backoff) -> None:
         self._turns = Turns()
-        self._kinds = {"": Kind("", resources, Queue(self._turns), backoff)}
+        self.plain = Kind("", resources, Queue(self._turns), backoff)  # the pool's own kind
+        self._kinds = {"": self.plain}
         self._owns: dict[str, Own] = {}
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
+        self.length = 0
 
     # ── kinds ──
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(list(self._kinds.values()))
-
-    @property
-    def plain(self) -> Kind:
-        """The pool's own kind."""
-        return self._kinds[""]
 
     @property
     def uniform(self) -> bool:
@@ -104,7 +97,7 @@ class Placing:
 
     def wait(self, call: Call, *, returns: bool = False) -> None:
         """The call waits from now on. `returns`: it waited before, and takes its old place."""
-        self._length += 1
+        self.length += 1
         if call.pin:
             own = self._own(call.executor)
             queue = own.pins.get(call.pin)
@@ -204,8 +197,8 @@ class Placing:
         return call
 
     def _left(self) -> None:
-        self._length -= 1
-        if self._length == 0:
+        self.length -= 1
+        if self.length == 0:
             self._turns.forget()
 
     def _untie(self, call: Call) -> None:

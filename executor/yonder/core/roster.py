@@ -30,6 +30,7 @@ class Executor(msgspec.Struct, eq=False):
 
     id: str
     kind: str
+    stand: Stand
     born: float
     since: float
     state: State = "booting"
@@ -94,11 +95,12 @@ class Stand:
 class Roster:
     """All executors that may still exist."""
 
-    __slots__ = ("_all", "_stands", "_workers", "busy", "draining", "ending")
+    __slots__ = ("_all", "_stands", "_workers", "busy", "draining", "ending", "plain")
 
     def __init__(self) -> None:
         self._all: dict[str, Executor] = {}
-        self._stands: dict[str, Stand] = {"": Stand()}
+        self.plain = Stand()  # of the pool's own kind
+        self._stands: dict[str, Stand] = {"": self.plain}
         self.busy = 0  # with at least one call, in whatever state
         self.draining = 0
         self.ending = 0
@@ -153,8 +155,8 @@ class Roster:
     # ── an executor's life ──
 
     def add(self, executor: str, kind: str, at: float) -> Executor:
-        one = Executor(executor, kind, at, at)
         stand = self.stand(kind)
+        one = Executor(executor, kind, stand, at, at)
         stand.exist += 1
         self._all[executor] = stand.booting[executor] = one
         return one
@@ -166,7 +168,7 @@ class Roster:
         one.unproven = set(workers)
         one.state, one.since = "ready", at
         self._workers.update(dict.fromkeys(workers, one.id))
-        self.stand(one.kind).ready += 1
+        one.stand.ready += 1
         self._shelve(one)
 
     def drain(self, one: Executor, at: float, reason: str) -> None:
@@ -186,7 +188,7 @@ class Roster:
         self._quit(one)
         if one.calls:
             self.busy -= 1
-        self.stand(one.kind).exist -= 1
+        one.stand.exist -= 1
         for worker in [*one.free, *one.calls.values(), *one.renewing]:
             self._workers.pop(worker, None)
         del self._all[one.id]
@@ -195,9 +197,9 @@ class Roster:
         """Out of what its present state put it into."""
         match one.state:
             case "booting":
-                del self.stand(one.kind).booting[one.id]
+                del one.stand.booting[one.id]
             case "ready":
-                stand = self.stand(one.kind)
+                stand = one.stand
                 stand.ready -= 1
                 stand.renewing -= len(one.renewing)
                 self._unshelve(one)
@@ -252,14 +254,14 @@ class Roster:
                 self._unshelve(one)
         one.unproven.discard(worker)
         one.renewing.add(worker)
-        self.stand(one.kind).renewing += 1
+        one.stand.renewing += 1
 
     def renewed(self, one: Executor, old: str, worker: str, at: float) -> None:
         """`worker` stands where `old` was."""
         one.renewing.discard(old)
         self._workers.pop(old, None)
         self._workers[worker] = one.id
-        self.stand(one.kind).renewing -= 1
+        one.stand.renewing -= 1
         one.unproven.add(worker)
         one.free.append(worker)
         if one.shelf is None:
@@ -275,7 +277,7 @@ class Roster:
 
     def _shelve(self, one: Executor) -> None:
         """Among those with room: it is ready and has a free worker."""
-        stand = self.stand(one.kind)
+        stand = one.stand
         load = len(one.calls)
         if load == 0:
             shelf = stand.idle

@@ -65,10 +65,10 @@ class Sizes:
     def why(self, running: int) -> str:
         """Why the pool has its size, all kinds together."""
         up = self._roster.ready + self._roster.draining
-        demand = Demand(len(self._placing), running, up, self._roster.booting, up - self._roster.idle)
+        demand = Demand(self._placing.length, running, up, self._roster.booting, up - self._roster.idle)
         plain = self._bounds(self._placing.plain)
         sentence = self.strategy.why(demand, Bounds(plain.least, self.spec.max, plain.concurrency, plain.buffer))
-        if self.allowed is not None and self.allowed < self.spec.max and self.room <= 0 and self._placing:
+        if self.allowed is not None and self.allowed < self.spec.max and self.room <= 0 and self._placing.length:
             sentence += f"; the owner's budget allows this pool {self.allowed} at present"
         return sentence
 
