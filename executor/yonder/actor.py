@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -41,7 +42,10 @@ class Life:
 
     def wait(self, timeout: float | None) -> bool:
         """Until the object stands; False after `timeout` seconds. Raises the constructor's exception, ExecutorLost, …"""
+        end = None if timeout is None else time.monotonic() + timeout
         with self._board.waiting([self.call]):
+            self._board.help(self._up.is_set, timeout)
+            timeout = None if end is None else max(0.0, end - time.monotonic())
             if not self._up.wait(timeout):
                 return False
         if self._end is not None:
@@ -84,17 +88,19 @@ class Life:
         self._board.check()
         placing = self.call.number
         future: ActorFuture[Any] = ActorFuture(self._board, placing)
+        number = next(self._numbers)
         with self._order:
-            if self._end is None and not self._closed:
-                number = next(self._numbers)
+            over = self._end or (self._closed_end(placing) if self._closed else None)
+            if over is None:
                 self._pending[number] = future
-                try:
-                    self._board.send(wire.ActorCall(placing, number, method, arguments))
-                except BaseException:
-                    self._pending.pop(number, None)
-                    raise
-                return future
-        future.arrived(self._end or self._closed_end(placing))
+        if over is not None:
+            future.arrived(over)
+            return future
+        try:
+            self._board.send(wire.ActorCall(placing, number, method, arguments))
+        except BaseException:
+            self._pending.pop(number, None)
+            raise
         return future
 
     # ── the end ──

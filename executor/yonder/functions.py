@@ -10,7 +10,7 @@ What this file must not know: calls, sockets.
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
@@ -125,28 +125,41 @@ def _same(before: list[object], now: list[object]) -> bool:
 
 
 class Sent:
-    """What the hub keeps for this client, the least recently used first. Its caller holds a lock."""
+    """What the hub keeps for this client, the least recently used first. Nothing is forgotten while a call that counts on
+    it is on its way out. Its caller holds a lock around each method, and none while it sends."""
 
     def __init__(self, most: int = KEPT_FUNCTIONS, most_bytes: int = KEPT_BYTES) -> None:
         self._most = most
         self._most_bytes = most_bytes
         self._sizes: OrderedDict[bytes, int] = OrderedDict()
         self._bytes = 0
+        self._leaving: Counter[bytes] = Counter()
 
-    def knows(self, digest: bytes) -> bool:
-        """Has it been sent? It counts as used now."""
+    def leaving(self, digest: bytes) -> bool:
+        """A call of it is about to be sent; True when the hub has the function already. `left` follows."""
+        self._leaving[digest] += 1
         if digest not in self._sizes:
             return False
         self._sizes.move_to_end(digest)
         return True
 
-    def add(self, digest: bytes, size: int) -> list[bytes]:
-        """It was sent just now; returns what the hub should forget."""
-        self._sizes[digest] = size
-        self._bytes += size
-        forgotten = []
-        while len(self._sizes) > 1 and (len(self._sizes) > self._most or self._bytes > self._most_bytes):
-            old, gone = self._sizes.popitem(last=False)
-            self._bytes -= gone
-            forgotten.append(old)
+    def left(self, digest: bytes, size: int) -> list[bytes]:
+        """The call was sent, with so many bytes of the function (0: without, or it was not sent after all). Returns what
+        the hub should forget."""
+        self._leaving[digest] -= 1
+        if not self._leaving[digest]:
+            del self._leaving[digest]
+        if size and digest not in self._sizes:
+            self._sizes[digest] = size
+            self._bytes += size
+        return self._over() if len(self._sizes) > self._most or self._bytes > self._most_bytes else []
+
+    def _over(self) -> list[bytes]:
+        forgotten: list[bytes] = []
+        for old in list(self._sizes)[:-1]:
+            if len(self._sizes) <= self._most and self._bytes <= self._most_bytes:
+                break
+            if old not in self._leaving:
+                self._bytes -= self._sizes.pop(old)
+                forgotten.append(old)
         return forgotten

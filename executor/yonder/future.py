@@ -29,6 +29,9 @@ from yonder.errors import (
 
 T = TypeVar("T")
 
+_NOT_UNPACKED = Exception("an exception that nobody has asked for yet")
+"""Stands in a future for the exception that its holder will unpack."""
+
 
 class Board(Protocol):
     """The side of a switchboard that a call needs."""
@@ -76,7 +79,10 @@ class Future(concurrent.futures.Future[T]):
         if self.cancelled():
             return
         if self.set_running_or_notify_cancel_once():
-            self.set_result(cast(T, None))
+            if done.outcome == "ok":
+                self.set_result(cast(T, None))
+            else:
+                self.set_exception(_NOT_UNPACKED)  # who waits for the first exception must be told that there is one
 
     def begun(self, attempt: int) -> None:
         """The call runs, for the `attempt`th time."""
@@ -96,7 +102,8 @@ class Future(concurrent.futures.Future[T]):
         """The value, or the call's own exception. Raises TimeoutError when it takes longer than `timeout` seconds."""
         if not self.done():
             self._wait(timeout)
-        super().result(0)
+        if self.cancelled():
+            raise concurrent.futures.CancelledError
         self._unpack()
         if self._error is not None:
             raise self._error
@@ -106,9 +113,10 @@ class Future(concurrent.futures.Future[T]):
         """The call's exception, None when it has a value."""
         if not self.done():
             self._wait(timeout)
-        found = super().exception(0)
+        if self.cancelled():
+            raise concurrent.futures.CancelledError
         self._unpack()
-        return found or self._error
+        return self._error
 
     def _wait(self, timeout: float | None) -> None:
         if self._board.foreign():
@@ -146,6 +154,8 @@ class Future(concurrent.futures.Future[T]):
 
     def cancel(self) -> bool:
         """Cancel the call; one that runs already is interrupted and ends with `Cancelled`. False when it has ended."""
+        if self.cancelled():
+            return True
         if self.done() or self._board.foreign():
             return False
         if super().cancel():

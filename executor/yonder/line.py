@@ -42,7 +42,7 @@ class Line:
         self.closed = False
         self._pickles = Pickles(payload.Workspace(folder))
         self._sent = Sent()
-        self._order = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def slots(self) -> int:
@@ -61,7 +61,7 @@ class Line:
 
     def close(self) -> bool:
         """Nothing new goes out from now on. False when that was so already."""
-        with self._order:
+        with self._lock:
             before, self.closed = self.closed, True
         return not before
 
@@ -78,16 +78,24 @@ class Line:
         SerializationError when it is too large."""
         board = self.board
         board.check()  # before the lock: in a forked child another thread may hold it for ever
-        with self._order:
-            digest, body = self._body(packed, arguments)
+        digest, body = packed
+        self._too_large(body, arguments)
+        with self._lock:
             future = self._register(kind, listener)
-            try:
-                board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments, label, options))
-            except BaseException:
-                board.forget(future.number)  # it never left: nobody would ever end it, and `close` would wait for it
-                raise
-            if body:
-                self._remember(digest, len(body))
+            if self._sent.leaving(digest):
+                body = b""
+        # Without the lock: what the hub says in answer may run code of the program's here, and that may call again.
+        try:
+            board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments, label, options))
+        except BaseException:
+            board.forget(future.number)  # it never left: nobody would ever end it, and `close` would wait for it
+            body = b""
+            raise
+        finally:
+            with self._lock:
+                forgotten = self._sent.left(digest, len(body))
+            if forgotten:
+                board.tell(wire.Forget(forgotten))
         return future
 
     def broadcast(self, packed: tuple[bytes, bytes], arguments: bytes, label: str) -> list[wire.CallDone]:
@@ -109,21 +117,10 @@ class Line:
             self.board.listen(future.number, listener)
         return future
 
-    def _body(self, packed: tuple[bytes, bytes], arguments: bytes) -> tuple[bytes, bytes]:
-        """The digest, and the bytes when the hub does not have them yet."""
-        digest, body = packed
-        self._too_large(body, arguments)
-        return digest, b"" if self._sent.knows(digest) else body
-
     def _too_large(self, body: bytes, arguments: bytes) -> None:
         size = len(body) + len(arguments)
         if size > MAX_CALL:
             raise SerializationError(f"a call of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
-
-    def _remember(self, digest: bytes, size: int) -> None:
-        forgotten = self._sent.add(digest, size)
-        if forgotten:
-            self.board.tell(wire.Forget(forgotten))
 
 
 def label_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -133,19 +133,25 @@ class Flow(Generic[T]):
             yield parcel
 
     def _next_parcel(self) -> Parcel:
-        left = None if self._plan.end is None else max(0.0, self._plan.end - time.monotonic())
+        left = self._left()
         if self._over is None:
             parcel = self.under_way[0]
             if not parcel.future.done():
                 parcel.future.exception(left)
             return self.under_way.popleft()
         if self._over.empty():
-            with self._line.board.waiting([parcel.future for parcel in self.under_way]):
-                parcel = self._over.take(left)
+            board, over = self._line.board, self._over
+            with board.waiting([parcel.future for parcel in self.under_way] if board.nested else []):
+                board.help(lambda: not over.empty(), left)
+                parcel = over.take(self._left())
         else:
             parcel = self._over.take(left)
         self.under_way.remove(parcel)
         return parcel
+
+    def _left(self) -> float | None:
+        """Seconds of the map's time that are left, None when it has all the time."""
+        return None if self._plan.end is None else max(0.0, self._plan.end - time.monotonic())
 
     def cancel(self) -> None:
         """Whatever has not ended is not wanted; no more is sent."""

@@ -61,6 +61,7 @@ class Stream(Generic[T]):
                 raise UsageError("this stream belongs to the process that opened it")
             else:
                 with self._board.waiting([self._call]):
+                    self._board.help(self._has_news, None)
                     body = self._bodies.take()
         except EOFError:
             self._finish()
@@ -105,6 +106,9 @@ class Stream(Generic[T]):
                 yield value
         finally:
             self.cancel()
+
+    def _has_news(self) -> bool:
+        return not self._bodies.empty()
 
     def _opened(self, body: bytes) -> T:
         self._taken += 1

@@ -375,7 +375,7 @@ def test_a_waiting_call_can_be_cancelled_and_a_finished_one_cannot(make, gate):
         assert not first.cancelled()
 
 
-@ours_fails("Future.cancel of a cancelled future is False")
+@pytest.mark.parametrize("make", [standard, ours], ids=["stdlib", "yonder"])
 def test_cancelling_twice_is_as_good_as_once(make, gate):
     with make(1) as fresh, gate:
         last = [fresh.submit(until, str(gate)) for _ in range(6)][-1]
@@ -456,7 +456,7 @@ def test_waiting_for_the_first(pool, gate):
     assert (done, rest) == ({quick}, {held})
 
 
-@ours_fails("a bad end is told to the waiters as a result: they sleep on until every call has ended")
+@pytest.mark.parametrize("make", [standard, ours], ids=["stdlib", "yonder"])
 def test_waiting_for_the_first_exception(make, gate):
     with make(2) as fresh, gate:
         held = fresh.submit(until, str(gate))

@@ -142,6 +142,29 @@ def test_cancel_of_a_call_that_waits_and_of_one_that_runs(slow):
         assert not runs.cancel(), "it has ended"
 
 
+def test_a_call_may_be_made_where_another_ends(hub):
+    with yonder.Pool() as pool:
+        future = pool.submit(abs, -1)
+        heard = []
+        future.add_done_callback(lambda _: heard.append(pool.call(len, "four")))
+        pool.spawn(len, "x").add_done_callback(lambda _: heard.append(pool.call(dict)))
+        assert heard == [4, {}]
+
+
+def test_the_first_exception_wakes_who_waits_for_it(slow):
+    with yonder.Pool() as pool:
+        good, bad = pool.submit(abs, -1), pool.submit(fail, "x")
+        slow.run(bad.number)
+        assert concurrent.futures.wait([good, bad], return_when="FIRST_EXCEPTION").done == {bad}
+        slow.run(good.number)
+
+
+def test_cancelling_twice_is_as_good_as_once(slow):
+    with yonder.Pool() as pool:
+        future = pool.submit(abs, -1)
+        assert (future.cancel(), future.cancel()) == (True, True)
+
+
 # ── the end of the pool ──
 
 

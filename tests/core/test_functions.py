@@ -102,19 +102,39 @@ def test_what_is_named_and_not_sent_is_pickled_once(pickled):
     assert pickled == ["sqrt", "prod", "pack"]
 
 
+def out(sent, digest, size):
+    """A call of a function goes out; what the hub should forget, None when it had the function."""
+    return None if sent.leaving(digest) and not sent.left(digest, 0) else sent.left(digest, size)
+
+
 def test_the_hub_keeps_so_many_functions_and_no_more():
     sent = Sent(most=2)
-    assert sent.add(b"a", 1) == []
-    assert sent.add(b"b", 1) == []
-    assert sent.knows(b"a")
-    assert sent.add(b"c", 1) == [b"b"]
-    assert not sent.knows(b"b")
-    assert sent.knows(b"a")
+    assert out(sent, b"a", 1) == []
+    assert out(sent, b"b", 1) == []
+    assert out(sent, b"a", 1) is None
+    assert out(sent, b"c", 1) == [b"b"]
+    assert out(sent, b"a", 1) is None
+    assert out(sent, b"b", 1) == [b"c"]
 
 
 def test_the_hub_keeps_so_many_bytes_and_always_the_last():
     sent = Sent(most_bytes=10)
-    sent.add(b"a", 6)
-    assert sent.add(b"b", 6) == [b"a"]
-    assert sent.add(b"c", 60) == [b"b"]
-    assert sent.knows(b"c")
+    assert out(sent, b"a", 6) == []
+    assert out(sent, b"b", 6) == [b"a"]
+    assert out(sent, b"c", 60) == [b"b"]
+    assert out(sent, b"c", 60) is None
+
+
+def test_what_is_on_its_way_out_is_not_forgotten():
+    sent = Sent(most=1)
+    out(sent, b"a", 1)
+    assert sent.leaving(b"a")
+    assert out(sent, b"b", 1) == []
+    assert sent.left(b"a", 0) == [b"a"]
+
+
+def test_a_call_that_could_not_be_sent_brings_nothing_to_the_hub():
+    sent = Sent()
+    assert not sent.leaving(b"a")
+    sent.left(b"a", 0)
+    assert not sent.leaving(b"a")
