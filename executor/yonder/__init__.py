@@ -18,7 +18,7 @@ from yonder.errors import (
     YonderError,
 )
 from yonder.future import Future
-from yonder.pool import Pool
+from yonder.pool import Pool, limit
 from yonder.record import display, log, progress
 from yonder.stream import Stream
 from yonder.version import __version__
@@ -42,6 +42,7 @@ __all__ = [
     "YonderError",
     "__version__",
     "display",
+    "limit",
     "log",
     "progress",
 ]

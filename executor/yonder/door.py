@@ -99,6 +99,7 @@ class Program:
         self._lock = threading.Lock()
         self._thread: HubThread | None = None
         self._users = 0
+        self._limits = (0, 0)
 
     def enter(self) -> HubThread:
         # Only a plain program needs a hub of its own: workers import this file without asyncio servers and backends.
@@ -107,8 +108,16 @@ class Program:
         with self._lock:
             if self._thread is None or self._thread.pid != os.getpid():
                 self._thread, self._users = HubThread(), 0
+                self._thread.limit(*self._limits)
             self._users += 1
             return self._thread
+
+    def limit(self, executors: int, gpus: int) -> None:
+        """Bound all pools of this program together, those to come included; 0 = no bound."""
+        with self._lock:
+            self._limits = (executors, gpus)
+            if self._thread is not None and self._thread.pid == os.getpid():
+                self._thread.limit(executors, gpus)
 
     def leave(self) -> None:
         with self._lock:

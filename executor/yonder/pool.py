@@ -21,7 +21,8 @@ from typing import ParamSpec, Self, TypeVar, cast
 
 from yonder import options, seat, wire
 from yonder.calls import Calls
-from yonder.errors import CannotRun
+from yonder.door import PROGRAM
+from yonder.errors import CannotRun, UsageError
 from yonder.line import Line
 from yonder.options import Wishes
 from yonder.remote import RemoteFunction
@@ -229,6 +230,20 @@ class Pool(Calls):
     def __repr__(self) -> str:
         spec = self._line.spec
         return f"<yonder.Pool {spec.name!r} on {spec.backend}, {'closed' if self._line.closed else f'max {spec.max}'}>"
+
+
+def limit(*, executors: int | None = None, gpus: int | None = None) -> None:
+    """Bound what all pools of this program have together: so many executors and GPUs (None: no bound).
+
+    In the editor `max_executors` and `max_gpus` of `[tool.yonder]` do this; there it raises UsageError, and also for
+    values that make no sense.
+    """
+    for name, value in (("executors", executors), ("gpus", gpus)):
+        if value is not None and (type(value) is not int or value < 1):
+            raise UsageError(f"limit({name}={value!r}): must be a whole number, at least 1, or None")
+    if seat.current() is not None:
+        raise UsageError("limit() is for plain programs; here max_executors and max_gpus of [tool.yonder] say it")
+    PROGRAM.limit(executors or 0, gpus or 0)
 
 
 def own_place() -> wire.Place:

@@ -23,6 +23,7 @@ def test_the_public_names():
         "YonderError",
         "__version__",
         "display",
+        "limit",
         "log",
         "progress",
     }

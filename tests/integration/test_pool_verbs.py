@@ -217,6 +217,30 @@ def test_a_call_is_tried_again_only_when_asked(tmp_path):
     assert out.splitlines() == ["there 2", "3"]
 
 
+def test_a_call_that_waits_for_its_own_pool_is_told_that_it_would_wait_for_ever(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import concurrent.futures, yonder
+        def plain():
+            with yonder.Pool() as inner:
+                return inner.call(abs, -1)
+        def completed():
+            with yonder.Pool() as inner:
+                futures = [inner.submit(abs, -1)]
+                return [future.result() for future in concurrent.futures.as_completed(futures)]
+        with yonder.Pool(max=1) as pool:
+            for work in (plain, completed):
+                try:
+                    pool.call(work)
+                except yonder.PoolDeadlock as error:
+                    print("PoolDeadlock", "default" in str(error))
+            print(pool.call(abs, -2))
+        """,
+    )
+    assert out.splitlines() == ["PoolDeadlock True", "PoolDeadlock True", "2"]
+
+
 def test_a_forked_child_is_told_and_its_parent_goes_on(tmp_path):
     out = program(
         tmp_path,
@@ -320,3 +344,30 @@ def test_resize_and_events(tmp_path):
         """,
     )
     assert out.splitlines() == ["3 3 True", "3 3 closed"]
+
+
+def test_a_budget_over_all_pools_of_a_program(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import time, yonder
+        try:
+            yonder.limit(executors=0)
+        except yonder.UsageError as error:
+            print(error)
+        yonder.limit(executors=2)
+        with yonder.Pool("one", max=4) as one, yonder.Pool("two", max=4) as two:
+            futures = [pool.submit(time.sleep, 0.2) for pool in (one, two) for _ in range(4)]
+            most = 0
+            while not all(future.done() for future in futures):
+                most = max(most, one.status().executors + two.status().executors)
+            print(most)
+            yonder.limit()
+            one.resize(min=4)
+            while one.status().idle < 4:
+                time.sleep(0.01)
+            print(one.status().executors)
+        """,
+    )
+    assert out.splitlines()[0].startswith("limit(executors=0)")
+    assert out.splitlines()[1:] == ["2", "4"]

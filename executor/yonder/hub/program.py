@@ -102,6 +102,10 @@ class HubThread:
     def client(self, receive: Callable[[wire.HubToClient], None]) -> InProcessDoor:
         return InProcessDoor(self, receive)
 
+    def limit(self, executors: int, gpus: int) -> None:
+        """Bound all pools together; 0 = no bound."""
+        self.do(self.hub.limit, executors, gpus)
+
     def stop(self) -> None:
         """End every executor and the thread; returns when they are gone."""
         self.do(self._over.set)
