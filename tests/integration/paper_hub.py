@@ -167,7 +167,7 @@ class PaperHub:
         self.hub.furnish(self.ear, {"local": self.backend})
         self.agent = PaperAgent(self.hub)
         hello = wire.Hello(version=wire.VERSION, package=__version__, role="agent", token="token", id="")
-        self.hub.executors.agent_said_hello(hello, self.agent)
+        self.hub.executors.agents.said_hello(hello, self.agent)
 
     def client(self, worker=None):
         return PaperClient(self.hub, worker and self.hub.executors.workers[worker.name])

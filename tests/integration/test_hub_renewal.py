@@ -123,7 +123,7 @@ async def test_an_executor_whose_workers_are_all_dead_can_be_ended():
 
 async def test_an_agents_end_is_the_end_of_all_its_workers():
     async with an_executor(2) as (paper, executor, resident):
-        paper.hub.executors._agents[""].lost()
+        paper.hub.executors.agents.find("").lost()
         for worker in paper.agent.workers.values():
             worker.dies()
         await paper.until(lambda: ("down", 0) in resident.said, "the end")

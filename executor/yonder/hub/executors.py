@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from yonder import wire
 from yonder.backends.base import Backend, BootSpec, Handle
 from yonder.errors import BootFailed
-from yonder.hub.connection import Conversation
+from yonder.hub.agents import Agent, Agents
+from yonder.hub.executor import Executor, Renewal, Resident
 from yonder.hub.worker import Worker, clock
 
 LEAVE_GRACE = 1.0
@@ -28,134 +29,6 @@ COMPANIONS = {"torch": "torch._dynamo"}
 
 END_LIMIT = 20.0
 """Seconds after which `end_all` stops waiting for stubborn executors."""
-
-
-class Resident(Protocol):
-    """Who asked for the executor: a pool, a session or a file run."""
-
-    def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
-        """A fresh worker said hello. `done` is to be called when it may be counted, with "", or with why it must not."""
-
-    def up(self, executor: Executor) -> None:
-        """Every worker may be counted."""
-
-    def boot_failed(self, executor: Executor, sentence: str) -> None:
-        """It will not come up; nothing of it is left."""
-
-    def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
-        """One worker died and the executor lives on; `renew` puts another in its place."""
-
-    def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
-        """`worker` is where `old` was."""
-
-    def falling(self, executor: Executor) -> None:
-        """It is of no more use; `boot_failed` or `down` follows when the platform has confirmed the end."""
-
-    def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
-        """It was up and is gone, says the platform."""
-
-
-class Agent:
-    """One agent's conversation: forks are asked of it, and it tells of deaths and output."""
-
-    def __init__(self, agent: str, conversation: Conversation, floor: Executors) -> None:
-        self.id = agent
-        self._conversation = conversation
-        self._floor = floor
-
-    def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.AgentExit) -> None:
-        self._conversation.send(message)
-
-    def received(self, message: wire.AgentToHub) -> None:
-        match message:
-            case wire.WorkerOutput():
-                if (worker := self._floor.workers.get(message.worker)) is not None:
-                    worker.printed(message)
-            case wire.Beat():
-                for usage in message.usage:
-                    if (worker := self._floor.workers.get(usage.worker)) is not None:
-                        worker.usage = usage
-                self._floor.changed()
-            case wire.Forked():
-                if (worker := self._floor.workers.get(message.worker)) is not None:
-                    worker.pid = message.pid
-            case wire.Exited():
-                if (worker := self._floor.workers.get(message.worker)) is not None:
-                    worker.exited(message.report)
-            case wire.ForkFailed():
-                self._floor.fork_failed(message.worker, message.sentence)
-            case wire.Preloaded():
-                self._floor.preloaded(message)
-            case wire.Hello():
-                pass  # a second hello says nothing new
-
-    def lost(self) -> None:
-        self._floor.agent_lost(self)
-
-
-class Renewal:
-    """One worker's place while it changes hands: done when the old one is dead and the successor may be counted."""
-
-    def __init__(self, successor: Worker, *, gone: bool) -> None:
-        self.successor = successor
-        self.gone = gone
-
-
-class Executor:
-    """One started machine and its workers. state: creating, booting, ready, busy, draining, gone.
-
-    `workers` hold its places; `spares` are forked ahead for a place that will become free; `renewals` say, by the old
-    one's id, which places are changing hands.
-    """
-
-    def __init__(self, spec: BootSpec, resident: Resident) -> None:
-        self.id = spec.executor
-        self.spec = spec
-        self.resident = resident
-        self.state = "creating"
-        self.since = clock()
-        self.reason = ""
-        self.handle: Handle | None = None
-        self.workers: dict[str, Worker] = {}
-        self.waiting: set[str] = set(spec.workers)
-        self.spares: dict[str, Worker] = {}
-        self.renewals: dict[str, Renewal] = {}
-        self.severed = False  # its agent is gone
-        self.report = wire.ExitReport()
-        self.fallen = False
-        self.broken = False
-        self.ending = False
-        self.settled = asyncio.Event()  # it is up, or it never will be
-        self.emptied = asyncio.Event()
-        self.gone = asyncio.Event()
-        self._names = itertools.count(len(spec.workers))
-
-    def next_worker(self) -> str:
-        """A name for a worker that is forked later than the first ones."""
-        return f"{self.id}.{next(self._names)}"
-
-    def everyone(self) -> list[Worker]:
-        """Every process that may exist: those in their places, spares and successors."""
-        successors = [renewal.successor for renewal in self.renewals.values()]
-        return [*self.workers.values(), *self.spares.values(), *successors]
-
-    @property
-    def renewable(self) -> bool:
-        """Does it outlive the death of one of its workers? One whose only worker is the executor itself does not."""
-        several = len(self.spec.workers) > 1 or self.spec.pool.isolation == "process"
-        return several and self.spec.kind == "pool" and not self.severed and not self.fallen
-
-    @property
-    def pool(self) -> str:
-        return self.spec.pool.name if self.spec.kind == "pool" else ""
-
-    @property
-    def backend(self) -> str:
-        return self.spec.pool.backend
-
-    @property
-    def pid(self) -> int:
-        return next((worker.pid for worker in self.workers.values()), 0)
 
 
 class Executors:
@@ -177,9 +50,7 @@ class Executors:
         self._beside_editor = beside_editor
         self.all: dict[str, Executor] = {}
         self.workers: dict[str, Worker] = {}
-        self._agents: dict[str, Agent] = {}
-        self._agent_waiters: dict[str, list[asyncio.Future[Agent]]] = {}
-        self._ended_agents: dict[str, str] = {}
+        self.agents = Agents(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self.peak = 0
@@ -193,35 +64,14 @@ class Executors:
     def next_id(self, kind: str) -> str:
         return f"{mark_of(self._owner)}-{kind}-{next(self._numbers)}"
 
-    # ── arriving ──
+    # ── agents ──
 
-    def agent_said_hello(self, hello: wire.Hello, conversation: Conversation) -> Agent:
-        agent = self._agents[hello.id] = Agent(hello.id, conversation, self)
-        for waiter in self._agent_waiters.pop(hello.id, []):
-            if not waiter.done():
-                waiter.set_result(agent)
-        return agent
-
-    def agent_ended(self, agent: str, sentence: str) -> None:
-        """The platform says that the agent's process has ended (perhaps before it said hello)."""
-        self._ended_agents[agent] = sentence
-        for waiter in self._agent_waiters.pop(agent, []):
-            if not waiter.done():
-                waiter.set_exception(BootFailed(sentence, phase="booting"))
-
-    async def _agent(self, agent: str) -> Agent:
-        found = self._agents.get(agent)
-        if found is not None:
-            return found
-        if agent in self._ended_agents:
-            raise BootFailed(self._ended_agents[agent], phase="booting")
-        waiter: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
-        self._agent_waiters.setdefault(agent, []).append(waiter)
-        return await waiter
+    def _agent_of(self, executor: Executor) -> Agent | None:
+        return self.agents.find(executor.handle.agent) if executor.handle else None
 
     def preload(self, executor: Executor, modules: list[str]) -> None:
         """Have the executor's zygote import these, so that later forks begin with them."""
-        agent = self._agents.get(executor.handle.agent) if executor.handle else None
+        agent = self._agent_of(executor)
         if agent is not None and modules:
             agent.say(wire.Preload([*modules, *(COMPANIONS[name] for name in modules if name in COMPANIONS)]))
 
@@ -243,7 +93,7 @@ class Executors:
                 raise BootFailed(f"there is no backend {spec.pool.backend!r} here; known: {known}", phase="creating")
             async with asyncio.timeout(spec.pool.boot_timeout):
                 executor.handle = await backend.boot(spec, lambda phase, detail: self._state(executor, phase, detail))
-                agent = await self._agent(executor.handle.agent)
+                agent = await self.agents.arrival(executor.handle.agent)
                 if not executor.ending:
                     self._state(executor, "booting")
                     for worker in spec.workers:
@@ -368,7 +218,7 @@ class Executors:
         self._renewed_if_complete(executor, old)
 
     def _fork_later(self, executor: Executor) -> Worker | None:
-        agent = self._agents.get(executor.handle.agent) if executor.handle else None
+        agent = self._agent_of(executor)
         if agent is None or executor.handle is None:
             return None
         name = executor.next_worker()
@@ -422,7 +272,7 @@ class Executors:
                 self._kill(executor, worker)
 
     def _kill(self, executor: Executor, worker: Worker) -> None:
-        agent = self._agents.get(executor.handle.agent) if executor.handle else None
+        agent = self._agent_of(executor)
         if agent is not None:
             agent.say(wire.Kill(worker.id, hard=True))
 
@@ -478,8 +328,7 @@ class Executors:
                 self._spawn(self._confirm(executor))
 
     def agent_lost(self, agent: Agent) -> None:
-        if self._agents.get(agent.id) is agent:
-            del self._agents[agent.id]
+        self.agents.lost(agent)
         for executor in list(self.all.values()):
             if executor.handle is None or executor.handle.agent != agent.id:
                 continue
@@ -509,8 +358,7 @@ class Executors:
             self.end(executor, reason)
         with contextlib.suppress(TimeoutError):  # what is left then is counted by `left` and swept by the backends
             await asyncio.wait_for(asyncio.gather(*(executor.gone.wait() for executor in ending)), END_LIMIT)
-        for agent in list(self._agents.values()):
-            agent.say(wire.AgentExit(reason))
+        self.agents.dismiss(reason)
 
     async def left(self) -> int:
         """How many things of this owner the platforms still run."""

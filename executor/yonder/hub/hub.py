@@ -88,7 +88,7 @@ class Hub:
     def agent_ended(self, agent: str, sentence: str) -> None:
         """A backend saw the end of an agent's process."""
         self.log(f"{agent}: {sentence}")
-        self.executors.agent_ended(agent, sentence)
+        self.executors.agents.ended(agent, sentence)
 
     async def listen(self) -> None:
         path = self.folder.hub_socket
@@ -108,7 +108,7 @@ class Hub:
             return refusal
         receiver: Receiver
         if hello.role == "agent":
-            receiver = self.executors.agent_said_hello(hello, conversation)
+            receiver = self.executors.agents.said_hello(hello, conversation)
             conversation.send(self._welcome())
             return receiver
         worker = self.executors.workers.get(hello.id)

@@ -26,7 +26,8 @@ from yonder.hub.broadcasts import Broadcasting, Initiation, Rite
 from yonder.hub.calls import KINDS, Call, Order, Say
 from yonder.hub.clients import Client
 from yonder.hub.deadlocks import Deadlocks
-from yonder.hub.executors import Executor, Executors
+from yonder.hub.executor import Executor
+from yonder.hub.executors import Executors
 from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock
 

@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 
 from yonder import wire
 from yonder.backends.base import BootSpec
-from yonder.hub.executors import Executor, Executors
+from yonder.hub.executor import Executor
+from yonder.hub.executors import Executors
 from yonder.hub.worker import End, Part, Worker, clock
 
 

@@ -1,0 +1,120 @@
+"""Agents: the first processes of executors. Their conversations, and who waits for one that has not dialled yet.
+
+Knows the wire; not executors or what is forked for whom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from yonder import wire
+from yonder.errors import BootFailed
+from yonder.hub.connection import Conversation
+from yonder.hub.worker import Worker
+
+
+class Floor(Protocol):
+    """Where what agents tell is dealt with."""
+
+    workers: dict[str, Worker]
+
+    def changed(self) -> None:
+        """Something in the status is new."""
+
+    def fork_failed(self, worker: str, sentence: str) -> None:
+        """A worker will not be born."""
+
+    def preloaded(self, message: wire.Preloaded) -> None:
+        """The zygote has imported what it was asked to."""
+
+    def agent_lost(self, agent: Agent) -> None:
+        """Its conversation is over, and all its workers with it."""
+
+
+class Agent:
+    """One agent's conversation: forks are asked of it, and it tells of deaths and output."""
+
+    def __init__(self, agent: str, conversation: Conversation, floor: Floor) -> None:
+        self.id = agent
+        self._conversation = conversation
+        self._floor = floor
+
+    def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.AgentExit) -> None:
+        self._conversation.send(message)
+
+    def received(self, message: wire.AgentToHub) -> None:
+        match message:
+            case wire.WorkerOutput():
+                if (worker := self._floor.workers.get(message.worker)) is not None:
+                    worker.printed(message)
+            case wire.Beat():
+                for usage in message.usage:
+                    if (worker := self._floor.workers.get(usage.worker)) is not None:
+                        worker.usage = usage
+                self._floor.changed()
+            case wire.Forked():
+                if (worker := self._floor.workers.get(message.worker)) is not None:
+                    worker.pid = message.pid
+            case wire.Exited():
+                if (worker := self._floor.workers.get(message.worker)) is not None:
+                    worker.exited(message.report)
+            case wire.ForkFailed():
+                self._floor.fork_failed(message.worker, message.sentence)
+            case wire.Preloaded():
+                self._floor.preloaded(message)
+            case wire.Hello():
+                pass  # a second hello says nothing new
+
+    def lost(self) -> None:
+        self._floor.agent_lost(self)
+
+
+class Agents:
+    """All agents of one owner, by their ids."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._here: dict[str, Agent] = {}
+        self._waiters: dict[str, list[asyncio.Future[Agent]]] = {}
+        self._ended: dict[str, str] = {}
+
+    def said_hello(self, hello: wire.Hello, conversation: Conversation) -> Agent:
+        """One has dialled: whoever waits for it goes on."""
+        agent = self._here[hello.id] = Agent(hello.id, conversation, self._floor)
+        for waiter in self._waiters.pop(hello.id, []):
+            if not waiter.done():
+                waiter.set_result(agent)
+        return agent
+
+    def ended(self, agent: str, sentence: str) -> None:
+        """The platform says that its process has ended, perhaps before it said hello."""
+        self._ended[agent] = sentence
+        for waiter in self._waiters.pop(agent, []):
+            if not waiter.done():
+                waiter.set_exception(BootFailed(sentence, phase="booting"))
+
+    def lost(self, agent: Agent) -> None:
+        """Its conversation is over."""
+        if self._here.get(agent.id) is agent:
+            del self._here[agent.id]
+
+    def find(self, agent: str) -> Agent | None:
+        """The one of that id, if it is here."""
+        return self._here.get(agent)
+
+    async def arrival(self, agent: str) -> Agent:
+        """The one of that id, as soon as it is here. Raises BootFailed when it has ended."""
+        found = self._here.get(agent)
+        if found is not None:
+            return found
+        if agent in self._ended:
+            raise BootFailed(self._ended[agent], phase="booting")
+        waiter: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(agent, []).append(waiter)
+        return await waiter
+
+    def dismiss(self, reason: str) -> None:
+        """All of them end, with everything below them."""
+        for agent in list(self._here.values()):
+            agent.say(wire.AgentExit(reason))
