@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from yonder import wire
 from yonder.core.budget import Claim, Limits, divide
 
 
@@ -62,3 +63,9 @@ class Allowances:
         shares = divide(self._limits, [pool.claim() for pool in self._pools])
         for name, share in shares.items():
             by_name[name].allow(share)
+
+
+def gpus_of(resources: wire.Resources) -> int:
+    """How many devices an executor takes: the most that one of its alternatives asks for."""
+    counts = (text.partition(":")[2] or "1" for text in resources.gpu)
+    return max((int(count) if count.isdigit() else 1 for count in counts), default=0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -307,3 +307,10 @@ class Actor(Call):
 
 KINDS: dict[str, type[Call]] = {"call": Call, "stream": Stream, "actor": Actor}
 """How a call is kept, by its mode."""
+
+
+def held_by(workers: Iterable[Worker]) -> Iterator[Call]:
+    """The calls that these workers run, or ran when they died; not those that another worker has begun again."""
+    for worker in workers:
+        if isinstance(task := worker.task, Call) and task.worker is worker:
+            yield task

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -21,11 +19,12 @@ from yonder.backends.base import BootSpec
 from yonder.core import events
 from yonder.core.budget import Claim
 from yonder.core.pool import Pool
-from yonder.hub.allowances import Allowances
+from yonder.hub.allowances import Allowances, gpus_of
 from yonder.hub.broadcasts import Broadcasting, Initiation, Rite
-from yonder.hub.calls import KINDS, Call, Order, Say
+from yonder.hub.calls import KINDS, Call, Order, Say, held_by
 from yonder.hub.clients import Client
 from yonder.hub.deadlocks import Deadlocks
+from yonder.hub.drive import Drive, now
 from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
 from yonder.hub.watchers import Watchers
@@ -71,17 +70,14 @@ class PoolRoom:
         self._held: dict[str, events.Boot] = {}
         self._count = 0
         self._closers: list[asyncio.Future[None]] = []
-        self._events: deque[events.Event] = deque()
-        self._feeding = False
         self._allowed: int | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._wakes = 0.0  # when it goes off
+        self._drive = Drive(self._core, self._carry_out, self._settled)
 
     # ── what the hub asks ──
 
     def open(self) -> None:
         """Start keeping `min`."""
-        self._feed(events.Tick(self._now()))
+        self._drive.feed(events.Tick(now()))
 
     @property
     def name(self) -> str:
@@ -98,7 +94,7 @@ class PoolRoom:
         self.spec = spec
         self.preload = list(dict.fromkeys([*self.preload, *spec.preload]))
         self._defaults = defaults_of(spec)
-        self._feed(events.Resized(self._now(), spec))
+        self._drive.feed(events.Resized(now(), spec))
 
     def move(self, place: wire.Place) -> None:
         """Calls run there from here on; an executor of the old place ends what it holds and goes."""
@@ -106,7 +102,7 @@ class PoolRoom:
             self.place = place
             reason = "the Python or the folder that it was started for is another one now"
             self.watchers.tell("outdated", sentence=reason)
-            self._feed(events.Outdated(self._now(), reason))
+            self._drive.feed(events.Outdated(now(), reason))
 
     def left(self) -> None:
         """The last client of a pool that stays has gone: what it wished for workers to come goes with it."""
@@ -116,7 +112,7 @@ class PoolRoom:
         """Returns when the last executor is gone."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closers.append(waiter)
-        self._feed(events.CloseAsked(self._now(), cancel))
+        self._drive.feed(events.CloseAsked(now(), cancel))
         await waiter
 
     def resume(self) -> None:
@@ -127,9 +123,7 @@ class PoolRoom:
 
     def stop_timer(self) -> None:
         """Nothing more happens by itself."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._drive.stop()
 
     def state(self) -> wire.PoolState:
         """The pool in figures, and why it has this size."""
@@ -165,7 +159,7 @@ class PoolRoom:
         """It may have so many executors from now on; None: as many as it wants."""
         if executors != self._allowed:
             self._allowed = executors
-            self._feed(events.Allowed(self._now(), executors))
+            self._drive.feed(events.Allowed(now(), executors))
 
     @property
     def places(self) -> tuple[int, int]:
@@ -180,7 +174,7 @@ class PoolRoom:
 
     def refuse(self, call: str, sentence: str) -> None:
         """This call must not wait any longer: it never would get a place."""
-        self._feed(events.Refused(self._now(), call, "deadlock", sentence))
+        self._drive.feed(events.Refused(now(), call, "deadlock", sentence))
 
     # ── what clients ask ──
 
@@ -236,13 +230,13 @@ class PoolRoom:
         if self._hub.closing:
             self._drop(events.Drop(call.id, "closed", "queued", "the window is closing: nothing new is started"))
             return
-        now, options = self._now(), call.options
-        self._feed(
+        at, options = now(), call.options
+        self._drive.feed(
             events.Submitted(
-                now,
+                at,
                 call.id,
-                now + options.timeout if options.timeout else None,
-                now + options.queue_timeout if options.queue_timeout else None,
+                at + options.timeout if options.timeout else None,
+                at + options.queue_timeout if options.queue_timeout else None,
                 call.client.tenant,
                 options.retries,
                 options.affinity,
@@ -266,11 +260,11 @@ class PoolRoom:
 
     def cancel(self, call: Call) -> None:
         """Nobody wants it any more."""
-        self._feed(events.CancelAsked(self._now(), call.id))
+        self._drive.feed(events.CancelAsked(now(), call.id))
 
     def gave_away(self, call: Call) -> None:
         """A value of it has left: it is not begun again."""
-        self._feed(events.Unrepeatable(self._now(), call.id))
+        self._drive.feed(events.Unrepeatable(now(), call.id))
 
     def call_ended(self, call: Call, done: wire.Done) -> None:
         """Its worker has told the end and is free."""
@@ -279,7 +273,7 @@ class PoolRoom:
         self._tell_end(call, "ok" if done.ok else "error", summary)
         self._forget(call)
         self._idle(call.executor)
-        self._feed(events.CallOver(self._now(), call.id))
+        self._drive.feed(events.CallOver(now(), call.id))
 
     # ── what executors say (executors.Resident) ──
 
@@ -289,33 +283,33 @@ class PoolRoom:
 
     def up(self, executor: Executor) -> None:
         self.watchers.tell("ready", executor.id)
-        self._feed(events.Booted(self._now(), executor.id, tuple(executor.workers)))
+        self._drive.feed(events.Booted(now(), executor.id, tuple(executor.workers)))
 
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         self._executors.pop(executor.id, None)
         self._hub.tell(wire.Phase("", "boot failed", clock(), sentence))
         self.watchers.tell("boot_failed", executor.id, sentence)
-        self._feed(events.BootBroke(self._now(), executor.id, sentence))
+        self._drive.feed(events.BootBroke(now(), executor.id, sentence))
 
     def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
         sentence = f"worker {worker.id} {report.sentence()}"
         self.watchers.tell("worker_lost", executor.id, sentence)
         calls = self._bereaved([worker], report)
-        self._feed(events.WorkerGone(self._now(), executor.id, worker.id, sentence))
+        self._drive.feed(events.WorkerGone(now(), executor.id, worker.id, sentence))
         self._bury(calls)
         self._idle(executor.id)
 
     def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
-        self._feed(events.WorkerRenewed(self._now(), executor.id, old, worker.id))
+        self._drive.feed(events.WorkerRenewed(now(), executor.id, old, worker.id))
 
     def falling(self, executor: Executor) -> None:
-        self._feed(events.Falling(self._now(), executor.id))
+        self._drive.feed(events.Falling(now(), executor.id))
 
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         executor.report = report
         self.watchers.tell("gone", executor.id, sentence)
         calls = self._bereaved(executor.workers.values(), report)
-        self._feed(events.ExecutorGone(self._now(), executor.id, sentence))
+        self._drive.feed(events.ExecutorGone(now(), executor.id, sentence))
         self._executors.pop(executor.id, None)
         self._bury(calls)
 
@@ -335,19 +329,7 @@ class PoolRoom:
 
     # ── what is commanded ──
 
-    def _feed(self, event: events.Event) -> None:
-        """One event at a time: what a command brings about at once waits until all commands are carried out."""
-        self._events.append(event)
-        if self._feeding:
-            return
-        self._feeding = True
-        try:
-            while self._events:
-                for command in self._core.step(self._events.popleft()):
-                    self._carry_out(command)
-        finally:
-            self._feeding = False
-        self._wake_at(self._core.next_wake)
+    def _settled(self) -> None:
         if self._hub.allowances.bound:
             self._hub.allowances.changed()
         self._hub.deadlocks.changed()
@@ -408,7 +390,7 @@ class PoolRoom:
         if (executor := self._executors.get(name)) is not None:
             self._hub.executors.end(executor, reason)
         else:
-            self._feed(events.ExecutorGone(self._now(), name, "it never existed"))
+            self._drive.feed(events.ExecutorGone(now(), name, "it never existed"))
 
     def _assign(self, call: Call, command: events.Assign) -> None:
         executor = self._executors[command.executor]
@@ -433,9 +415,9 @@ class PoolRoom:
         """Once per call, and only of those whose start was told."""
         if call.shown:
             call.shown = False
-            now = clock()
+            at = clock()
             line = summary.partition("\n")[0]
-            self._hub.tell(wire.CallEnded(call.run, call.id, outcome, line, now, now - call.began))
+            self._hub.tell(wire.CallEnded(call.run, call.id, outcome, line, at, at - call.began))
 
     # ── small things ──
 
@@ -448,36 +430,7 @@ class PoolRoom:
         if (found := self._executors.get(executor)) is not None:
             self._hub.executors.busy(found, any(worker.task is not None for worker in found.workers.values()))
 
-    def _wake_at(self, when: float | None) -> None:
-        """A timer that is set too early, or for nothing, only looks once more; setting it anew at every event costs more."""
-        if when is None or (self._timer is not None and self._wakes <= when):
-            return
-        self.stop_timer()
-        self._wakes = when
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, when - self._now()), self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._feed(events.Tick(self._now()))
-
-    @staticmethod
-    def _now() -> float:
-        return time.monotonic()
-
 
 def defaults_of(spec: wire.PoolSpec) -> wire.CallOptions:
     """What a call gets that says nothing else."""
     return wire.CallOptions(spec.timeout, spec.queue_timeout, spec.retries, spec.grace)
-
-
-def held_by(workers: Iterable[Worker]) -> Iterator[Call]:
-    """The calls that these workers run, or ran when they died; not those that another worker has begun again."""
-    for worker in workers:
-        if isinstance(task := worker.task, Call) and task.worker is worker:
-            yield task
-
-
-def gpus_of(resources: wire.Resources) -> int:
-    """How many devices an executor takes: the most that one of its alternatives asks for."""
-    counts = (text.partition(":")[2] or "1" for text in resources.gpu)
-    return max((int(count) if count.isdigit() else 1 for count in counts), default=0)
