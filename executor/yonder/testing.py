@@ -289,6 +289,7 @@ class PaperPool:
         for paper in self.alive.values():
             if call in paper.held:
                 worker = paper.held.pop(call)
+                paper.doubtful = paper.doubtful or self._gives_way(paper)
                 if self.spec.isolation == "process":
                     paper.renewing.add(worker)
                 if call not in self.ended:
@@ -333,7 +334,7 @@ class PaperPool:
 
     def respec(self, spec: PoolSpec) -> None:
         """Another spec counts; isolation must stay the same on paper."""
-        if spec.max < len(self.alive):
+        if spec.max < len(self.alive) or spec.resources != self.spec.resources:
             self._doubt()
         self.spec, self.most = spec, spec.max
         self._step(events.Resized(self.clock.now, spec))
@@ -402,6 +403,11 @@ class PaperPool:
 
     def _doubted(self, paper: _Paper) -> bool:
         return paper.doubtful or self.closing or self.spec.max_lifetime > 0
+
+    def _gives_way(self, paper: _Paper) -> bool:
+        """May it have to take no further call, for the budget or for calls that need another kind of executor?"""
+        others = any(self._resources(self.calls[call]) != paper.resources for call in self.waiting)
+        return others or (self.allowed is not None and self.allowed < len(self.alive))
 
     def _doubt(self) -> None:
         for paper in self.alive.values():

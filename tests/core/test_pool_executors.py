@@ -191,7 +191,9 @@ def test_a_budget_holds_growth_back_and_says_so() -> None:
     for _ in range(5):
         pool.submit()
     assert len(pool.booting) == 2
-    assert pool.pool.why.endswith("; the owner's budget allows this pool 2 at present")
+    assert pool.pool.why == (
+        "2 executors, the most that the owner's budget allows this pool at present: 5 calls waiting"
+    )
     assert pool.pool.needed == 5
     pool.allow(None)
     assert len(pool.booting) == 5
@@ -244,6 +246,15 @@ def test_max_lifetime_ends_a_call_that_outlives_the_grace() -> None:
     assert "x-1" in pool.told
     pool.gone("x-1")
     assert pool.pool.running == 0
+
+
+def test_max_lifetime_holds_for_an_executor_that_drains_for_another_reason() -> None:
+    pool = ready(1, max=2, max_lifetime=100, grace=5, isolation="executor")
+    call = pool.submit()
+    pool.advance(104)
+    assert pool.ended == {}
+    pool.advance(1)
+    assert pool.ended == {call: "lost"}
 
 
 # ── kinds ──
@@ -303,6 +314,29 @@ def test_a_kind_that_does_not_boot_tells_only_those_who_need_it() -> None:
     assert pool.where(pool.submit()) == "x-1"
     pool.advance(60)
     assert pool.pool._placing.uniform
+
+
+def test_full_executors_give_way_to_a_kind_that_waits_longer() -> None:
+    pool = ready(1, max=1, concurrency=2)
+    first, second = pool.submit(), pool.submit()
+    other = pool.submit(resources=GPU)
+    later = pool.submit()
+    pool.over(first)
+    assert pool.waiting == [other, later]
+    pool.over(second)
+    assert pool.told == ["x-1"]
+    pool.gone("x-1")
+    up(pool)
+    assert list(pool.held) == [other]
+
+
+def test_executors_with_old_resources_go_when_the_pools_own_change() -> None:
+    pool = ready(2)
+    call = pool.submit()
+    pool.respec(msgspec.structs.replace(pool.spec, resources=GPU))
+    assert len(pool.told) == 1
+    pool.over(call)
+    assert len(pool.told) == 2
 
 
 def test_a_pool_whose_own_resources_change_boots_with_the_new_ones() -> None:

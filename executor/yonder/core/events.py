@@ -25,7 +25,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 class Submitted(_Row, frozen=True):
     """A call asks for a worker.
 
-    `deadline` ends it wherever it is, `queue_deadline` only while it waits. `tenant`: calls of different tenants take
+    `deadline` ends it wherever it is, `queue_deadline` only while it waits for its first worker. `tenant`: calls of different tenants take
     turns, those of one are served in order. `affinity`: the same key, the same executor. `pin`: this worker and no other.
     `resources` None: the pool's own.
     """
@@ -119,14 +119,16 @@ class Falling(_Row, frozen=True):
 
 
 class Resized(_Row, frozen=True):
-    """Another spec counts from now on: sizes at once, the rest for clocks set and executors booted from here on."""
+    """Another spec counts from now on: sizes and idle time at once, the rest for clocks set and executors booted from here
+    on. If the resources are others, the executors that have the old ones go when their calls are over."""
 
     at: float
     spec: PoolSpec
 
 
 class Allowed(_Row, frozen=True):
-    """The owner's budget lets this pool have so many executors at present (None: as many as it wants)."""
+    """The owner's budget lets this pool have so many executors at present (None: as many as it wants). Beyond that, idle
+    ones go at once, others when one of their calls is over: they take no further one."""
 
     at: float
     executors: int | None

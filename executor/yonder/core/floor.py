@@ -97,8 +97,8 @@ class Floor:
         if one.state == "ready":
             if self.watching:
                 self.unsettled = True
-                if not one.calls and (reason := self.growth.gives_way(one)):
-                    self.terminate(one, now, reason)
+                if reason := self.growth.gives_way(one):
+                    self.dismiss(one, now, reason)
                     return
             if fresh:
                 self.renew(one, worker, now)
@@ -188,7 +188,7 @@ class Floor:
     def leaves(self, one: Executor, now: float, how: Literal["draining", "ending", "gone"], reason: str) -> None:
         """It takes no more calls; what waited for it and no other waits for whoever comes, or is lost."""
         self.unsettled = True
-        if len(self.alarms):
+        if len(self.alarms) and how != "draining":  # its lifetime goes on while it drains
             self.alarms.clear(("executor", one.id))
         for worker in one.renewing:
             self.alarms.clear(("renewal", worker))

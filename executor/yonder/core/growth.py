@@ -65,12 +65,12 @@ class Growth:
             if not len(kind.queue)
             for one in self._roster.stand(kind.name).without_calls()
         ][: max(short, 0)]
-        if short > len(found):
+        if short > len(found) + self._roster.draining:
             self._starving = next((kind for kind, _ in self._short if not self._roster.stand(kind.name).serving), None)
         return found
 
     def gives_way(self, one: Executor) -> str:
-        """Why `one`, whose last call is over, should go instead of taking the next; "" if it should not."""
+        """Why `one`, which has just done with a call, should take no other; "" if it should go on."""
         if self._roster.serving > max(self._sizes.most, 0):
             return self._too_many()
         starving = self._starving

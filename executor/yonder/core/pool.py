@@ -317,12 +317,12 @@ class Pool(Facts):
         lifetime = f"its max_lifetime of {self._sizes.spec.max_lifetime:g} s is over"
         if one.state == "booting":
             self._floor.give_up_on(one, now, f"the executor was not ready within {self._sizes.spec.boot_timeout:g} s")
-        elif one.state == "ready":
+        elif id_ not in self._floor.aged:
             self._floor.aged.add(id_)
             self._floor.dismiss(one, now, lifetime)
             if one.calls:
                 self._alarms.set(("executor", id_), now + self._sizes.spec.grace)
-        elif one.state == "draining":
+        else:
             for call in one.calls:
                 sentence = (
                     f"executor {id_} was ended, {lifetime} and the call did not end within {self._sizes.spec.grace:g} s"
@@ -373,19 +373,26 @@ class Pool(Facts):
             self._floor.drop(call, now, "boot_failed", sentence)
         kind.backoff.told(now)
 
-    def _resized(self, event: Resized, _now: float) -> None:
+    def _resized(self, event: Resized, now: float) -> None:
+        others = event.spec.resources != self._sizes.spec.resources
         self._sizes.spec = event.spec
         self._placing.plain.resources = event.spec.resources
         self._floor.unsettled = True
+        if others:
+            self._dismiss_all(now, "the pool's resources are others now", plain=True)
 
     def _allowed(self, event: Allowed, _now: float) -> None:
         self._sizes.allowed = event.executors
         self._floor.unsettled = True
 
     def _outdated(self, event: Outdated, now: float) -> None:
+        self._dismiss_all(now, event.reason, plain=False)
+
+    def _dismiss_all(self, now: float, reason: str, *, plain: bool) -> None:
+        """All executors, or those of the pool's own kind, make room for others."""
         for one in self._roster:
-            if one.state in ("booting", "ready"):
-                self._floor.dismiss(one, now, event.reason)
+            if one.state in ("booting", "ready") and not (plain and one.kind):
+                self._floor.dismiss(one, now, reason)
 
     def _close_asked(self, event: CloseAsked, now: float) -> None:
         if self._life == "closed":

@@ -84,29 +84,31 @@ def _asked(demand: Demand, bounds: Bounds) -> int:
 def _why(demand: Demand, bounds: Bounds) -> str:
     asked = max(_asked(demand, bounds), demand.ready + demand.booting)
     count = min(asked, bounds.most)
-    work = _work(demand)
+    doing = work(demand)
     if count < asked:
-        return f"{_executors(count)}, the most allowed (max = {bounds.most}): {work}"
+        return f"{executors(count)}, the most allowed (max = {bounds.most}): {doing}"
     if count == 0:
         return "no executors: nothing runs or waits"
     if demand.waiting == 0 and demand.running == 0:
         kept = (
             f"{bounds.least} always kept (min = {bounds.least})" if bounds.least else "kept until the idle time is over"
         )
-        return f"{_executors(count)}, {kept}: nothing runs or waits"
+        return f"{executors(count)}, {kept}: nothing runs or waits"
     starting = count - demand.ready
     spare = f", {bounds.buffer} spare while there is work (buffer = {bounds.buffer})" if bounds.buffer else ""
-    return f"{_executors(count)}{f', {starting} of them starting' if starting > 0 else ''}{spare}: {work}"
+    return f"{executors(count)}{f', {starting} of them starting' if starting > 0 else ''}{spare}: {doing}"
 
 
-def _work(demand: Demand) -> str:
+def work(demand: Demand) -> str:
+    """What runs and waits, in words."""
     parts = [f"{_calls(demand.running)} running"] if demand.running else []
     if demand.waiting:
         parts.append(f"{_calls(demand.waiting)} waiting")
     return ", ".join(parts) if parts else "nothing runs or waits"
 
 
-def _executors(count: int) -> str:
+def executors(count: int) -> str:
+    """So many executors, in words."""
     return f"{count} executor{'' if count == 1 else 's'}" if count else "no executors"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from yonder.core.placing import Kind, Placing
 from yonder.core.roster import Roster
-from yonder.core.scaling import STRATEGIES, Bounds, Demand, Strategy
+from yonder.core.scaling import STRATEGIES, Bounds, Demand, Strategy, executors, work
 from yonder.wire import PoolSpec
 
 
@@ -66,11 +66,11 @@ class Sizes:
         """Why the pool has its size, all kinds together."""
         up = self._roster.ready + self._roster.draining
         demand = Demand(self._placing.length, running, up, self._roster.booting, up - self._roster.idle)
-        plain = self._bounds(self._placing.plain)
-        sentence = self.strategy.why(demand, Bounds(plain.least, self.spec.max, plain.concurrency, plain.buffer))
         if self.allowed is not None and self.allowed < self.spec.max and self.room <= 0 and self._placing.length:
-            sentence += f"; the owner's budget allows this pool {self.allowed} at present"
-        return sentence
+            there = executors(len(self._roster))
+            return f"{there}, the most that the owner's budget allows this pool at present: {work(demand)}"
+        plain = self._bounds(self._placing.plain)
+        return self.strategy.why(demand, Bounds(plain.least, self.spec.max, plain.concurrency, plain.buffer))
 
     def _demand(self, kind: Kind, running: int) -> Demand:
         stand = self._roster.stand(kind.name)
