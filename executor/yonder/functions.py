@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from yonder import payload
@@ -34,55 +34,105 @@ class Pickles:
 
     def __init__(self, workspace: payload.Workspace) -> None:
         self._workspace = workspace
-        self._kept: OrderedDict[int, tuple[object, list[object], tuple[bytes, bytes]]] = OrderedDict()
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
     def packed(self, function: Callable[..., Any]) -> tuple[bytes, bytes]:
         """The function as (digest, bytes). Raises SerializationError."""
         self._workspace.register()
-        try:
-            made_of = self._made_of(function)
-        except _MayChange:
-            return payload.pack_function(function)
         kept = self._kept.get(id(function))
-        if kept is not None and kept[0] is function and _same(kept[1], made_of):
-            return kept[2]
+        if kept is not None and kept.holds():
+            return kept.packed
         packed = payload.pack_function(function)
-        self._kept[id(function)] = (function, made_of, packed)  # holds the function: its id stays its own
+        try:
+            self._kept[id(function)] = _Kept(function, packed, self._workspace)
+        except _MayChange:
+            self._kept.pop(id(function), None)
+            return packed
         if len(self._kept) > KEPT_FUNCTIONS:
             self._kept.popitem(last=False)
         return packed
 
-    def _made_of(self, function: object) -> list[object]:
-        """Everything that the bytes depend on, each part unchangeable or the same by reference. Raises _MayChange."""
-        # cloudpickle adds submodules that are imported by then: their number is part of it.
-        found: list[object] = [function, len(sys.modules)]
-        self._walk(function, found, _DEPTH)
-        return found
 
-    def _walk(self, value: object, found: list[object], depth: int) -> None:
+class _Kept:
+    """A function's bytes, and what must still be so for them to hold: looking is much cheaper than pickling. Raises
+    _MayChange for a function that takes along something that can change inside."""
+
+    __slots__ = ("_cells", "_functions", "_modules", "_names", "_workspace", "packed")
+
+    def __init__(self, function: object, packed: tuple[bytes, bytes], workspace: payload.Workspace) -> None:
+        self.packed = packed
+        self._workspace = workspace
+        self._modules = len(sys.modules)  # cloudpickle adds submodules that are imported by then
+        self._names: list[tuple[dict[str, Any], str, object]] = []
+        self._cells: list[tuple[CellType, object]] = []
+        # Held here, so that no other function can get this one's identity.
+        self._functions: list[tuple[FunctionType, object, object, object]] = []
+        self._judge(function, _DEPTH)
+
+    def holds(self) -> bool:
+        """Would the function's bytes be the same ones today?"""
+        if len(sys.modules) != self._modules:
+            return False
+        for space, name, value in self._names:
+            if space.get(name, _MISSING) is not value:
+                return False
+        for cell, value in self._cells:
+            if _content(cell) is not value:
+                return False
+        for function, code, defaults, keywords in self._functions:
+            if (
+                function.__code__ is not code
+                or function.__defaults__ is not defaults
+                or function.__kwdefaults__ is not keywords
+            ):
+                return False
+        return True
+
+    def _judge(self, value: object, depth: int) -> None:
         kind = type(value)
-        if kind in _UNCHANGEABLE:
+        if kind in _UNCHANGEABLE or value is _MISSING:
             return
-        if depth == 0 or len(found) > _PARTS:
+        if depth == 0 or len(self._names) > _PARTS:
             raise _MayChange
-        if kind is tuple:
-            for part in value:  # type: ignore[attr-defined]
-                self._walk(part, found, depth - 1)
-        elif kind is ModuleType:
-            if not self._by_reference(value.__name__, ""):  # type: ignore[attr-defined]
+        if isinstance(value, tuple) and kind is tuple:
+            for part in value:
+                self._judge(part, depth - 1)
+        elif isinstance(value, ModuleType):
+            if not self._by_reference(value.__name__, ""):
                 raise _MayChange
-        elif kind is FunctionType or isinstance(value, type):
+        elif isinstance(value, FunctionType):
+            self._function(value, depth)
+        elif not (isinstance(value, type) and self._by_reference(value.__module__, value.__qualname__, value)):
             # A class by value is made of far more than a function, and changes more easily: it is not kept.
-            if self._by_reference(value.__module__, value.__qualname__, value):  # type: ignore[attr-defined]
-                return
-            if kind is not FunctionType:
-                raise _MayChange
-            for part in _parts(value):
-                if not any(part is known for known in found):
-                    found.append(part)
-                    self._walk(part, found, depth - 1)
-        elif value is not _MISSING and kind is not type(_parts.__code__):
             raise _MayChange
+
+    def _function(self, function: FunctionType, depth: int) -> None:
+        if any(function is known[0] for known in self._functions):
+            return
+        defaults, keywords = function.__defaults__, function.__kwdefaults__
+        self._functions.append((function, function.__code__, defaults, keywords))
+        if self._by_reference(function.__module__, function.__qualname__, function):
+            self._note(vars(sys.modules[function.__module__]), function.__qualname__.partition(".")[0])
+            return
+        if vars(function):
+            raise _MayChange
+        for part in defaults or ():
+            self._judge(part, depth - 1)
+        for space in (keywords or {}, function.__annotations__):
+            for name in space:
+                self._judge(self._note(space, name), depth - 1)
+        for cell in function.__closure__ or ():
+            self._cells.append((cell, _content(cell)))
+            self._judge(_content(cell), depth - 1)
+        space = function.__globals__
+        for name in _names_used(function.__code__):
+            self._judge(self._note(space, name), depth - 1)
+
+    def _note(self, space: dict[str, Any], name: str) -> object:
+        """What a name stands for; it is to stand for the same when the bytes are used again."""
+        value = space.get(name, _MISSING)
+        self._names.append((space, name, value))
+        return value
 
     def _by_reference(self, module: str | None, name: str, value: object = None) -> bool:
         """Is it named, not sent: found under its name in a module that the workspace does not own?"""
@@ -96,32 +146,19 @@ class Pickles:
         return not name or here is value
 
 
-def _parts(function: object) -> Iterator[object]:
-    """A function's own parts, in an order that does not change while they do not."""
-    assert isinstance(function, FunctionType)  # noqa: S101 - narrows for the type checker; the caller has looked
-    yield function.__code__
-    yield from function.__defaults__ or ()
-    yield from (function.__kwdefaults__ or {}).values()
-    yield from function.__annotations__.values()
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:
-            yield _MISSING
-    yield from vars(function).values()
-    codes = [function.__code__]
-    space = function.__globals__
-    while codes:
-        code = codes.pop()
-        for word in code.co_names:
-            yield space.get(word, _MISSING)
-        codes += [const for const in code.co_consts if type(const) is type(code)]
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing was bound to it yet
+        return _MISSING
 
 
-def _same(before: list[object], now: list[object]) -> bool:
-    return len(before) == len(now) and all(
-        one is other or (type(one) is int and one == other) for one, other in zip(before, now, strict=True)
-    )
+def _names_used(code: CodeType) -> Iterator[str]:
+    """Global names that the code and the functions inside it may use (and names of attributes, which do no harm)."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_used(constant)
 
 
 class Sent:

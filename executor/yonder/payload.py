@@ -72,8 +72,11 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
 
 def pack_call(arguments: Sequence[object], keywords: Mapping[str, object]) -> bytes:
     """A call's arguments as bytes of `(tuple, dict)`. Raises SerializationError that names the argument."""
+    both = (tuple(arguments), dict(keywords))
+    if not keywords and _ATOMS.issuperset(map(type, arguments)):
+        return pickle.dumps(both, 5)
     try:
-        return _dumps((tuple(arguments), dict(keywords)))
+        return _dumps(both)
     except Exception as error:
         named = [(f"argument {at + 1}", value) for at, value in enumerate(arguments)]
         named += [(f"argument {name!r}", value) for name, value in keywords.items()]
