@@ -185,6 +185,8 @@ class SpawnedFuture(Future[T]):
         done = self._packed  # unpacked is it only when somebody has asked
         if self._said or done is None or done.outcome in ("ok", "cancelled") or self.cancelled():
             return
+        if self._board.foreign():
+            return  # a forked child's copy: the parent says it
         self._said = True
         words = done.failure.text if done.failure is not None else _words(error_of(done)) + "\n"
         with contextlib.suppress(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import io
 import os
 import threading
 
@@ -248,6 +250,16 @@ def test_a_handle_that_is_kept_speaks_when_the_pool_closes(hub, capsys):
     assert "unheard" in capsys.readouterr().err
     del kept
     assert capsys.readouterr().err == ""
+
+
+def test_a_forked_childs_copy_of_a_handle_says_nothing(hub):
+    pool = yonder.Pool()
+    kept = pool.spawn(fail, "unheard")
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert in_child(lambda: kept.surface() or said.getvalue()) == ""
+        pool.close()
+    assert said.getvalue().count("unheard") >= 1
 
 
 def test_who_asks_hears_it_and_nobody_else(hub, capsys):

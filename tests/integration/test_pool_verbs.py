@@ -182,17 +182,19 @@ def test_a_deadline_names_its_phase_and_the_time_of_each(tmp_path):
         tmp_path,
         """
         import time, yonder
-        with yonder.Pool(max=1, timeout=0.5) as pool:
-            first, second = pool.submit(time.sleep, 60), pool.with_options(timeout=0.1).submit(abs, 1)
-            for future in (second, first):
+        with yonder.Pool(max=1) as pool:
+            pool.call(abs, 1)
+            first = pool.with_options(timeout=2).submit(time.sleep, 60)
+            while not first.running():
+                time.sleep(0.01)
+            for future in (pool.with_options(timeout=0.1).submit(abs, 1), first):
                 try:
                     future.result()
                 except yonder.CallTimeout as late:
                     print(late.phase, sum(late.times.values()) > 0)
         """,
     )
-    assert {line.split()[1] for line in out.splitlines()} == {"True"}
-    assert out.splitlines()[1].split()[0] == "running"
+    assert out.splitlines() == ["queued True", "running True"]
 
 
 def test_a_call_is_tried_again_only_when_asked(tmp_path):
@@ -371,3 +373,25 @@ def test_a_budget_over_all_pools_of_a_program(tmp_path):
     )
     assert out.splitlines()[0].startswith("limit(executors=0)")
     assert out.splitlines()[1:] == ["2", "4"]
+
+
+def test_an_interrupt_while_a_call_is_waited_for_ends_the_call(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, signal, threading, time, yonder
+        def interrupt():
+            while not pool.status().running:
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+        with yonder.Pool(max=1) as pool:
+            pool.call(abs, 1)
+            threading.Thread(target=interrupt).start()
+            try:
+                pool.call(time.sleep, 60)
+            except KeyboardInterrupt:
+                print("interrupted")
+            print(pool.call(abs, -2))
+        """,
+    )
+    assert out.splitlines() == ["interrupted", "2"]
