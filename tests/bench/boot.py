@@ -114,20 +114,19 @@ def measure(quick: bool) -> Iterator[Figure]:
     ours: list[float] = []
     importing: list[float] = []
     cold: list[float] = []
-    fresh: list[float] = []
     forks: list[float] = []
     for _ in range(rounds):
         cold.append(_first_answer("yonder with torch"))
         importing.append(_until_ready(1))
         ours.append(_sixtyfour())
         forks.append(_said(FORKS))
-        fresh.append(_until_ready(AT_ONCE) * EXECUTORS / AT_ONCE)
     peers = {"a fresh interpreter": median(importing)}
     for name in PEERS:
         try:
-            peers[name] = median([_first_answer(name) for _ in range(rounds)])
+            peers[name] = median([_first_answer(name) for _ in range((rounds + 1) // 2)])
         except Unable as error:
             print(f"  not measured: {error}", file=sys.stderr, flush=True)
     yield Figure("first_executor_cold_s", median(cold), "s", peers)
-    yield Figure("boot64_s", median(ours), "s", {"bare forks": median(forks), "fresh interpreters": median(fresh)})
+    fresh = _until_ready(AT_ONCE) * EXECUTORS / AT_ONCE
+    yield Figure("boot64_s", median(ours), "s", {"bare forks": median(forks), "fresh interpreters": fresh})
     yield from footprint.measure(quick)
