@@ -444,6 +444,7 @@ class PaperPool:
             case events.Retry(call=call):
                 self._retried(call)
             case events.Drop(call=call):
+                self._promise(command.outcome != "timeout" or self._late(call), f"{call} is told too early")
                 self.drops[call] = command
                 self._end(call, command.outcome)
             case events.Closed():
@@ -451,6 +452,13 @@ class PaperPool:
                 self.closings += 1
             case _:
                 assert_never(command)
+
+    def _late(self, call: str) -> bool:
+        """Has the call's time run out, or its patience before its first worker?"""
+        asked, now = self.calls[call], self.clock.now
+        if asked.deadline is not None and asked.deadline <= now:
+            return True
+        return asked.queue_deadline is not None and asked.queue_deadline <= now and not self.attempts[call]
 
     def _retried(self, call: str) -> None:
         self._promise(call in self.loose, f"{call} is tried again though it may still run")

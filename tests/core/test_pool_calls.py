@@ -135,6 +135,15 @@ def test_the_queue_deadline_ends_a_call_only_while_it_waits() -> None:
     assert pool.pool.next_wake is None
 
 
+def test_a_call_that_got_its_worker_in_time_has_no_queue_deadline_any_more() -> None:
+    pool = ready(1)
+    first, second = pool.submit(), pool.submit(patience=5)
+    pool.over(first)
+    pool.advance(60)
+    assert pool.ended == {first: "result"}
+    assert list(pool.held) == [second]
+
+
 def test_a_queue_deadline_of_now_is_kept_by_a_free_worker() -> None:
     pool = ready(1)
     assert pool.submit(patience=0) in pool.held
@@ -245,6 +254,16 @@ def test_calls_that_follow_a_key_ask_for_no_executors_of_their_own() -> None:
     pool.cancel(calls[1])
     assert calls[0] in pool.held
     assert pool.waiting == calls[2:]
+
+
+def test_calls_that_have_found_their_executor_are_not_counted_as_followers_any_more() -> None:
+    pool = paper(max=8)
+    for _ in range(5):
+        pool.submit(affinity="k")
+    up(pool)
+    for _ in range(3):
+        pool.submit()
+    assert len(pool.booting) == 3
 
 
 def test_a_call_that_waits_for_its_executor_holds_up_nobody() -> None:

@@ -89,6 +89,30 @@ def test_a_call_between_breaks_the_row_of_deaths() -> None:
     assert pool.told == []
 
 
+def test_a_sibling_that_works_breaks_the_row_of_deaths() -> None:
+    pool = ready(1, concurrency=2)
+    for worker in ("x-1.0", "x-1.0+"):
+        pool.worker_dies(worker)
+        pool.renewed(worker)
+    call = pool.submit(pin="x-1.1")
+    pool.worker_dies("x-1.0++")
+    pool.renewed("x-1.0++")
+    assert list(pool.held) == [call]
+    pool.over(call)
+    assert pool.told == []
+
+
+def test_workers_that_will_not_come_any_more_are_not_counted() -> None:
+    pool = ready(2, max=8)
+    pool.advance(10)
+    pool.worker_dies("x-1.0")
+    pool.gone("x-1")
+    up(pool)
+    for _ in range(4):
+        pool.submit()
+    assert len(pool.booting) == 2
+
+
 def test_a_place_that_is_not_filled_again_in_time_ends_the_executor() -> None:
     pool = ready(1, concurrency=2, boot_timeout=30)
     call = pool.submit()

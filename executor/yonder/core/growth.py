@@ -59,12 +59,8 @@ class Growth:
         if self._placing.uniform:
             return []
         short = sum(lacking for _, lacking in self._short) - self._roster.ending
-        found = [
-            (one, _ROOM)
-            for kind in self._placing
-            if not len(kind.queue)
-            for one in self._roster.stand(kind.name).without_calls()
-        ][: max(short, 0)]
+        idle = [one for kind in self._placing for one in self._roster.stand(kind.name).without_calls()]
+        found = [(one, _ROOM) for one in idle[: max(short, 0)]]  # a kind with calls that wait has no idle ones
         if short > len(found) + self._roster.draining:
             self._starving = next((kind for kind, _ in self._short if not self._roster.stand(kind.name).serving), None)
         return found
