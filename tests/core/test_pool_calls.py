@@ -306,6 +306,28 @@ def test_when_the_executor_dies_its_keys_are_free_again() -> None:
     assert list(pool.held) == waiting[1:]
 
 
+def test_calls_whose_executor_died_ask_for_one_executor_a_key() -> None:
+    pool = up(paper(max=8))
+    pool.submit(affinity="k")
+    up(pool)
+    for _ in range(3):
+        pool.submit(affinity="k")
+    pool.gone("x-1")
+    assert pool.booting == ["x-2"]
+
+
+def test_a_retried_call_goes_before_the_general_queue_on_its_executor() -> None:
+    pool = ready(1, concurrency=2)
+    retried = pool.submit(affinity="k", tenant="a", retries=1)
+    pool.submit(tenant="a")
+    other = pool.submit(tenant="b")
+    worker = pool.held[retried]
+    pool.worker_dies(worker)
+    pool.renewed(worker)
+    assert retried in pool.held
+    assert pool.waiting == [other]
+
+
 def test_calls_whose_executor_died_take_their_old_place() -> None:
     pool = ready(1)
     pool.submit(affinity="k")

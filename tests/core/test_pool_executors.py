@@ -340,6 +340,20 @@ def test_a_kind_that_does_not_boot_tells_only_those_who_need_it() -> None:
     assert pool.pool._placing.uniform
 
 
+def test_an_executor_that_becomes_idle_makes_room_for_a_kind_that_has_too_few() -> None:
+    pool = paper(max=2)
+    plain, first = pool.submit(), pool.submit(resources=GPU)
+    up(pool)
+    second = pool.submit(resources=GPU)
+    assert pool.told == []
+    leaving = pool.where(plain)
+    pool.over(plain)
+    assert pool.told == [leaving]
+    pool.gone(leaving or "")
+    up(pool)
+    assert set(pool.held) == {first, second}
+
+
 def test_full_executors_give_way_to_a_kind_that_waits_longer() -> None:
     pool = ready(1, max=1, concurrency=2)
     first, second = pool.submit(), pool.submit()

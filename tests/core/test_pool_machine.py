@@ -217,6 +217,9 @@ class AnyOrder(RuleBasedStateMachine):
             paper.gone(name)
         assert paper.pool.closed
         assert len(paper.ended) == paper.submitted
+        floor = paper.pool._floor
+        books = (floor.calls, floor.alarms, floor.roster, floor.roster._workers, floor.placing._owns, floor.aged)
+        assert [len(book) for book in books] == [0] * len(books), "something is remembered for ever"
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -238,6 +238,8 @@ class Roster:
             one.shelf = None
         if free:
             one.free.append(worker)
+        else:
+            self._workers.pop(worker, None)
         if not one.calls:
             self.busy -= 1
             if one.state == "ready":
@@ -254,6 +256,7 @@ class Roster:
                 self._unshelve(one)
         one.unproven.discard(worker)
         one.renewing.add(worker)
+        self._workers[worker] = one.id
         one.stand.renewing += 1
 
     def renewed(self, one: Executor, old: str, worker: str, at: float) -> None:
