@@ -7,13 +7,15 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from yonder.backends.base import BootSpec, Handle
+from yonder.backends.gpus import Gpu, Gpus
 from yonder.backends.local import LocalBackend, processes
 from yonder.errors import BootFailed
 from yonder.places import OwnerFolder
 from yonder.testing import FakeBackend, PlannedBoot
-from yonder.wire import Place, PoolSpec
+from yonder.wire import Place, PoolSpec, Resources
 
 CORE = str(Path(__file__).parents[2] / "executor")
 
@@ -112,3 +114,28 @@ async def test_preflight_speaks_in_sentences(platform):
         assert finding.name
         assert finding.sentence
         assert finding.ok or finding.remedy
+
+
+async def test_local_gpus_go_to_one_executor_each_and_come_back():
+    two = [Gpu(0, "NVIDIA L40S", "GPU-a"), Gpu(1, "NVIDIA L40S", "GPU-b")]
+    maker = Local()
+    backend = LocalBackend(OwnerFolder(maker.owner), "a token", lambda agent, words: None, Gpus(lambda: two))
+    try:
+        wish = Resources(gpu=["h100", "l40s"])
+        boots = [with_resources(maker.spec(), wish) for _ in range(3)]
+        handles = [await backend.boot(boot, lambda phase, detail: None) for boot in boots[:2]]
+        assert [handle.env["CUDA_VISIBLE_DEVICES"] for handle in handles] == ["0", "1"]
+        said = asyncio.Event()
+        late = asyncio.create_task(backend.boot(boots[2], lambda phase, detail: said.set()))
+        await said.wait()
+        await backend.terminate(handles[0])
+        assert (await late).env["CUDA_VISIBLE_DEVICES"] == "0"
+        with pytest.raises(BootFailed, match="NVIDIA L40S"):
+            await backend.boot(with_resources(maker.spec(), Resources(gpu=["h100"])), lambda phase, detail: None)
+    finally:
+        await backend.close()
+        await maker.close()
+
+
+def with_resources(boot, resources):
+    return structs.replace(boot, pool=structs.replace(boot.pool, resources=resources))

@@ -158,12 +158,12 @@ class Ear:
 
 
 class PaperHub:
-    def __init__(self):
+    def __init__(self, backend=None):
         self.folder = OwnerFolder(f"paper-{secrets.token_hex(6)}")
         self.log = []
         self.hub = Hub(self.folder, "token", self.log.append)
         self.ear = Ear()
-        self.backend = FakeBackend()
+        self.backend = backend or FakeBackend()
         self.hub.furnish(self.ear, {"local": self.backend})
         self.agent = PaperAgent(self.hub)
         hello = wire.Hello(version=wire.VERSION, package=__version__, role="agent", token="token", id="")
@@ -195,8 +195,8 @@ class PaperHub:
 
 
 @contextlib.asynccontextmanager
-async def a_paper_hub():
-    paper = PaperHub()
+async def a_paper_hub(backend=None):
+    paper = PaperHub(backend)
     try:
         yield paper
         assert paper.log == [], paper.log

@@ -1,8 +1,10 @@
 """What a hub does with pools: sizes, watchers, closed ones; and with executors whose workers come and go."""
 
+from msgspec import structs
 from tests.integration.paper_hub import a_paper_hub
 
 from yonder import wire
+from yonder.testing import FakeBackend
 
 
 async def test_status_of_a_pool_that_is_closed_is_an_answer():
@@ -200,3 +202,17 @@ async def test_a_clients_end_takes_its_calls_along_and_nobody_elses():
         worker.done(asked.task)
         worker.done((await worker.hears(wire.Call, 2)).task)
         assert (await two.end_of(mine)).outcome == "ok"
+
+
+class HasDevices(FakeBackend):
+    async def boot(self, spec, phase):
+        return structs.replace(await super().boot(spec, phase), env={"CUDA_VISIBLE_DEVICES": "3"})
+
+
+async def test_what_the_platform_gives_an_executor_is_in_its_workers_environment():
+    async with a_paper_hub(HasDevices()) as paper:
+        client = await paper.a_pool(max=1, env={"OWN": "1"}, resources=wire.Resources(cpus=3))
+        client.submits()
+        fork = await paper.agent.forks.hears(wire.Fork)
+        assert fork.env == {"OWN": "1", "CUDA_VISIBLE_DEVICES": "3"}
+        assert fork.threads == 3

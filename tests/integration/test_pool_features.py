@@ -223,3 +223,32 @@ def test_a_gpu_that_this_machine_does_not_have_is_said_in_words(tmp_path):
         """,
     )
     assert out == "True\n"
+
+
+def test_calls_with_other_resources_run_on_executors_of_their_own(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, yonder
+        def threads(n):
+            return os.environ["OMP_NUM_THREADS"], os.getpid()
+        with yonder.Pool(max=2, cpus=2) as pool:
+            usual, special = pool.call(threads, 1), pool.with_options(cpus=1).call(threads, 1)
+            print(usual[0], special[0], usual[1] != special[1], pool.call(threads, 1) == usual)
+        """,
+    )
+    assert out == "2 1 True True\n"
+
+
+def test_two_pools_of_a_program_share_its_limit(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        yonder.limit(executors=1)
+        with yonder.Pool("a", max=4) as a, yonder.Pool("b", max=4) as b:
+            futures = [pool.submit(abs, n) for n in range(6) for pool in (a, b)]
+            print(sum(future.result() for future in futures), a.status().executors + b.status().executors)
+        """,
+    )
+    assert out == "30 1\n"
