@@ -120,12 +120,6 @@ def make(request):
     return request.param
 
 
-def ours_fails(reason):
-    """A promise that ours does not keep yet; the day it does, the test says so."""
-    broken = pytest.param(ours, marks=pytest.mark.xfail(strict=True, reason=reason))
-    return pytest.mark.parametrize("make", [standard, broken], ids=["stdlib", "yonder"])
-
-
 class Gate:
     """A door that calls wait at."""
 
