@@ -100,13 +100,20 @@ class Program:
         self._thread: HubThread | None = None
         self._users = 0
         self._limits = (0, 0)
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """Nothing of the parent's hub lives in the child, and a thread that is not there may have held the lock."""
+        self._lock = threading.Lock()
+        self._thread = None
+        self._users = 0
 
     def enter(self) -> HubThread:
         # Only a plain program needs a hub of its own: workers import this file without asyncio servers and backends.
         from yonder.hub.program import HubThread
 
         with self._lock:
-            if self._thread is None or self._thread.pid != os.getpid():
+            if self._thread is None:
                 self._thread, self._users = HubThread(), 0
                 self._thread.limit(*self._limits)
             self._users += 1
@@ -116,7 +123,7 @@ class Program:
         """Bound all pools of this program together, those to come included; 0 = no bound."""
         with self._lock:
             self._limits = (executors, gpus)
-            if self._thread is not None and self._thread.pid == os.getpid():
+            if self._thread is not None:
                 self._thread.limit(executors, gpus)
 
     def leave(self) -> None:

@@ -143,6 +143,12 @@ class Stream(Generic[T]):
 
     close = cancel
 
+    def end(self, *, cancel: bool) -> None:
+        """The pool closes. A generator that waits for a reader would wait for ever: it ends now, and whoever still reads
+        hears of it (a CancelledError)."""
+        if not self._over:
+            self._call.cancel()
+
     async def aclose(self) -> None:
         """`cancel`, under the name that asynchronous iterators have for it."""
         self.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import gc
 
 import pytest
@@ -55,6 +56,17 @@ def test_next_and_a_loop_may_take_turns(slow):
         slow.end(the_call(slow), "ok", body=payload.pack(None))
         assert next(stream) == 1
         assert list(stream) == [2, 3]
+
+
+def test_closing_the_pool_ends_a_stream_that_nobody_reads_to_its_end(slow):
+    with yonder.Pool() as pool:
+        stream = pool.stream(count, 100)
+        give(slow, 1, 2)
+    assert len(slow.sent(wire.Cancel)) == 1
+    assert next(stream) == 1
+    assert next(stream) == 2
+    with pytest.raises(concurrent.futures.CancelledError):
+        next(stream)
 
 
 def test_an_exception_comes_after_the_values_before_it(slow):

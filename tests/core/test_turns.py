@@ -160,6 +160,34 @@ def test_an_interrupt_ends_the_wait_of_a_driver_and_nothing_else(turns):
     assert turns.drive(lambda: True, 1)
 
 
+def test_with_a_handler_of_the_programs_own_the_main_thread_keeps_out_of_the_hub(turns):
+    ran, before = Future(), signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        assert not turns.drive(lambda: True, 1)
+        turns.do(lambda: ran.set_result(threading.get_ident()))
+        assert ran.result(10) != threading.get_ident()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_where_nothing_can_interrupt_no_shield_is_needed(turns):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert turns.drive(lambda: True, 1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_the_program_gets_its_handler_back():
+    before = signal.getsignal(signal.SIGINT)
+    made = Turns()
+    assert signal.getsignal(signal.SIGINT) is not before
+    made.shield.remove()
+    made.loop.close()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_blocking_wait_inside_a_running_loop_does_not_drive(turns):
     async def inside():
         return turns.drive(lambda: True, 1)

@@ -138,6 +138,9 @@ class Turns:
         if self._holder == threading.get_ident():
             self.loop.call_soon(work, *arguments)
             return
+        if not self.shield.covers():
+            self._do_later(work, *arguments)
+            return
         self._take()
         before = _running_loop()
         try:
@@ -153,6 +156,13 @@ class Turns:
             self.shield.down()
         if self._mail:
             self.deliver()
+
+    def _do_later(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Leave it to the hub's own thread: a signal might break off this one."""
+        try:
+            self.loop.call_soon_threadsafe(work, *arguments)
+        except RuntimeError:
+            raise CannotRun("the hub of this program has ended") from None
 
     # ── running the loop ──
 
@@ -218,7 +228,9 @@ class Turns:
     def drive(self, done: Callable[[], bool], timeout: float | None) -> bool:
         """Run the loop in this thread until `done` or for `timeout` seconds. False at once when another thread does
         already, or when this is a callback of the hub: then the caller waits as one waits for a thread."""
-        if self._holder == threading.get_ident() or _running_loop() is not None or not self._climb_in():
+        if self._holder == threading.get_ident() or _running_loop() is not None or not self.shield.covers():
+            return False
+        if not self._climb_in():
             return False
         began = self._drove_since
         _now_running(self.loop)
@@ -279,24 +291,28 @@ class Turns:
 
 class Shield:
     """Ctrl-C in the main thread waits while it is up: an exception in the middle of the hub's work would leave half of it
-    done. Handlers of other signals are the program's business and must not raise."""
+    done. Handlers of other signals are the program's business and must not raise.
+
+    It takes the place of the program's handler, and gives it back. Where it cannot (made in another thread, or the
+    program has put a handler of its own there since), the main thread leaves the hub to the hub's own thread.
+    """
 
     def __init__(self) -> None:
         self._up = False
         self._waiting = False
         self._main = threading.main_thread().ident
         self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGINT)
-            if callable(before):
-                self._before = before
-                signal.signal(signal.SIGINT, self._interrupted)
+        self._ours = self._interrupted  # one object, to be known again
+        if threading.get_ident() == self._main and callable(before := signal.getsignal(signal.SIGINT)):
+            self._before = before
+            signal.signal(signal.SIGINT, self._ours)
 
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self._up:
-            self._waiting = True
-        else:
-            self._before(number, frame)
+    def covers(self) -> bool:
+        """Is this thread safe from exceptions out of nowhere while it does the hub's work?"""
+        if threading.get_ident() != self._main:
+            return True
+        handler = signal.getsignal(signal.SIGINT)
+        return handler is self._ours or not callable(handler)
 
     def up(self) -> None:
         if threading.get_ident() == self._main:
@@ -312,9 +328,14 @@ class Shield:
 
     def remove(self) -> None:
         """Give the program its handler back, if it has not taken another one."""
-        ours = threading.current_thread() is threading.main_thread() and self._before is not None
-        if ours and signal.getsignal(signal.SIGINT) == self._interrupted:
+        if self._before is not None and threading.get_ident() == self._main and self.covers():
             signal.signal(signal.SIGINT, self._before)
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._up:
+            self._waiting = True
+        else:
+            self._before(number, frame)
 
 
 def _nothing() -> None:
