@@ -17,6 +17,7 @@ import selectors
 import signal
 import threading
 import time
+from _signal import getsignal  # type: ignore[import-not-found]  # signal.getsignal makes an enum of it, at ten times the cost
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -88,7 +89,7 @@ class SharedLoop(asyncio.SelectorEventLoop):
         if self._ready:  # type: ignore[attr-defined]
             return True
         timers = self._scheduled  # type: ignore[attr-defined]
-        return bool(timers) and timers[0]._when < self.turnstile.until  # noqa: SLF001 - a TimerHandle says it nowhere else
+        return bool(timers) and timers[0]._when < self.turnstile.until - CALM  # noqa: SLF001 - a TimerHandle says it nowhere else
 
 
 class Turns:
@@ -303,7 +304,7 @@ class Shield:
         self._main = threading.main_thread().ident
         self._before: Any = None
         self._ours = self._interrupted  # one object, to be known again
-        if threading.get_ident() == self._main and callable(before := signal.getsignal(signal.SIGINT)):
+        if threading.get_ident() == self._main and callable(before := getsignal(signal.SIGINT)):
             self._before = before
             signal.signal(signal.SIGINT, self._ours)
 
@@ -311,7 +312,7 @@ class Shield:
         """Is this thread safe from exceptions out of nowhere while it does the hub's work?"""
         if threading.get_ident() != self._main:
             return True
-        handler = signal.getsignal(signal.SIGINT)
+        handler = getsignal(signal.SIGINT)
         return handler is self._ours or not callable(handler)
 
     def up(self) -> None:
