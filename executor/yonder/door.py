@@ -19,6 +19,7 @@ from yonder.errors import CannotRun
 from yonder.version import __version__
 
 if TYPE_CHECKING:
+    from yonder.core.scaling import Strategy
     from yonder.hub.program import HubThread
 
 
@@ -125,6 +126,13 @@ class Program:
             self._limits = (executors, gpus)
             if self._thread is not None:
                 self._thread.limit(executors, gpus)
+
+    def lend(self, strategy: Strategy) -> str:
+        """Let the hub size pools by an object of this program; the name by which a pool asks for it. A pool must be open
+        or opening."""
+        with self._lock:
+            assert self._thread is not None  # noqa: S101 - the pool that asks has entered
+            return self._thread.lend(strategy)
 
     def leave(self) -> None:
         with self._lock:

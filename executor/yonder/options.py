@@ -30,6 +30,14 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
 def pool_fields(wishes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a PoolSpec that `wishes` name (None: not named). Raises UsageError that names the argument."""
     given = {name: value for name, value in wishes.items() if value is not None}
+    strategy = given.get("strategy")
+    if strategy is not None and not isinstance(strategy, str):
+        if missing := [name for name in ("spreads", "count", "why") if not hasattr(strategy, name)]:
+            raise UsageError(
+                f"Pool(strategy={strategy!r}): must be one of {', '.join(STRATEGIES)}, or an object with spreads, "
+                f"count(demand, bounds) and why(demand, bounds); it has no {' and no '.join(missing)}"
+            )
+        del given["strategy"]
     for name, value in given.items():
         problem = _problem(name, value)
         if problem:

@@ -21,6 +21,8 @@ from typing import ParamSpec, Self, TypeVar, cast
 
 from yonder import options, seat, wire
 from yonder.calls import Calls
+from yonder.choices import STRATEGIES
+from yonder.core.scaling import Strategy
 from yonder.door import PROGRAM
 from yonder.errors import CannotRun, UsageError
 from yonder.line import Line
@@ -49,7 +51,7 @@ class Pool(Calls):
 
     `isolation` "worker": a process serves many calls; "process": a fresh process for each; "executor": a fresh executor.
     `gpu` "l40s", "l40s:2", 2, or a list of alternatives; `cpus`; `memory` bytes or "8GB". `strategy` "pack" fills one
-    executor before the next, "spread" does not. `preload` are modules imported before the first call (the third-party
+    executor before the next, "spread" does not; a plain program may give an object (docs/pool.md). `preload` are modules imported before the first call (the third-party
     ones that the program itself has imported are), `env` extra environment variables.
     """
 
@@ -75,7 +77,7 @@ class Pool(Calls):
         memory: str | int | None = None,
         env: dict[str, str] | None = None,
         preload: list[str] | None = None,
-        strategy: str | None = None,
+        strategy: str | Strategy | None = None,
         queue_limit: int | None = None,
     ) -> None:
         wishes = {key: value for key, value in locals().items() if key not in ("self", "name", "__class__")}
@@ -84,11 +86,19 @@ class Pool(Calls):
         place = None if here else own_place()
         # What the program itself imports is a good guess, not a wish: it is added to the settings', never put in their place.
         guess = {} if preload is not None else {"preload": imported_by_main()}
-        spec = wire.PoolSpec(name=name or "default", **{**given, **guess})
         self._watchers: list[Events] = []
         self._gone = threading.Event()
+        own = None if isinstance(strategy, str) else strategy
+        if own is not None and here is not None:
+            raise UsageError(
+                "Pool(strategy=<object>): this pool's hub is another process, which runs no code of yours; "
+                f"name one of {', '.join(STRATEGIES)}"
+            )
         board = Switchboard(self._happened)
         try:
+            if own is not None:
+                given["strategy"] = PROGRAM.lend(own)
+            spec = wire.PoolSpec(name=name or "default", **{**given, **guess})
             opened = board.ask(lambda number: wire.OpenPool(number, spec, list(given), place))
         except BaseException:
             board.leave()

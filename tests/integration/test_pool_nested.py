@@ -2,31 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
-
-
-def program(tmp_path, code):
-    """Run a program to its end; the lines of its standard output. Fails with its error output."""
-    file = tmp_path / "program.py"
-    file.write_text(textwrap.dedent(code))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor")}
-    done = subprocess.run(
-        [sys.executable, str(file)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=90,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
+from tests.integration.programs import program
 
 
 def test_a_stream_calls_a_pool_of_its_own_and_closes_it_when_its_reader_leaves(tmp_path):
@@ -48,7 +24,7 @@ def test_a_stream_calls_a_pool_of_its_own_and_closes_it_when_its_reader_leaves(t
             print(pool.call(len, "one executor: the stream is over"))
             print(pathlib.Path("cut").read_text())
         """,
-    )
+    ).splitlines()
     assert lines == ["[0, 1, 4, 9]", "0 1", "32", "closed"]
 
 
@@ -71,6 +47,6 @@ def test_an_actor_keeps_a_pool_between_its_methods(tmp_path):
             with pool.place(Squares) as squares:
                 print([squares.of(n) for n in range(4)], squares.later(5))
         """,
-    )
+    ).splitlines()
     assert lines[0] == "[0, 1, 4, 9] 25"
     assert "closed" in lines

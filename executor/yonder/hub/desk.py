@@ -5,13 +5,14 @@ Knows which pools there are and who holds them; what happens inside one is `pool
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import msgspec
 
 from yonder import wire
 from yonder.hub.clients import Client
+from yonder.hub.lent import Lent
 from yonder.hub.pools import PoolRoom
 from yonder.hub.pools import Surroundings as PoolSurroundings
 from yonder.hub.worker import clock
@@ -21,6 +22,9 @@ class Surroundings(PoolSurroundings, Protocol):
     """What the desk needs of the hub."""
 
     place: wire.Place
+
+    @property
+    def log(self) -> Callable[[str], None]: ...
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
 
@@ -32,6 +36,7 @@ class Desk:
         self.pools: dict[str, PoolRoom] = {}
         self._specs: dict[str, wire.PoolSpec] = {}
         self._hub = hub
+        self.lent = Lent(hub.log)
 
     def configure(self, message: wire.Configure) -> None:
         """The workspace's settings (again): pools that it keeps are opened, those that nobody holds follow them."""
@@ -144,7 +149,9 @@ class Desk:
         return executor.spec.place if executor else self._hub.place
 
     def _pool(self, spec: wire.PoolSpec, place: wire.Place, *, kept: bool) -> PoolRoom:
-        room = self.pools[spec.name] = PoolRoom(spec, place, self._hub, kept=kept)
+        room = self.pools[spec.name] = PoolRoom(
+            spec, place, self._hub, kept=kept, strategy=self.lent.find(spec.strategy)
+        )
         self._hub.allowances.join(room)
         return room
 

@@ -19,6 +19,7 @@ from yonder.backends.base import BootSpec
 from yonder.core import events
 from yonder.core.budget import Claim
 from yonder.core.pool import Pool
+from yonder.core.scaling import Strategy
 from yonder.hub.allowances import Allowances, gpus_of
 from yonder.hub.broadcasts import Broadcasting, Initiation, Rite
 from yonder.hub.calls import KINDS, Call, Order, Say, held_by
@@ -53,7 +54,9 @@ class Surroundings(Protocol):
 class PoolRoom:
     """One open pool. Implements executors.Resident and calls.Room."""
 
-    def __init__(self, spec: wire.PoolSpec, place: wire.Place, hub: Surroundings, *, kept: bool) -> None:
+    def __init__(
+        self, spec: wire.PoolSpec, place: wire.Place, hub: Surroundings, *, kept: bool, strategy: Strategy | None = None
+    ) -> None:
         self.spec = spec
         self.place = place
         self.kept = kept
@@ -63,7 +66,7 @@ class PoolRoom:
         self._defaults = defaults_of(spec)
         self._hub = hub
         self._prefix = hub.executors.next_id(spec.name)
-        self._core = Pool(spec, prefix=self._prefix, jitter=random.random)
+        self._core = Pool(spec, prefix=self._prefix, strategy=strategy, jitter=random.random)
         self._calls: dict[str, Call] = {}
         self._executors: dict[str, Executor] = {}
         self._rites: list[Rite] = []

@@ -18,6 +18,7 @@ from typing import Any
 
 from yonder import wire
 from yonder.backends.local import LocalBackend
+from yonder.core.scaling import Strategy
 from yonder.errors import CannotRun
 from yonder.hub.clients import Client
 from yonder.hub.hub import Hub
@@ -98,6 +99,10 @@ class HubThread:
         """Have something done in the hub; nothing when it has ended."""
         with contextlib.suppress(CannotRun):
             self.turns.do(work, *arguments)
+
+    def lend(self, strategy: Strategy) -> str:
+        """Size pools by this object; the name by which a pool asks for it."""
+        return self.hub.desk.lent.add(strategy)
 
     def client(self, receive: Callable[[wire.HubToClient], None]) -> InProcessDoor:
         return InProcessDoor(self, receive)
