@@ -8,6 +8,7 @@ ever open one.
 from __future__ import annotations
 
 import hashlib
+import io
 import linecache
 import pickle
 import sys
@@ -21,7 +22,7 @@ from typing import Any, Literal
 import cloudpickle
 import msgspec
 
-from yonder import culprit
+from yonder import culprit, likeness
 from yonder.errors import RemoteTraceback, SerializationError, YonderError
 from yonder.wire import Failure, Frame
 
@@ -52,7 +53,19 @@ def pack(value: object) -> bytes:
 def _dumps(value: object) -> bytes:
     if _plain(value, 3):
         return pickle.dumps(value, 5)
-    return bytes(cloudpickle.dumps(value, 5))
+    file = io.BytesIO()
+    _Pickler(file, 5).dump(value)
+    return file.getvalue()
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+    """cloudpickle's, but exceptions keep what their classes made of them."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """See pickle.Pickler."""
+        if isinstance(obj, BaseException) and (reduced := likeness.reduction(obj)) is not None:
+            return reduced
+        return super().reducer_override(obj)
 
 
 def unpack(body: bytes) -> Any:
@@ -305,7 +318,7 @@ def exception(body: bytes, told: Failure | None) -> BaseException:
     if error is None:
         error = _stand_in(told, "")
     if told is not None and told.text:
-        error.__cause__ = RemoteTraceback(told.text)
+        BaseException.__setattr__(error, "__cause__", RemoteTraceback(told.text))  # a class may be frozen
     return error
 
 
@@ -315,7 +328,18 @@ def _stand_in(told: Failure | None, more: str) -> YonderError:
 
 
 def pack_exception(error: BaseException) -> bytes:
-    """The exception for `exception`, or b"" where it does not survive the way there and back."""
+    """The exception for `exception`, without its attributes that do not travel, or b"" where it does not survive the way
+    there and back at all."""
+    body = _survivor(error)
+    if body:
+        return body
+    try:
+        return _survivor(likeness.trimmed(error, lambda value: not _refusal(value)))
+    except Exception:  # noqa: BLE001 - a class that refuses to be copied; its data travels as Failure in any case
+        return b""
+
+
+def _survivor(error: BaseException) -> bytes:
     try:
         body = pack(error)
         unpack(body)
