@@ -182,7 +182,10 @@ class Actor:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        else:
+            self._give_up()
 
     async def __aenter__(self) -> Self:
         return self
@@ -190,7 +193,15 @@ class Actor:
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        if kind is None:
+            await self.aclose()
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """An exception leaves the block: nobody will read what is still under way, so it is not waited for."""
+        if not self._life.foreign:
+            self._life.end(cancel=True)
 
     def __reduce__(self) -> str:
         raise UsageError(

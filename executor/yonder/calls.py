@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from yonder import payload, wire
 from yonder.actor import Actor, Life
-from yonder.errors import CallTimeout
+from yonder.errors import CallTimeout, UsageError
 from yonder.future import Future, SpawnedFuture, error_of
 from yonder.line import Line, call_label
 from yonder.mapping import Flow, Mapped, Plan
@@ -203,6 +203,12 @@ class Calls(concurrent.futures.Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Nothing: the pool is closed by its own `close`."""
+
+    def __reduce__(self) -> str:
+        raise UsageError(
+            f"the pool {self._line.spec.name!r} stays with its program; a call opens a Pool of its own, which in a call "
+            "is the hub's pool of that name"
+        )
 
     def __repr__(self) -> str:
         return f"<calls on the pool {self._line.spec.name!r}>"

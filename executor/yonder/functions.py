@@ -37,11 +37,16 @@ class Pickles:
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
     def packed(self, function: Callable[..., Any]) -> tuple[bytes, bytes]:
-        """The function as (digest, bytes). Raises SerializationError."""
+        """The function as (digest, bytes). Raises SerializationError, TypeError for what is no function."""
         self._workspace.register()
         kept = self._kept.get(id(function))
         if kept is not None and kept.holds():
             return kept.packed
+        if not callable(function):
+            raise TypeError(
+                f"a call needs a function, not {type(function).__name__}; give function and arguments apart: "
+                "call(f, x), not call(f(x))"
+            )
         packed = payload.pack_function(function)
         try:
             self._kept[id(function)] = _Kept(function, packed, self._workspace)

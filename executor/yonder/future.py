@@ -152,6 +152,9 @@ class Future(concurrent.futures.Future[T]):
     def _open(self, body: bytes) -> Any:
         return payload.unpack(body)
 
+    def __reduce__(self) -> str:
+        raise UsageError("a future stays with the program that made the call; give its result() on instead")
+
     def cancel(self) -> bool:
         """Cancel the call; one that runs already is interrupted and ends with `Cancelled`. False when it has ended."""
         if self.cancelled():

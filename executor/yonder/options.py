@@ -16,6 +16,7 @@ from yonder import resources, wire
 from yonder.choices import BACKENDS, BACKENDS_TO_COME, ISOLATIONS, STRATEGIES
 from yonder.errors import UsageError
 
+_LONGEST_NAME: Final = 63
 RESOURCES: Final = ("gpu", "cpus", "memory")
 _COUNTS: Final = {"min": 0, "max": 1, "concurrency": 1, "buffer": 0, "retries": 0, "queue_limit": 0}
 _SECONDS_ABOVE: Final = ("boot_timeout", "max_lifetime", "timeout", "queue_timeout")
@@ -47,11 +48,25 @@ def pool_fields(wishes: Mapping[str, Any]) -> dict[str, Any]:
     try:
         found = resources.resources(given)
     except ValueError as error:
-        raise UsageError(f"Pool({error})") from None
+        raise UsageError(f"Pool({error}") from None
     fields = {name: value for name, value in given.items() if name not in RESOURCES}
     if len(fields) < len(given):
         fields["resources"] = found
     return fields
+
+
+def check_name(name: object) -> None:
+    """Check what `Pool` was given as its name. Raises UsageError."""
+    if name is None or (type(name) is str and 1 <= len(name) <= _LONGEST_NAME and name.isprintable()):
+        return
+    hint = f"; for {name} executors say Pool(max={name})" if type(name) is int else ""
+    raise UsageError(f"Pool({name!r}): the first argument is a name, a text of 1 to {_LONGEST_NAME} characters{hint}")
+
+
+def check_limits(spec: wire.PoolSpec) -> None:
+    """Check sizes that were partly given and partly left out. Raises UsageError."""
+    if spec.min > spec.max:
+        raise UsageError(f"Pool(min={spec.min}): min is larger than max, which is {spec.max}; give max, too")
 
 
 def check_sizes(wishes: Mapping[str, Any], spec: wire.PoolSpec) -> None:
@@ -92,7 +107,7 @@ class Wishes:
         try:
             self._resources = resources.resources(self._wishes)
         except ValueError as error:
-            raise UsageError(f"with_options({error})") from None
+            raise UsageError(f"with_options({error}") from None
         self.label: str = self._wishes.get("label", "")
         self._plain = not any(name != "label" for name in self._wishes)
 

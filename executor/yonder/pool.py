@@ -81,6 +81,7 @@ class Pool(Calls):
         queue_limit: int | None = None,
     ) -> None:
         wishes = {key: value for key, value in locals().items() if key not in ("self", "name", "__class__")}
+        options.check_name(name)
         given = options.pool_fields(wishes)
         here = seat.current()
         place = None if here else own_place()
@@ -99,6 +100,8 @@ class Pool(Calls):
             if own is not None:
                 given["strategy"] = PROGRAM.lend(own)
             spec = wire.PoolSpec(name=name or "default", **{**given, **guess})
+            if here is None:  # else what is left out may come from settings, and the hub knows them
+                options.check_limits(spec)
             opened = board.ask(lambda number: wire.OpenPool(number, spec, list(given), place))
         except BaseException:
             board.leave()

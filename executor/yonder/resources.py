@@ -54,7 +54,7 @@ def cpus(wish: object) -> float:
 
 
 def resources(wishes: dict[str, object], base: Resources | None = None) -> Resources:
-    """`gpu`, `cpus` and `memory` of `wishes` over `base`. Raises ValueError, whose words begin with the name."""
+    """`gpu`, `cpus` and `memory` of `wishes` over `base`. Raises ValueError, whose words begin with `name=value)`."""
     base = base or Resources()
     found: dict[str, object] = {"gpu": base.gpu, "cpus": base.cpus, "memory": base.memory}
     for name, reading in (("gpu", gpus), ("cpus", cpus), ("memory", memory)):
@@ -62,5 +62,5 @@ def resources(wishes: dict[str, object], base: Resources | None = None) -> Resou
             try:
                 found[name] = reading(wishes[name])
             except ValueError as error:
-                raise ValueError(f"{name}={wishes[name]!r}: {error}") from None
+                raise ValueError(f"{name}={wishes[name]!r}): {error}") from None
     return Resources(**found)  # type: ignore[arg-type]

@@ -114,7 +114,10 @@ class Switchboard:
 
     def help(self, done: Callable[[], bool], timeout: float | None) -> None:
         """Let the hub use this thread until `done` or for `timeout` seconds, if it can; may return at any time."""
-        self._door.help(done, timeout)
+        try:
+            self._door.help(done, timeout)
+        except KeyboardInterrupt as interrupt:
+            raise interrupt.with_traceback(None)  # noqa: B904 - itself; where in the hub's work it came says nothing
 
     def open_calls(self) -> list[Future[Any]]:
         """Calls that have not ended."""

@@ -48,6 +48,30 @@ def test_an_exception_comes_as_itself_with_the_remote_traceback(hub):
     assert "in fail" in str(caught.value.__cause__)
 
 
+@pytest.mark.parametrize("verb", ["submit", "call", "spawn", "stream", "broadcast", "place"])
+def test_what_is_no_function_is_refused_here(hub, verb):
+    with yonder.Pool() as pool:
+        with pytest.raises(TypeError, match=r"needs a function, not int; .* call\(f, x\)"):
+            getattr(pool, verb)(3)
+        with pytest.raises(TypeError, match="needs a function, not str"):
+            list(pool.map("abs", [1]))
+        assert pool.call(abs, -1) == 1
+
+
+def test_pools_and_futures_stay_where_they_are(hub):
+    with yonder.Pool("mine") as pool:
+        future = pool.submit(abs, -1)
+        with pytest.raises(
+            yonder.SerializationError, match="the pool 'mine' stays with its program; a call opens"
+        ) as no:
+            pool.call(lambda: pool.call(abs, -1))
+        assert no.value.path == "its variable 'pool'"
+        with pytest.raises(yonder.SerializationError, match="the pool 'mine' stays"):
+            pool.call(len, pool.with_options(timeout=3))
+        with pytest.raises(yonder.SerializationError, match=r"a future stays .* give its result\(\)"):
+            pool.call(abs, future)
+
+
 def test_acall_and_what_asyncio_makes_of_a_future(hub):
     async def main(pool):
         loop = asyncio.get_running_loop()

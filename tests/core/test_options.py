@@ -6,7 +6,7 @@ import pytest
 
 from yonder import resources, wire
 from yonder.errors import UsageError
-from yonder.options import Wishes, check_sizes, placing_mode, pool_fields
+from yonder.options import Wishes, check_limits, check_name, check_sizes, placing_mode, pool_fields
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,32 @@ def test_each_wrong_wish_names_itself(wrong):
         pool_fields(wrong)
     assert str(caught.value).startswith("Pool(")
     assert next(iter(wrong)) in str(caught.value)
+
+
+def test_the_value_stands_in_parentheses():
+    with pytest.raises(UsageError, match=r"^Pool\(memory='lots'\): must be"):
+        pool_fields({"memory": "lots"})
+    with pytest.raises(UsageError, match=r"^with_options\(gpu=True\): must be"):
+        Wishes({"gpu": True})
+
+
+@pytest.mark.parametrize("name", [4, "", "x" * 64, "a\nb", ["a"]])
+def test_a_name_is_a_text(name):
+    with pytest.raises(UsageError, match="the first argument is a name"):
+        check_name(name)
+
+
+def test_who_gives_a_number_for_a_name_is_told_what_was_meant():
+    with pytest.raises(UsageError, match=r"say Pool\(max=4\)"):
+        check_name(4)
+    check_name(None)
+    check_name("small")
+
+
+def test_a_min_above_the_max_that_was_left_out():
+    with pytest.raises(UsageError, match=r"Pool\(min=20\): min is larger than max, which is 8"):
+        check_limits(wire.PoolSpec(min=20))
+    check_limits(wire.PoolSpec(min=8))
 
 
 def test_a_word_that_is_nearly_right_is_offered():

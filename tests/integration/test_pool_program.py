@@ -422,3 +422,73 @@ def test_a_value_whose_unpacking_was_interrupted_can_be_asked_for_again(tmp_path
         """,
     )
     assert out == "7\n"
+
+
+def test_exceptions_of_the_programs_own_classes_are_caught_by_their_class(tmp_path):
+    (tmp_path / "helper.py").write_text(
+        "class Refused(Exception):\n"
+        "    def __init__(self, code, words):\n"
+        "        super().__init__(f'{code}: {words}')\n"
+        "        self.code = code\n"
+    )
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        from helper import Refused
+
+        class Bad(Exception):
+            def __init__(self, *, answer):
+                super().__init__("bad")
+                self.answer = answer
+
+        def refuse():
+            raise Refused(4, "no")
+
+        def fail():
+            raise Bad(answer=[1])
+
+        with yonder.Pool(max=1) as pool:
+            try:
+                pool.call(refuse)
+            except Refused as error:
+                print(error, error.code)
+            try:
+                pool.call(fail)
+            except Bad as error:
+                print(error, error.answer)
+        """,
+    )
+    assert out.splitlines() == ["4: no 4", "bad [1]"]
+
+
+def test_an_interrupt_leaves_the_blocks_at_once_and_its_traceback_is_short(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, signal, sys, threading, traceback, yonder
+
+        class Slow:
+            def go(self):
+                print("begun", flush=True)
+                threading.Event().wait()
+
+        def interrupt_when_begun(read):
+            read.readline()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        read, write = os.pipe()
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(write, 1)
+        threading.Thread(target=interrupt_when_begun, args=[os.fdopen(read)], daemon=True).start()
+        try:
+            with yonder.Pool(max=1) as pool, pool.place(Slow) as slow:
+                slow.go()
+        except KeyboardInterrupt as error:
+            os.dup2(kept, 1)
+            files = [os.path.basename(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+            print(files[0], len(files) <= 8, "turns.py" in files)
+        """,
+    )
+    assert out.splitlines() == ["program.py True False"]
