@@ -1140,8 +1140,14 @@ class InputAsked(_Msg, frozen=True, tag=True):
     secret: bool
 
 
+class Imported(_Msg, frozen=True, tag=True):
+    """Third-party modules that a task of this pool worker has imported."""
+
+    modules: list[str]
+
+
 HubToControl = Welcome | Refused | Raise | Look | Typed | Allow
-ControlToHub = Hello | Raised | Looked | TaskMetrics | TaskProgress | TaskDisplay | InputAsked
+ControlToHub = Hello | Raised | Looked | Imported | TaskMetrics | TaskProgress | TaskDisplay | InputAsked
 
 Message = (
     OwnerToHub

@@ -14,6 +14,9 @@ class Resident(Remembers):
     def welcome(self, worker, done):
         done("")
 
+    def learns(self):
+        return False
+
     def up(self, executor):
         self.send("up")
 

@@ -33,6 +33,7 @@ from yonder.agent.chunk import Chunk
 from yonder.agent.console import Console, Mouth
 from yonder.agent.control import Control
 from yonder.agent.guard import Guard, Ran
+from yonder.agent.imports import Imports
 from yonder.agent.lane import Lane
 from yonder.agent.looping import Looping
 from yonder.agent.namespace import Namespace, Outcome
@@ -77,6 +78,7 @@ class Worker:
         os.register_at_fork(after_in_child=self._forked_by_user)
         self._lane: Lane[CallMessage] = Lane.dial(born.hub, "call", born.worker, born.token, wire.HubToCall)
         self._control.start()
+        self._imports = Imports() if born.kind == "pool" else None
 
     def serve(self) -> int:
         """Until the hub says Leave or hangs up, or a file has run. Returns the exit code."""
@@ -221,6 +223,8 @@ class Worker:
         control, output = self._end(task)
         micros = max(self._stage.nanos // 1000, 1)  # 0 would say that it is not known
         self._lane.send(wire.Done(task, told is None, body, control, output, summary, told, micros))
+        if self._imports is not None and (modules := self._imports.fresh()):
+            self._control.send(wire.Imported(modules))
 
     # ── actors ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

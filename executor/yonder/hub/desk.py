@@ -126,7 +126,8 @@ class Desk:
         room = self.pools.get(message.spec.name)
         if room is not None and room.closed:
             room = None
-        settled = self._specs.get(message.spec.name) or (room.spec if room else message.spec)
+        named = self._specs.get(message.spec.name)
+        settled = named or (room.spec if room else message.spec)
         given = {name: getattr(message.spec, name) for name in message.given}
         wanted = msgspec.structs.replace(settled, **given)
         if "preload" not in given:
@@ -139,6 +140,7 @@ class Desk:
         else:
             room.adapt(wanted)
             room.move(place)
+        room.told_preload = "preload" in given or bool(named and named.preload)
         room.clients.add(client)
         room.open()
         return room

@@ -22,6 +22,9 @@ class Resident(Protocol):
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A fresh worker said hello. `done` is to be called when it may be counted, with "", or with why it must not."""
 
+    def learns(self) -> bool:
+        """Should what its workers import be imported ahead for those to come?"""
+
     def up(self, executor: Executor) -> None:
         """Every worker may be counted."""
 

@@ -18,6 +18,7 @@ from yonder.backends.base import Backend, BootSpec, Handle
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
 from yonder.hub.executor import Executor, Renewal, Resident
+from yonder.hub.lessons import Lessons
 from yonder.hub.worker import Worker, clock
 
 LEAVE_GRACE = 1.0
@@ -26,6 +27,9 @@ LEAVE_GRACE = 1.0
 
 COMPANIONS = {"torch": "torch._dynamo"}
 """What a module imports later, at a bad moment: the first torch optimizer costs every fork a second without this."""
+
+NAMED = 8
+"""How many preloaded modules are told by name."""
 
 END_LIMIT = 20.0
 """Seconds after which `end_all` stops waiting for stubborn executors."""
@@ -53,6 +57,7 @@ class Executors:
         self.agents = Agents(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
+        self._lessons = Lessons(self._teach)
         self.peak = 0
         self.booted = 0
 
@@ -143,8 +148,21 @@ class Executors:
         else:
             self._spawn(self._half_made(executor, sentence))
 
+    def imported(self, worker: Worker, modules: list[str]) -> None:
+        """A worker's task has imported these."""
+        executor = self.all.get(worker.executor)
+        if executor is not None and executor.handle is not None and executor.resident.learns():
+            self._lessons.heard(executor.handle.agent, modules)
+
+    def _teach(self, agent: str, modules: list[str]) -> None:
+        found = self.agents.find(agent)
+        if found is not None:
+            found.say(wire.Preload(modules))
+
     def preloaded(self, message: wire.Preloaded) -> None:
-        detail = f"{', '.join(message.modules)} in {message.seconds:.1f} s"
+        named = ", ".join(message.modules[:NAMED])
+        more = f" and {len(message.modules) - NAMED} more" if len(message.modules) > NAMED else ""
+        detail = f"{named}{more} in {message.seconds:.1f} s"
         if message.failed:
             detail += "; not importable: " + ", ".join(f"{name} ({why})" for name, why in message.failed.items())
         self._tell_owner(wire.Phase("", "preloaded", clock(), detail))
@@ -329,6 +347,7 @@ class Executors:
 
     def agent_lost(self, agent: Agent) -> None:
         self.agents.lost(agent)
+        self._lessons.lost(agent.id)
         for executor in list(self.all.values()):
             if executor.handle is None or executor.handle.agent != agent.id:
                 continue

@@ -63,6 +63,7 @@ class PoolRoom:
         self.clients: set[Client] = set()
         self.watchers = Watchers(spec.name)
         self.preload: list[str] = list(spec.preload)
+        self.told_preload = False  # a person has named what is imported ahead
         self._defaults = defaults_of(spec)
         self._hub = hub
         self._prefix = hub.executors.next_id(spec.name)
@@ -283,6 +284,10 @@ class PoolRoom:
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
         Initiation(worker, self._rites, done).go_on()
+
+    def learns(self) -> bool:
+        """Not where somebody has said what is to be imported."""
+        return not self.told_preload
 
     def up(self, executor: Executor) -> None:
         self.watchers.tell("ready", executor.id)

@@ -167,6 +167,10 @@ class SessionRoom:
         """A session's worker has nothing to do before its first block."""
         done("")
 
+    def learns(self) -> bool:
+        """What a session needs, its text says."""
+        return False
+
     def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
         """A session has one worker only: its death is the executor's."""
 

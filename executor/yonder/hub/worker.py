@@ -53,6 +53,8 @@ class Surroundings(Protocol):
 
     def dead(self, worker: Worker, report: wire.ExitReport) -> None: ...
 
+    def imported(self, worker: Worker, modules: list[str]) -> None: ...
+
 
 class _Current:
     """One task while its messages may still arrive."""
@@ -206,6 +208,8 @@ class Worker:
                     current.control = message.n
                     self._pass_on(current.task, message)
                     self._deliver(current)
+            case wire.Imported(modules=modules):
+                self._hub.imported(self, modules)
             case wire.Hello():
                 pass  # a second hello says nothing new
 
