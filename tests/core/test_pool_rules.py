@@ -293,6 +293,39 @@ def test_an_executor_that_dies_before_any_call_counts_as_a_failed_boot() -> None
     assert pool.booting == ["x-2"]
 
 
+def test_executors_that_come_up_and_die_at_once_are_tried_ever_more_rarely() -> None:
+    pool = paper(min=1)
+    pauses = []
+    for _ in range(6):
+        pool.advance(0.01)
+        (name,) = pool.booting
+        pool.up(name)
+        died = pool.clock.now
+        pool.gone(name)
+        pool.advance(pool.pool.next_wake - died)
+        pauses.append(round(pool.clock.now - died))
+    assert pauses == [1, 2, 4, 8, 16, 30]
+
+
+def test_one_that_lived_for_a_while_clears_the_failures() -> None:
+    pool = paper(min=1)
+    for seconds in (0.0, 0.0, 6.0):
+        pool.advance(10.0)
+        (name,) = pool.booting
+        pool.up(name)
+        pool.advance(seconds)
+        pool.gone(name)
+    assert len(pool.booting) == 1
+
+
+def test_a_thousand_failures_are_still_only_a_pause() -> None:
+    pool = paper(min=1)
+    for _ in range(1100):
+        pool.advance(50.0)
+        pool.broken(pool.booting[0])
+    assert pool.pool.next_wake is not None
+
+
 # ── boots that fail ──
 
 

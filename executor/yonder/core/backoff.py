@@ -35,10 +35,10 @@ class Backoff:
         if begun > self._last:
             self.failures += 1
             self._last = at
-            self.not_before = at + min(LONGEST, 2.0 ** (self.failures - 1)) * (0.5 + self._jitter())
+            self.not_before = at + min(LONGEST, 2.0 ** min(self.failures - 1, 10)) * (0.5 + self._jitter())
 
     def worked(self) -> None:
-        """A boot worked: whatever failed before is forgotten."""
+        """One proved to be of use: whatever failed before is forgotten."""
         self.failures, self.sentence, self.not_before, self._last = 0, "", None, float("-inf")
 
     @property

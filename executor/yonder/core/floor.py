@@ -73,6 +73,8 @@ class Floor:
 
     def assign(self, call: Call, one: Executor, now: float, worker: str = "") -> None:
         """The call, which does not wait any more, gets a free worker of the executor: any, or that one."""
+        if not one.worked:  # that it came up proves little: it may die of what killed those before it
+            self.placing.kind(one.kind).backoff.worked()
         worker = self.roster.take(one, call.id, worker)
         if call.key:
             self.placing.settle_in(call, one)
@@ -163,10 +165,14 @@ class Floor:
         self.placing.kind(one.kind).backoff.failed(now, begun=one.born, sentence=sentence)
         self.dismiss(one, now, sentence)
 
-    def judge_early_end(self, one: Executor, now: float, sentence: str) -> None:
-        """One that was ready for a moment and never worked has not really come up."""
-        if one.state == "ready" and not one.worked and now - one.since < CRASHED_EARLY:
+    def judge_end(self, one: Executor, now: float, sentence: str) -> None:
+        """It ends unasked: one that was ready for a moment and never worked has not really come up."""
+        if one.state != "ready" or one.worked:
+            return
+        if now - one.since < CRASHED_EARLY:
             self.placing.kind(one.kind).backoff.failed(now, begun=one.since, sentence=sentence)
+        else:
+            self.placing.kind(one.kind).backoff.worked()
 
     def dismiss(self, one: Executor, now: float, reason: str) -> None:
         """It takes no more calls and goes as soon as it holds none."""

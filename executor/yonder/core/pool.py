@@ -217,7 +217,6 @@ class Pool(Facts):
         if not event.workers:
             self._floor.give_up_on(one, now, "it came up without a worker")
             return
-        self._placing.kind(one.kind).backoff.worked()
         self._alarms.clear(("executor", one.id))
         if self._sizes.spec.max_lifetime:
             self._alarms.set(("executor", one.id), now + self._sizes.spec.max_lifetime)
@@ -273,7 +272,7 @@ class Pool(Facts):
         one = self._roster.get(event.executor)
         if one is None or one.state != "ready":
             return
-        self._floor.judge_early_end(one, now, "a worker died")
+        self._floor.judge_end(one, now, "a worker died")
         self._floor.leaves(one, now, "draining" if one.calls else "ending", "a worker of it died")
 
     def _executor_gone(self, event: ExecutorGone, now: float) -> None:
@@ -284,7 +283,7 @@ class Pool(Facts):
         backoff = self._placing.kind(one.kind).backoff
         if one.state == "booting":
             backoff.failed(now, begun=one.born, sentence=sentence)
-        self._floor.judge_early_end(one, now, sentence)
+        self._floor.judge_end(one, now, sentence)
         self._floor.remove(one, now)
         for id_ in one.calls:
             self._floor.lose(self._calls[id_], now, sentence)
