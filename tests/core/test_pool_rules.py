@@ -639,3 +639,40 @@ def test_cost_of_a_call_does_not_depend_on_the_number_of_executors(
     assert pool.idle == size
     with capsys.disabled():
         print(f"\n{size} executors: {spent / rounds / 2 * 1e6:.1f} µs an event")
+
+
+# ── boots that are held back ──
+
+
+def hold(pool: PaperPool, name: str, sentence: str = "all devices are in use") -> None:
+    pool._step(events.Held(pool.clock.now, name, sentence))
+
+
+def test_a_boot_that_is_held_back_waits_without_a_clock_and_is_no_failure() -> None:
+    pool = paper(max=3, boot_timeout=10)
+    calls = [pool.submit() for _ in range(3)]
+    first, *others = pool.booting
+    for name in others:
+        hold(pool, name)
+    pool.up(first)
+    pool.advance(1000.0)
+    assert pool.booting == others
+    assert pool.ended == {}
+    assert "2 executors held back: all devices are in use" in pool.pool.why
+    hold(pool, others[0], "")
+    pool.advance(11.0)
+    assert others[0] in pool.told
+    assert pool.pool.idle == 0
+    assert calls[0] in pool.held
+
+
+def test_a_held_boot_that_nobody_waits_for_any_more_is_given_up() -> None:
+    pool = paper(max=2, idle_timeout=5)
+    first, second = pool.submit(), pool.submit()
+    one, other = pool.booting
+    hold(pool, other)
+    pool.up(one)
+    pool.over(first)
+    pool.over(second)
+    pool.advance(5.0)
+    assert sorted(pool.told) == sorted([one, other])

@@ -48,15 +48,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
+HELD = "held"
+
 PhaseSink = Callable[[str, str], None]
-"""Called with (phase, detail) while an executor comes up: creating, booting …"""
+"""Called with (phase, detail) while an executor comes up: creating, booting …; HELD while it has to wait for what others
+have at present (a device), until the next phase is said: that time counts neither as its boot's nor as a failure."""
 
 
 class Backend(Protocol):
     """Four methods. All are safe to call twice."""
 
     async def boot(self, spec: BootSpec, phase: PhaseSink) -> Handle:
-        """Start one executor and return once the platform has it. Raises BootFailed."""
+        """Start one executor and return once the platform has it. Raises BootFailed. May be cancelled; what was begun is
+        then taken back."""
         ...
 
     def terminate(self, handle: Handle) -> Awaitable[None]:

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from yonder.backends.base import BootSpec, Finding, Handle, PhaseSink
+from yonder.backends.base import HELD, BootSpec, Finding, Handle, PhaseSink
 from yonder.backends.gpus import Gpus, environment
 from yonder.bootstrap import command
 from yonder.errors import BootFailed
@@ -61,7 +61,7 @@ class LocalBackend:
         self._folder = folder
         self._token = token
         self._ended = ended
-        self._watching: set[asyncio.Task[None]] = set()
+        self._watching: set[asyncio.Task[Any]] = set()
         self._agents: dict[tuple[str, str], _Agent] = {}
         self._starting = asyncio.Lock()
         self._gpus = gpus or Gpus()
@@ -75,10 +75,14 @@ class LocalBackend:
         wishes = spec.pool.resources.gpu
         env: dict[str, str] = {}
         if wishes:
-            env = environment(await self._gpus.take(spec.executor, wishes, lambda why: phase("creating", why)))
+            env = environment(await self._gpus.take(spec.executor, wishes, lambda why: phase(HELD, why)))
+            phase("creating", "")
         try:
-            async with self._starting:
-                agent = await self._agent(spec.place, phase)
+            # Others wait for the same agent: who is not wanted any more must not leave it half started.
+            starting = asyncio.get_running_loop().create_task(self._agent(spec.place, phase))
+            self._watching.add(starting)
+            starting.add_done_callback(self._watching.discard)
+            agent = await asyncio.shield(starting)
         except BaseException:  # cancelled, too: nobody has a handle to end it by
             await self._gpus.give_back(spec.executor)
             raise
@@ -86,12 +90,13 @@ class LocalBackend:
 
     async def _agent(self, place: Place, phase: PhaseSink) -> _Agent:
         key = (place.python, place.core)
-        found = self._agents.get(key)
-        if found is not None and found.process.returncode is None:
-            return found
-        phase("creating", f"starting {place.python or sys.executable}")
-        agent = self._agents[key] = await self._start(place)
-        return agent
+        async with self._starting:
+            found = self._agents.get(key)
+            if found is not None and found.process.returncode is None:
+                return found
+            phase("creating", f"starting {place.python or sys.executable}")
+            agent = self._agents[key] = await self._start(place)
+            return agent
 
     async def _start(self, place: Place) -> _Agent:
         python = place.python or sys.executable

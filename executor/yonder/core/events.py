@@ -70,6 +70,15 @@ class Booted(_Row, frozen=True):
     workers: tuple[str, ...]
 
 
+class Held(_Row, frozen=True):
+    """The boot waits for what others have at present, says `sentence`: that is no failure, and its clock stands still.
+    "": it goes on."""
+
+    at: float
+    executor: str
+    sentence: str = ""
+
+
 class BootBroke(_Row, frozen=True):
     """Nothing runs under that id."""
 
@@ -158,6 +167,7 @@ Event = (
     | Refused
     | Unrepeatable
     | Booted
+    | Held
     | BootBroke
     | CallOver
     | WorkerGone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from yonder.core.floor import Floor
+from yonder.core.scaling import executors
 
 NEVER = float("inf")
 
@@ -98,6 +99,8 @@ class Facts:
             old = "1 executor leaves" if len(self._floor.aged) == 1 else f"{len(self._floor.aged)} executors leave"
             sentence += f"; {old}: max_lifetime is {self._floor.sizes.spec.max_lifetime:g} s"
         for kind in self._floor.placing:
+            if held := self._floor.roster.stand(kind.name).held:
+                sentence += f"; {executors(len(held))} held back: {next(iter(held.values())).held}"
             if kind.backoff.failures and self._floor.sizes.lacking(kind, self._floor.calls.running) > 0:
                 sentence += f"; the last boot failed ({kind.backoff.sentence}), the next one follows after a pause"
         return sentence

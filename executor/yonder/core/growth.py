@@ -13,6 +13,7 @@ from yonder.core.sizes import Sizes
 from yonder.wire import Resources
 
 _NEVER = float("inf")
+_TOO_LATE = "nobody waits for it any more"
 _ROOM = "its room is needed for calls with other resources"
 
 
@@ -151,6 +152,9 @@ class Growth:
             if stand.stale:
                 spare = stand.ready - self._sizes.needed(kind, running)
                 found += [(one, reason) for one in list(stand.stale.values())[: max(spare, 0)]]
+            if stand.held:
+                spare = stand.serving - self._sizes.needed(kind, running)
+                found += [(one, _TOO_LATE) for one in list(reversed(stand.held.values()))[: max(spare, 0)]]
         return found
 
     def _leavable(self, *, busy: bool) -> list[Executor]:

@@ -28,6 +28,7 @@ from yonder.core.events import (
     Event,
     ExecutorGone,
     Falling,
+    Held,
     Outdated,
     Refused,
     Resized,
@@ -83,6 +84,7 @@ class Pool(Facts):
             Refused: self._refused,
             Unrepeatable: self._unrepeatable,
             Booted: self._booted,
+            Held: self._held,
             BootBroke: self._boot_broke,
             WorkerGone: self._worker_gone,
             WorkerRenewed: self._worker_renewed,
@@ -224,6 +226,17 @@ class Pool(Facts):
         self._floor.boots_changed(now)
         self._floor.unsettled = True
         self._floor.serve(one, now)
+
+    def _held(self, event: Held, now: float) -> None:
+        one = self._roster.get(event.executor)
+        if one is None or one.state != "booting":
+            return
+        self._roster.hold(one, event.sentence)
+        if event.sentence:
+            self._alarms.clear(("executor", one.id))
+        else:
+            self._alarms.set(("executor", one.id), now + self._sizes.spec.boot_timeout)
+        self._floor.unsettled = True
 
     def _boot_broke(self, event: BootBroke, now: float) -> None:
         one = self._roster.get(event.executor)

@@ -25,7 +25,8 @@ class Executor(msgspec.Struct, eq=False):
 
     `born` is when it was asked for, `since` when it entered its state or became idle. `calls` maps what it runs to the
     worker that runs it, `free` are workers that wait, `renewing` those whose place is being filled again. `unproven`
-    workers have never held a call, `deaths` counts how many such died in a row. `reason` is why it drains.
+    workers have never held a call, `deaths` counts how many such died in a row. `reason` is why it drains,
+    `held` what its boot waits for that others have.
     """
 
     id: str
@@ -41,17 +42,19 @@ class Executor(msgspec.Struct, eq=False):
     deaths: int = 0
     worked: bool = False
     reason: str = ""
+    held: str = ""
     shelf: OrderedDict[str, Executor] | None = None
 
 
 class Stand:
     """The executors of one kind (equal resources) that accept calls: those with room on shelves, by load."""
 
-    __slots__ = ("booting", "exist", "idle", "loaded", "ready", "renewing", "stale")
+    __slots__ = ("booting", "exist", "held", "idle", "loaded", "ready", "renewing", "stale")
 
     def __init__(self) -> None:
         self.exist = 0  # in whatever state
         self.booting: dict[str, Executor] = {}
+        self.held: dict[str, Executor] = {}  # of those booting: they wait for what others have
         self.ready = 0
         self.renewing = 0  # workers of ready executors that will be free again by themselves
         # Without calls, the longest idle first; stale are those among them whose idle time is over but who are needed.
@@ -171,6 +174,14 @@ class Roster:
         one.stand.ready += 1
         self._shelve(one)
 
+    def hold(self, one: Executor, sentence: str) -> None:
+        """Its boot waits, or ("") goes on."""
+        one.held = sentence
+        if sentence:
+            one.stand.held[one.id] = one
+        else:
+            one.stand.held.pop(one.id, None)
+
     def drain(self, one: Executor, at: float, reason: str) -> None:
         """It takes no more calls; it goes when the last one is over."""
         self._quit(one)
@@ -198,6 +209,8 @@ class Roster:
         match one.state:
             case "booting":
                 del one.stand.booting[one.id]
+                if one.held:
+                    self.hold(one, "")
             case "ready":
                 stand = one.stand
                 stand.ready -= 1

@@ -77,13 +77,14 @@ class Broadcasting:
 
 
 class Initiation:
-    """A fresh worker on its way through the rites. `done` is told "" or why it must not serve. Implements worker.Task."""
+    """A fresh worker on its way through the rites, from the one with that number on. `done` is told "" or why it must not
+    serve. Implements worker.Task."""
 
-    def __init__(self, worker: Worker, rites: Sequence[Rite], done: Callable[[str], None]) -> None:
+    def __init__(self, worker: Worker, rites: Sequence[Rite], done: Callable[[str], None], passed: int = 0) -> None:
         self._worker = worker
         self._rites = rites  # the pool's own list: what is added meanwhile is run too
         self._done = done
-        self._passed = 0
+        self._passed = passed
         self.run = ""
         self.call = ""
 

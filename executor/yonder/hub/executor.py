@@ -28,6 +28,9 @@ class Resident(Protocol):
     def up(self, executor: Executor) -> None:
         """Every worker may be counted."""
 
+    def held(self, executor: Executor, sentence: str) -> None:
+        """It waits for what others have at present; "": it goes on."""
+
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         """It will not come up; nothing of it is left."""
 
@@ -67,6 +70,8 @@ class Executor:
         self.since = clock()
         self.reason = ""
         self.handle: Handle | None = None
+        self.creating: asyncio.Task[None] | None = None  # while nothing of it is there that could be told to leave
+        self.held = False  # its creation waits for what others have
         self.workers: dict[str, Worker] = {}
         self.waiting: set[str] = set(spec.workers)
         self.spares: dict[str, Worker] = {}
@@ -80,6 +85,10 @@ class Executor:
         self.emptied = asyncio.Event()
         self.gone = asyncio.Event()
         self._names = itertools.count(len(spec.workers))
+
+    def unwanted(self) -> bool:
+        """Was it told to go?"""
+        return self.ending
 
     def next_worker(self) -> str:
         """A name for a worker that is forked later than the first ones."""

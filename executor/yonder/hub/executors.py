@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from yonder import wire
-from yonder.backends.base import Backend, BootSpec, Handle
+from yonder.backends.base import HELD, Backend, BootSpec, Handle
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
 from yonder.hub.executor import Executor, Renewal, Resident
@@ -92,14 +92,20 @@ class Executors:
     async def _boot(self, executor: Executor) -> None:
         spec = executor.spec
         backend = self._backends.get(spec.pool.backend)
+        executor.creating = asyncio.current_task()
         try:
             if backend is None:
                 known = ", ".join(sorted(self._backends))
                 raise BootFailed(f"there is no backend {spec.pool.backend!r} here; known: {known}", phase="creating")
-            async with asyncio.timeout(spec.pool.boot_timeout):
-                executor.handle = await backend.boot(spec, lambda phase, detail: self._state(executor, phase, detail))
+            async with asyncio.timeout(spec.pool.boot_timeout) as limit:
+                if executor.unwanted():  # before it was begun
+                    raise asyncio.CancelledError
+                executor.handle = await backend.boot(
+                    spec, lambda phase, detail: self._phase(executor, limit, phase, detail)
+                )
                 agent = await self.agents.arrival(executor.handle.agent)
                 if not executor.ending:
+                    executor.creating = None
                     self._state(executor, "booting")
                     for worker in spec.workers:
                         executor.workers[worker] = self.workers[worker] = Worker(worker, executor.id, self)
@@ -107,12 +113,27 @@ class Executors:
                     await executor.settled.wait()
                     return
             await self._confirm(executor)
+        except asyncio.CancelledError:
+            if not executor.ending:
+                raise
+            await self._confirm(executor)
         except BootFailed as error:
             await self._half_made(executor, str(error))
         except TimeoutError:
             await self._half_made(executor, f"it did not answer within {spec.pool.boot_timeout:g} s ({executor.state})")
         except Exception as error:  # noqa: BLE001 - whatever a backend meets, who waits for the executor must be told
             await self._half_made(executor, f"the backend {spec.pool.backend!r} failed: {error!r}")
+
+    def _phase(self, executor: Executor, limit: asyncio.Timeout, phase: str, detail: str) -> None:
+        """What a backend says of a boot. While it holds one back, the boot's time stands still."""
+        if executor.ending:
+            return
+        held = phase == HELD
+        if held != executor.held:
+            executor.held = held
+            limit.reschedule(None if held else asyncio.get_running_loop().time() + executor.spec.pool.boot_timeout)
+            executor.resident.held(executor, detail if held else "")
+        self._state(executor, "creating" if held else phase, detail)
 
     def _fork(self, spec: BootSpec, handle: Handle, worker: str) -> wire.Fork:
         return wire.Fork(
@@ -172,6 +193,16 @@ class Executors:
         executor = self.all.get(worker.executor)
         if executor is not None and not executor.ending:
             executor.resident.welcome(worker, lambda why: self._welcomed(executor, worker, why))
+
+    def ready_again(self, worker: Worker) -> None:
+        """One that was welcomed and does not serve yet has something more to do first."""
+        executor = self.all.get(worker.executor)
+        if executor is None or executor.ending:
+            return
+        worker.initiated = False
+        if executor.state not in ("ready", "busy"):
+            executor.waiting.add(worker.id)
+        executor.resident.welcome(worker, lambda why: self._welcomed(executor, worker, why))
 
     def _welcomed(self, executor: Executor, worker: Worker, why: str) -> None:
         if executor.ending or not worker.alive:
@@ -270,7 +301,9 @@ class Executors:
         executor.reason = reason
         self._state(executor, "draining", reason)
         if not executor.workers:
-            return  # still being created: _boot sees `ending` and confirms
+            if executor.creating is not None:
+                executor.creating.cancel()  # else it sees `ending` before it begins
+            return  # _boot confirms
         if not any(worker.alive for worker in executor.everyone()):
             self._fall(executor)
             return

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -71,6 +72,7 @@ class PoolRoom:
         self._calls: dict[str, Call] = {}
         self._executors: dict[str, Executor] = {}
         self._rites: list[Rite] = []
+        self._passed: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()  # how many of the rites a worker has done
         self._held: dict[str, events.Boot] = {}
         self._count = 0
         self._closers: list[asyncio.Future[None]] = []
@@ -110,7 +112,8 @@ class PoolRoom:
 
     def left(self) -> None:
         """The last client of a pool that stays has gone: what it wished for workers to come goes with it."""
-        self._rites.clear()
+        self._rites = []  # who is on the way through the old ones goes on
+        self._passed.clear()
 
     async def close(self, *, cancel: bool) -> None:
         """Returns when the last executor is gone."""
@@ -123,6 +126,7 @@ class PoolRoom:
         """The window is back: start what had to wait."""
         held, self._held = self._held, {}
         for boot in held.values():
+            self._drive.feed(events.Held(now(), boot.executor))
             self._boot(boot)
 
     def stop_timer(self) -> None:
@@ -220,11 +224,24 @@ class PoolRoom:
         gathering.begin([self._admit(name, client, order, gathering.heard) for name in names])
         for name, worker in zip(names, workers, strict=True):
             self._enter(self._calls[name], pin=worker.id)
+        for worker in self._early_workers():
+            self._hub.executors.ready_again(worker)
 
     def _ready_workers(self) -> Iterable[Worker]:
         for executor in self._executors.values():
             if executor.state in ("ready", "busy") and not executor.fallen:
                 yield from (worker for worker in executor.workers.values() if worker.alive and worker.initiated)
+
+    def _early_workers(self) -> list[Worker]:
+        """Those that are through the rites and were not heard of yet: they wait for a sibling, or for a place."""
+        return [
+            worker
+            for executor in self._executors.values()
+            for worker in executor.everyone()
+            if worker.alive
+            and worker.initiated
+            and not (executor.state in ("ready", "busy") and executor.workers.get(worker.id) is worker)
+        ]
 
     def _admit(self, name: str, client: Client, order: Order, say: Say) -> Call:
         call = self._calls[name] = KINDS[order.options.mode.kind](self, name, client, order, say)
@@ -283,7 +300,13 @@ class PoolRoom:
 
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
-        Initiation(worker, self._rites, done).go_on()
+        rites = self._rites
+
+        def through(why: str) -> None:
+            self._passed[worker] = len(rites)  # those that came while it was under way it has run, too
+            done(why)
+
+        Initiation(worker, rites, through, self._passed.get(worker, 0)).go_on()
 
     def learns(self) -> bool:
         """Not where somebody has said what is to be imported."""
@@ -292,6 +315,9 @@ class PoolRoom:
     def up(self, executor: Executor) -> None:
         self.watchers.tell("ready", executor.id)
         self._drive.feed(events.Booted(now(), executor.id, tuple(executor.workers)))
+
+    def held(self, executor: Executor, sentence: str) -> None:
+        self._drive.feed(events.Held(now(), executor.id, sentence))
 
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         self._executors.pop(executor.id, None)
@@ -370,7 +396,9 @@ class PoolRoom:
 
     def _boot(self, boot: events.Boot) -> None:
         if self._hub.lingering or self._hub.closing:
-            self._held[boot.executor] = boot  # the window may be reloading: nothing new is started until it is back
+            # The window may be reloading: nothing new is started until it is back.
+            self._held[boot.executor] = boot
+            self._drive.feed(events.Held(now(), boot.executor, "the window is away"))
             return
         self.watchers.tell("boot", boot.executor, self._core.why)
         self._executors[boot.executor] = self._hub.executors.boot(self._boot_spec(boot), self)

@@ -185,6 +185,9 @@ class SessionRoom:
         if request is not None and not self.single:
             self._hub.executors.preload(executor, request.preload)
 
+    def held(self, executor: Executor, sentence: str) -> None:
+        """Its state says so."""
+
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         self._executor = None
         self._restarting = False  # what a restart would have ended has ended: the next end is a verdict again
