@@ -1170,7 +1170,22 @@ _encoder = msgspec.msgpack.Encoder()
 
 def encode(message: Message) -> bytes:
     """One message as msgpack, without a frame (websockets frame by themselves)."""
-    return _encoder.encode(message)
+    try:
+        return _encoder.encode(message)
+    except UnicodeEncodeError:
+        return _encoder.encode(_speakable(msgspec.to_builtins(message, builtin_types=(bytes,))))
+
+
+def _speakable(value: Any) -> Any:
+    """The same with every text such that it is UTF-8. A file name that is none, which Python keeps as half a character,
+    may stand in an exception's words: it must not be the end of the conversation."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list | tuple):
+        return [_speakable(item) for item in value]
+    if isinstance(value, dict):
+        return {_speakable(key): _speakable(item) for key, item in value.items()}
+    return value
 
 
 def frames(message: Message) -> bytes:
@@ -1178,7 +1193,7 @@ def frames(message: Message) -> bytes:
 
     Raises WireError when it is larger than MAX_MESSAGE.
     """
-    body = _encoder.encode(message)
+    body = encode(message)
     size = len(body)
     if size <= MAX_FRAME:
         return _HEADER.pack(size) + body

@@ -293,3 +293,13 @@ def _smallest(kind: Any) -> Any:
     if origin in (list, dict):
         return origin()
     return _plain(kind)
+
+
+def test_words_that_are_no_utf8_travel_as_what_they_look_like() -> None:
+    name = b"/data/caf\xe9.txt".decode("utf-8", "surrogateescape")
+    failure = wire.Failure("FileNotFoundError", name, name, [wire.Frame(name, 1, "f", "open(name)")])
+    done = wire.Done(1, False, b"\xff\x00", 0, 0, name, failure)
+    (back,) = wire.Parser[Any](wire.CallToHub).feed(wire.frames(done))
+    assert back.failure.message == "/data/caf\\udce9.txt"
+    assert (back.body, back.summary, back.failure.frames[0].file) == (b"\xff\x00", *["/data/caf\\udce9.txt"] * 2)
+    assert wire.encode(done) == wire.encode(back)
