@@ -1044,13 +1044,15 @@ class Placed(_Msg, frozen=True, tag=True):
 
 
 class MethodDone(_Msg, frozen=True, tag=True):
-    """See Done."""
+    """See Done; the counts are those of the actor's whole task so far."""
 
     task: int
     number: int
     ok: bool
     body: bytes
     failure: Failure | None = None
+    control: int = 0
+    output: int = -1
 
 
 class BlockDone(_Msg, frozen=True, tag=True):

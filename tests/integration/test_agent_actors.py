@@ -355,3 +355,20 @@ async def test_what_was_gathered_is_run_before_the_end(hub):
     task, (number,) = await gathered(hub, worker, [("predict", (2,), {})])
     assert (await over(hub, worker, task)).ok
     assert await hub.answer(task, number) == 20
+
+
+async def test_a_reply_counts_what_came_before_it(hub):
+    worker = await hub.worker("pool")
+    task = await hub.place(worker, Account, 10)
+    said = ""
+    for n in range(50):
+        number = hub.ask(worker, task, "add", n)
+        await hub.answer(task, number)
+        reply = await hub.first(wire.MethodDone, task=task, number=number)
+        said += f"add {n}\n"
+        await hub.until(
+            lambda last=reply.output: any(piece.n >= last for piece in hub.find(wire.WorkerOutput, task=task)),
+            "the output that the reply counts",
+        )
+        told = "".join(piece.text for piece in hub.find(wire.WorkerOutput, task=task) if piece.n <= reply.output)
+        assert told == "open 10\n" + said

@@ -103,13 +103,28 @@ async def test_a_spare_that_dies_is_nobodys_loss():
         await paper.until(lambda: ("renewed", "x.0", "x.2") in resident.said, "the renewal")
 
 
-async def test_a_successor_that_dies_before_it_serves_is_the_executors_end():
+async def test_a_successor_that_dies_before_it_serves_has_another_one_and_siblings_live():
     async with an_executor(2) as (paper, executor, resident):
         paper.agent.shy = True
         paper.agent.workers["x.0"].dies()
         await paper.until(lambda: ("worker_down", "x.0") in resident.said, "the death")
         paper.hub.executors.renew(executor, "x.0")
-        paper.agent.workers["x.2"].dies()
+        for name in ("x.2", "x.3"):
+            paper.agent.workers[name].dies()
+        paper.agent.workers["x.4"].hello()
+        await paper.until(lambda: ("renewed", "x.0", "x.4") in resident.said, "the renewal")
+        assert paper.agent.kills.said == []
+        assert "falling" not in resident.said
+
+
+async def test_a_place_in_which_every_successor_dies_is_the_executors_end():
+    async with an_executor(2) as (paper, executor, resident):
+        paper.agent.shy = True
+        paper.agent.workers["x.0"].dies()
+        await paper.until(lambda: ("worker_down", "x.0") in resident.said, "the death")
+        paper.hub.executors.renew(executor, "x.0")
+        for name in ("x.2", "x.3", "x.4"):
+            paper.agent.workers[name].dies()
         await paper.until(lambda: ("down", 9) in resident.said, "the end")
         assert resident.said[2:] == ["falling", ("down", 9)]
         assert [kill.worker for kill in paper.agent.kills.said] == ["x.1"]

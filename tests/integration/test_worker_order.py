@@ -152,3 +152,27 @@ async def test_an_interrupt_names_its_task():
     assert control.said[-1] == wire.Raise(task)
     control_lane.received(wire.Raised(task, "interrupted"))
     assert await asking == "interrupted"
+
+
+async def test_an_actors_replies_wait_for_the_output_that_came_before_each_of_them():
+    ear, worker, _, _, call_lane, control_lane = a_worker()
+    task = worker.start(ear)
+    call_lane.received(wire.MethodDone(task, 1, True, b"", None, 0, 1))
+    call_lane.received(wire.MethodDone(task, 2, True, b"", None, 1, 1))
+    call_lane.received(wire.MethodDone(task, 3, True, b""))
+    call_lane.received(done(task, 1, 1))
+    assert ear.heard == ["ready"]
+    worker.printed(printed(task, 1))
+    assert [type(one).__name__ for one in ear.heard[1:]] == ["Output", "MethodDone"]
+    control_lane.received(wire.TaskMetrics(task, 1, []))
+    assert [type(one).__name__ for one in ear.heard[3:]] == ["Metrics", "MethodDone", "MethodDone", "Done"]
+
+
+async def test_replies_that_arrived_are_told_when_the_worker_is_dead():
+    ear, worker, _, _, call_lane, control_lane = a_worker()
+    task = worker.start(ear)
+    call_lane.received(wire.MethodDone(task, 1, True, b"", None, 0, 9))
+    worker.exited(wire.ExitReport(signal=9))
+    call_lane.lost()
+    control_lane.lost()
+    assert [type(one).__name__ for one in ear.heard[1:]] == ["MethodDone", "ExitReport"]

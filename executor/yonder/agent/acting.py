@@ -94,18 +94,19 @@ class Actor:
         together = batch[0].kind is not None and self._batches
         ran = self._stage.guard.run(lambda: self._together(batch) if together else [self._alone(batch[0])])
         self.flush()
+        counts = self._stage.counts(self.task)
         if ran.value is None:
-            self._failed(numbers, ran.error)
+            self._failed(numbers, ran.error, counts)
             return
         for number, value in zip(numbers, ran.value, strict=True):
-            self._answer(number, value)
+            self._answer(number, value, counts)
 
-    def _answer(self, number: int, value: object) -> None:
+    def _answer(self, number: int, value: object, counts: tuple[int, int]) -> None:
         packed = self._stage.guard.run(lambda: self._stage.pack(value, "the value"))
         if packed.value is None:
-            self._failed([number], packed.error)
+            self._failed([number], packed.error, counts)
         else:
-            self._stage.say(wire.MethodDone(self.task, number, True, packed.value))
+            self._stage.say(wire.MethodDone(self.task, number, True, packed.value, None, *counts))
 
     def _alone(self, asked: _Asked) -> object:
         return self._stage.run(self._method(asked.name), asked.arguments, asked.keywords)
@@ -143,11 +144,11 @@ class Actor:
     def _called(self) -> str:
         return type(self._object).__qualname__
 
-    def _failed(self, numbers: list[int], error: BaseException | None) -> None:
+    def _failed(self, numbers: list[int], error: BaseException | None, counts: tuple[int, int] = (0, -1)) -> None:
         assert error is not None  # noqa: S101 - user code gives a value or raises
         body, failure = self._stage.told(error)
         for number in numbers:
-            self._stage.say(wire.MethodDone(self.task, number, False, body, failure))
+            self._stage.say(wire.MethodDone(self.task, number, False, body, failure, *counts))
 
 
 def _read(message: wire.Method) -> _Asked:

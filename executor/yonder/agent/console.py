@@ -45,6 +45,8 @@ class Mouth:
         self._page = page
         self._talk = talk
         self._begun = -1
+        self._calm = -1  # as _begun, since `heard` asked last
+        self._last = 0  # what it was told then
         self._fflush = ctypes.CDLL(None).fflush
         self._waiting = array.array("i", [0])
         for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
@@ -57,7 +59,8 @@ class Mouth:
         """A task begins; remember how often the agent had read, if it is not reading right now."""
         self._page.begin(task)
         begun = self._page.begun
-        self._begun = begun if self._page.ended == begun else -1
+        self._begun = self._calm = begun if self._page.ended == begun else -1
+        self._last = 0
 
     def settle(self, task: int) -> int:
         """The task's user code is over: push out every buffer, see that it was read, and close the task.
@@ -65,9 +68,16 @@ class Mouth:
         Returns the number of the task's last WorkerOutput, -1 if the agent did not say in time.
         """
         self.flush()
-        last = 0 if self._quiet() else self._ask(task)
+        last = 0 if self._quiet(self._begun) else self._ask(task)
         self._page.rest()
         return last
+
+    def heard(self, task: int) -> int:
+        """In the middle of a task, after `flush`: the number of its last WorkerOutput so far, -1 if it is not known."""
+        if not self._quiet(self._calm):
+            self._last = self._ask(task)
+            self._calm = self._page.begun if self._last >= 0 else -1
+        return self._last
 
     def flush(self) -> None:
         """Push out what Python's and C's buffers hold."""
@@ -88,8 +98,8 @@ class Mouth:
                 if stream is not None:
                     stream.flush()
 
-    def _quiet(self) -> bool:
-        """Both pipes are empty and nothing was read from them since the task began: it wrote nothing, no need to ask."""
+    def _quiet(self, begun: int) -> bool:
+        """Both pipes are empty and nothing was read from them since `begun` reads: nothing was written, no need to ask."""
         waiting = self._waiting
         for fd in self._pipes:
             try:
@@ -98,7 +108,7 @@ class Mouth:
                 return False
             if waiting[0]:
                 return False
-        return self._begun >= 0 and self._page.begun == self._begun
+        return begun >= 0 and self._page.begun == begun
 
     def _ask(self, task: int) -> int:
         try:

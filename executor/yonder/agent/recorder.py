@@ -110,6 +110,12 @@ class Recorder:
             self._flush(task)
             return self._count
 
+    def count(self) -> int:
+        """Send what waits; the number of the task's last message so far."""
+        with self._lock:
+            self._flush(self._task)
+            return self._count
+
     def silence(self) -> None:
         """In a forked child of user code: nothing is said from here on. Takes no lock; its holder was not forked."""
         self._task = 0

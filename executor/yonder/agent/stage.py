@@ -29,12 +29,15 @@ class Stage:
         folder: str,
         say: Callable[[wire.CallToHub], None],
         flush: Callable[[], None],
+        counts: Callable[[int], tuple[int, int]],
     ) -> None:
         self.guard = guard
         self.looping = looping
         self.say = say
         self.flush = flush
         """Pushes out what user code has printed and drawn so far. User code on."""
+        self.counts = counts
+        """After `flush`: the numbers of a task's last control-lane message and last output so far. User code off."""
         self.nanos = 0
         """How long user code ran in the current task, as far as it was counted."""
         self._folder = folder

@@ -64,7 +64,7 @@ class Worker:
         self._guard.install()
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
-        self._stage = Stage(self._guard, self._looping, born.folder, self._say, self._flush)
+        self._stage = Stage(self._guard, self._looping, born.folder, self._say, self._flush, self._counts)
         self._credit = Credit()
         self._actor: Actor | None = None
         control: Lane[Any] = Lane.dial(born.hub, "control", born.worker, born.token, wire.HubToControl)
@@ -145,6 +145,12 @@ class Worker:
         """What an open task has printed and drawn so far; at its end `settle` does it, and counts."""
         _flush_figures()
         self._mouth.flush()
+
+    def _counts(self, task: int) -> tuple[int, int]:
+        """The numbers of the last control-lane message and the last output of an open task so far."""
+        self._stay_home()
+        output = self._mouth.heard(task)
+        return self._recorder.count(), output
 
     def _say(self, message: wire.CallToHub) -> None:
         self._stay_home()

@@ -50,9 +50,11 @@ class Resident(Protocol):
 class Renewal:
     """One worker's place while it changes hands: done when the old one is dead and the successor may be counted."""
 
-    def __init__(self, successor: Worker, *, gone: bool) -> None:
+    def __init__(self, old: str, successor: Worker, *, gone: bool) -> None:
+        self.old = old
         self.successor = successor
         self.gone = gone
+        self.deaths = 0  # of successors that never served
 
 
 class Executor:
@@ -93,6 +95,10 @@ class Executor:
     def next_worker(self) -> str:
         """A name for a worker that is forked later than the first ones."""
         return f"{self.id}.{next(self._names)}"
+
+    def renewal_by(self, worker: Worker) -> Renewal | None:
+        """The place that this worker is to take."""
+        return next((renewal for renewal in self.renewals.values() if renewal.successor is worker), None)
 
     def everyone(self) -> list[Worker]:
         """Every process that may exist: those in their places, spares and successors."""

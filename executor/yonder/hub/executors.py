@@ -31,6 +31,9 @@ COMPANIONS = {"torch": "torch._dynamo"}
 NAMED = 8
 """How many preloaded modules are told by name."""
 
+STILLBORN = 3
+"""So many successors for one place that die before they serve are a reason to give up the executor, siblings and all."""
+
 END_LIMIT = 20.0
 """Seconds after which `end_all` stops waiting for stubborn executors."""
 
@@ -215,8 +218,8 @@ class Executors:
             executor.waiting.discard(worker.id)
             self._up_if_complete(executor)
             return
-        for old in [old for old, renewal in executor.renewals.items() if renewal.successor is worker]:
-            self._renewed_if_complete(executor, old)
+        if (renewal := executor.renewal_by(worker)) is not None:
+            self._renewed_if_complete(executor, renewal.old)
 
     def _unfit(self, executor: Executor, worker: Worker, why: str) -> None:
         if executor.waiting:
@@ -261,7 +264,7 @@ class Executors:
         if successor is None:
             self._fall(executor)
             return
-        executor.renewals[old] = Renewal(successor, gone=not leaving.alive)
+        executor.renewals[old] = Renewal(old, successor, gone=not leaving.alive)
         if leaving.alive:
             self._spawn(self._retire(executor, leaving))
         self._renewed_if_complete(executor, old)
@@ -348,8 +351,13 @@ class Executors:
         elif (renewal := executor.renewals.get(worker.id)) is not None:
             renewal.gone = True
             self._renewed_if_complete(executor, worker.id)
-        elif any(renewal.successor is worker for renewal in executor.renewals.values()):
-            self._fell(executor, report)
+        elif (renewal := executor.renewal_by(worker)) is not None:
+            renewal.deaths += 1
+            successor = self._fork_later(executor) if renewal.deaths < STILLBORN else None
+            if successor is None:
+                self._fell(executor, report)
+            else:
+                renewal.successor = successor
         else:
             executor.report = report
             executor.resident.worker_down(executor, worker, report)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -65,9 +66,14 @@ class _Current:
         self.control = 0
         self.output = 0
         self.end: End | None = None
+        self.replies: deque[wire.MethodDone] = deque()  # an actor's, that wait for what came before them
+
+    def heard(self, word: End | wire.MethodDone) -> bool:
+        """Has everything arrived that came before this?"""
+        return self.control >= word.control and self.output >= word.output
 
     def complete(self) -> bool:
-        return self.end is not None and self.control >= self.end.control and self.output >= self.end.output
+        return self.end is not None and not self.replies and self.heard(self.end)
 
 
 class Worker:
@@ -190,7 +196,12 @@ class Worker:
                 if current is not None:
                     current.end = message
                     self._deliver(current)
-            case wire.Yielded() | wire.Placed() | wire.MethodDone():
+            case wire.MethodDone():
+                current = self._recent.get(message.task)
+                if current is not None:
+                    current.replies.append(message)
+                    self._deliver(current)
+            case wire.Yielded() | wire.Placed():
                 current = self._recent.get(message.task)
                 if current is not None:
                     current.task.gave(message)
@@ -236,6 +247,8 @@ class Worker:
             self._deliver(current)
 
     def _deliver(self, current: _Current) -> None:
+        while current.replies and current.heard(current.replies[0]):
+            current.task.gave(current.replies.popleft())
         if not current.complete():
             return
         end, current.end = current.end, None
@@ -268,8 +281,9 @@ class Worker:
         self.alive = False
         self.buried.set()
         for current in list(self._recent.values()):
-            if current.end is not None:  # its end arrived; what it waited for never will
-                current.control, current.output = current.end.control, current.end.output
+            for word in [*current.replies, *([current.end] if current.end is not None else [])]:
+                # It arrived; what it waited for never will.
+                current.control, current.output = word.control, word.output
                 self._deliver(current)
         for waiter in self._raised.values():
             if not waiter.done():
