@@ -15,7 +15,7 @@ from yonder import payload, wire
 from yonder.actor import Actor, Life
 from yonder.errors import CallTimeout, UsageError
 from yonder.future import Future, SpawnedFuture, error_of
-from yonder.line import Line, call_label
+from yonder.line import Line, call_label, name_of
 from yonder.mapping import Flow, Mapped, Plan
 from yonder.options import Wishes, placing_mode
 from yonder.stream import WINDOW, Stream
@@ -69,7 +69,7 @@ class Calls(concurrent.futures.Executor):
         future: SpawnedFuture[T] = line.start(
             line.pack(fn), payload.pack_call(args, kwargs), label, options, SpawnedFuture
         )
-        future.called = getattr(fn, "__qualname__", None) or label
+        future.called = name_of(fn)
         line.spawned.add(future)
         return future
 
@@ -88,7 +88,7 @@ class Calls(concurrent.futures.Executor):
         """Like the built-in `map`, with every call on an executor.
 
         Input is read as there is room: `buffersize` items are under way at most (None: 64 messages, or four for each slot
-        of the pool). Values come in the order of the input, or with `ordered=False` as they come. `chunksize` items
+        of the pool, but no more than its `queue_limit`). Values come in the order of the input, or with `ordered=False` as they come. `chunksize` items
         travel in one message; None: single, until the function has shown that it takes less than 0.5 ms, then a few
         milliseconds of work at a time. What happens to an executor happens to all calls of a message.
 
@@ -153,7 +153,7 @@ class Calls(concurrent.futures.Executor):
         mode = placing_mode(max_batch, max_wait)
         limit = self._wishes.timeout(line.spec)
         options = self._wishes.placing_options(line.spec, mode)
-        name = getattr(kind, "__name__", type(kind).__name__)
+        name = name_of(kind)
         life = Life(line.board, name)
         arguments = payload.pack_call(args, kwargs)
         life.attach(line.start(line.pack(kind), arguments, self._wishes.label or name, options, Future, life))

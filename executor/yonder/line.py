@@ -21,6 +21,8 @@ from yonder.switchboard import Listener, Switchboard
 MAX_CALL = wire.MAX_MESSAGE - 1024 * 1024
 """Bytes of a function and its arguments together."""
 
+_MOST_WORDS = 16
+
 F = TypeVar("F", bound=Future[Any])
 
 
@@ -127,18 +129,20 @@ def label_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """A call's name in tables and legends: its arguments, as far as they are short and plain."""
     words: list[str] = []
     for value in args:
-        if type(value) is dict:
-            words += [f"{key}={_plain(part)}" for key, part in value.items()]
+        if type(value) is dict and len(value) <= _MOST_WORDS:
+            words += [f"{_plain(key)}={_plain(part)}" for key, part in value.items()]
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            words += [f"{part.name}={_plain(getattr(value, part.name, None))}" for part in dataclasses.fields(value)]
+            words += [f"{part.name}={_plain(_asked(value, part.name))}" for part in dataclasses.fields(value)]
         else:
             words.append(_plain(value))
+        if len(words) > _MOST_WORDS:
+            break
     words += [f"{key}={_plain(value)}" for key, value in kwargs.items()]
     text = " ".join(words)
     return text if len(text) <= 80 else text[:79] + "…"
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, depth: int = 3) -> str:
     if type(value) in (int, bool, type(None)):
         return str(value)
     if type(value) is float:
@@ -146,10 +150,25 @@ def _plain(value: object) -> str:
     if type(value) is str:
         return value if len(value) <= 24 else value[:23] + "…"
     if type(value) in (tuple, list) and len(cast(list[object], value)) <= 4:
-        return "(" + ", ".join(_plain(part) for part in cast(list[object], value)) + ")"
-    return getattr(value, "__name__", None) or type(value).__name__
+        parts = [_plain(part, depth - 1) for part in cast(list[object], value)] if depth else ["…"]
+        return "(" + ", ".join(parts) + ")"
+    return name_of(value)
+
+
+def name_of(value: object) -> str:
+    """The name of a function, a class or a module, else that of the value's type."""
+    name = _asked(value, "__name__")
+    return name if type(name) is str and name else type(value).__name__
+
+
+def _asked(value: object, name: str) -> object:
+    """An attribute that may not be there; a user's `__getattr__` may also raise what it likes."""
+    try:
+        return getattr(value, name, None)
+    except Exception:  # noqa: BLE001 - a label is not worth a failing call
+        return None
 
 
 def call_label(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wishes: Wishes) -> str:
     """What the caller wished, else the arguments, else the function's name."""
-    return wishes.label or label_of(args, kwargs) or getattr(fn, "__name__", "")
+    return wishes.label or label_of(args, kwargs) or name_of(fn)

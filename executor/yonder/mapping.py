@@ -36,7 +36,8 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a map goes out. `chunk` None: as it proves best. `ahead` None: LEAST_AHEAD messages, or four for each slot."""
+    """How a map goes out. `chunk` None: as it proves best. `ahead` None: LEAST_AHEAD messages, or four for each slot,
+    but no more than may wait in the pool."""
 
     ordered: bool = True
     chunk: int | None = None
@@ -60,6 +61,8 @@ class Flow(Generic[T]):
         self._fn = fn
         self._plan = plan
         self._packed = line.pack(fn)
+        # A map alone never meets QueueFull: what it sends ahead would be what waits.
+        self._room = line.spec.queue_limit or max(LEAST_AHEAD, 4 * line.slots)
         # One deadline for a whole parcel would end calls that had time left: with a deadline they go singly.
         single = plan.chunk is None and wishes.timeout(line.spec) > 0
         self._chunk = 1 if single else plan.chunk
@@ -85,7 +88,7 @@ class Flow(Generic[T]):
         """How many items go out next; 0 while there is no room."""
         ahead = self._plan.ahead
         if ahead is None:
-            room = len(self.under_way) < max(LEAST_AHEAD, 4 * self._line.slots)
+            room = len(self.under_way) < self._room
             return (self._chunk or self._sizing.next()) if room else 0
         room_left = ahead - self._items
         if self._chunk is None:

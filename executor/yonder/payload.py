@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any, Literal
 
 import cloudpickle
@@ -78,7 +78,8 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
     try:
         body = bytes(cloudpickle.dumps(function, 5))
     except Exception as error:
-        name = getattr(function, "__qualname__", None) or type(function).__name__
+        routine = isinstance(function, FunctionType | MethodType | BuiltinFunctionType | type)
+        name = function.__qualname__ if routine else type(function).__name__
         raise _refused(f"the function {name} cannot travel to another process", "", function, error) from error
     return hashlib.blake2b(body, digest_size=16).digest(), body
 

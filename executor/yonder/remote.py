@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from yonder.calls import Calls
 from yonder.errors import UsageError
 from yonder.future import Future
+from yonder.line import name_of
 from yonder.mapping import Mapped
 from yonder.stream import Stream
 
@@ -70,7 +71,7 @@ class RemoteFunction(Generic[P, T]):
     @property
     def _there(self) -> Calls:
         if self._calls is None:
-            name = getattr(self._fn, "__name__", "this function")
+            name = name_of(self._fn)
             raise UsageError(
                 f"{name} left its pool behind when it came to this executor; open a Pool here and use that"
             )

@@ -58,6 +58,49 @@ def test_what_is_no_function_is_refused_here(hub, verb):
         assert pool.call(abs, -1) == 1
 
 
+class Dots(dict):
+    """As many configurations are: a missing attribute is a KeyError."""
+
+    __getattr__ = dict.__getitem__
+
+    def __call__(self):
+        return len(self)
+
+
+class Chameleon:
+    """It has every attribute, and none is what its name says."""
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name != "__name__":
+            raise AttributeError(name)
+        return 3
+
+
+def test_objects_with_odd_attributes_are_arguments_and_functions_like_any(hub):
+    with yonder.Pool() as pool:
+        assert pool.call(len, Dots(a=1)) == 1
+        assert pool.call(str, Chameleon()).startswith("<")
+        assert pool.call(Dots(a=1)) == 1
+        assert pool.spawn(Dots(a=1)).result() == 1
+        assert list(pool.map(len, [Dots(a=1)])) == [1]
+    labels = [sent.label for sent in hub.sent(wire.Submit)]
+    assert labels == ["Dots", "Chameleon", "Dots", "Dots", "Dots"]
+
+
+def test_deep_and_endless_arguments_have_a_label_too(hub):
+    endless = []
+    endless.append(endless)
+    with yonder.Pool() as pool:
+        assert pool.call(len, endless) == 1
+    assert hub.sent(wire.Submit)[0].label == "((((…))))"
+
+
+def test_a_large_dict_is_not_spelled_out(hub):
+    with yonder.Pool() as pool:
+        assert pool.call(len, dict.fromkeys(range(1000))) == 1000
+    assert hub.sent(wire.Submit)[0].label == "dict"
+
+
 def test_pools_and_futures_stay_where_they_are(hub):
     with yonder.Pool("mine") as pool:
         future = pool.submit(abs, -1)

@@ -59,6 +59,13 @@ def test_without_a_wish_the_bound_is_in_messages(slow, size, ahead):
         values.close()
 
 
+def test_a_map_sends_no_more_ahead_than_may_wait(slow):
+    with yonder.Pool(queue_limit=3) as pool:
+        values = pool.map(abs, range(100))
+        assert len(slow.sent(wire.Submit)) == 3
+        values.close()
+
+
 def test_several_inputs_end_with_the_shortest(hub):
     with yonder.Pool() as pool:
         assert list(pool.map(pow, [2, 3, 4], [1, 2])) == [2, 9]
