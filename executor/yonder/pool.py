@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Callable
@@ -85,6 +86,8 @@ class Pool(Calls):
         given = options.pool_fields(wishes)
         here = seat.current()
         place = None if here else own_place()
+        if here is None:  # a local executor has this program's packages
+            _check_there(preload or [])
         # What the program itself imports is a good guess, not a wish: it is added to the settings', never put in their place.
         guess = {} if preload is not None else {"preload": imported_by_main()}
         self._watchers: list[Events] = []
@@ -285,6 +288,18 @@ def imported_by_main() -> list[str]:
         if top and top != "yonder" and top not in names and _third_party(top):
             names.append(top)
     return names
+
+
+def _check_there(preload: list[str]) -> None:
+    """A name that is mistyped would only be slow, silently. Raises UsageError."""
+    for name in preload:
+        top = name.partition(".")[0]
+        try:
+            there = top in sys.modules or importlib.util.find_spec(top) is not None
+        except (ImportError, ValueError):
+            there = False
+        if not there:
+            raise UsageError(f"Pool(preload={preload!r}): there is no module {top!r} here; install it, or leave it out")
 
 
 def _third_party(name: str) -> bool:

@@ -101,6 +101,12 @@ def test_a_large_dict_is_not_spelled_out(hub):
     assert hub.sent(wire.Submit)[0].label == "dict"
 
 
+def test_a_module_to_preload_that_is_not_there_is_named(hub):
+    with pytest.raises(yonder.UsageError, match=r"Pool\(preload=\['json', 'nump'\]\): there is no module 'nump' here"):
+        yonder.Pool(preload=["json", "nump"])
+    yonder.Pool(preload=["json.decoder"]).close()
+
+
 def test_pools_and_futures_stay_where_they_are(hub):
     with yonder.Pool("mine") as pool:
         future = pool.submit(abs, -1)
