@@ -264,7 +264,7 @@ def limit(*, executors: int | None = None, gpus: int | None = None) -> None:
 
 def own_place() -> wire.Place:
     """This program's own Python and folder."""
-    script = sys.path[0] if sys.path and Path(sys.path[0]).is_dir() else ""
+    script = sys.path[0] if sys.path and sys.path[0] and Path(sys.path[0]).exists() else ""
     return wire.Place(
         python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=script or str(Path.cwd())
     )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipapp
 
 from tests.integration.programs import ROOT, program
 
@@ -492,3 +493,46 @@ def test_an_interrupt_leaves_the_blocks_at_once_and_its_traceback_is_short(tmp_p
         """,
     )
     assert out.splitlines() == ["program.py True False"]
+
+
+def test_a_zipped_program_in_another_folder_brings_its_modules(tmp_path):
+    code, elsewhere = tmp_path / "code", tmp_path / "elsewhere"
+    code.mkdir()
+    elsewhere.mkdir()
+    (code / "helper.py").write_text("def double(n):\n    return 2 * n\n")
+    (code / "later.py").write_text("def triple(n):\n    return 3 * n\n")
+    (code / "__main__.py").write_text(
+        "import helper, yonder\n"
+        "def later(n):\n"
+        "    import later\n"
+        "    return later.triple(n)\n"
+        "with yonder.Pool(max=1) as pool:\n"
+        "    print(pool.call(helper.double, 2), pool.call(later, 2))\n"
+    )
+    zipapp.create_archive(code, tmp_path / "program.pyz")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor")}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.pyz")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=90,
+        cwd=elsewhere,
+        check=False,
+    )
+    assert done.stdout == "4 6\n", done.stderr
+
+
+def test_a_question_in_a_call_says_that_nobody_can_be_asked(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        with yonder.Pool(max=1) as pool:
+            try:
+                pool.call(input)
+            except EOFError as error:
+                print(error)
+        """,
+    )
+    assert "ask before the call" in out

@@ -179,7 +179,10 @@ class Console:
             self._asked.pop(ident, None)
         print("" if secret or text is None else text, flush=True)
         if text is None:
-            raise EOFError("the question was dismissed")
+            raise EOFError(
+                "nobody answered: the question was dismissed, or this is a call of a plain program, where nobody can be "
+                "asked (ask before the call, and give it the answer)"
+            )
         return text
 
     def typed(self, ident: str, text: str | None) -> None:
