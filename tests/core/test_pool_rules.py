@@ -676,3 +676,17 @@ def test_a_held_boot_that_nobody_waits_for_any_more_is_given_up() -> None:
     pool.over(second)
     pool.advance(5.0)
     assert sorted(pool.told) == sorted([one, other])
+
+
+def test_an_executor_does_not_remember_every_key_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yonder.core.placing.KEPT", 5)
+    pool = paper(max=2, min=2)
+    for name in pool.booting:
+        pool.up(name)
+    home = pool.where(first := pool.submit(affinity="often"))
+    for n in range(50):
+        pool.over(first)
+        pool.over(pool.submit(affinity=f"once {n}"))
+        first = pool.submit(affinity="often")
+        assert pool.where(first) == home
+    assert len(pool.pool._placing.plain.keys) <= 2 * 5

@@ -22,6 +22,10 @@ from yonder.core.roster import Executor
 from yonder.wire import Resources
 
 
+KEPT = 10_000
+"""Affinity keys that one executor is the home of; beyond, the one that was used longest ago may go elsewhere."""
+
+
 class Key(msgspec.Struct, eq=False):
     """An affinity key that is in use. `home` is its executor, "" while none was picked; `waiting` are its calls, by id."""
 
@@ -138,14 +142,25 @@ class Placing:
         if key is None:
             key = kind.keys[call.key] = Key(call.key)
         if key.home:
+            keys = self._owns[key.home].keys
+            keys[key.name] = keys.pop(key.name)  # the one that was used last stands last
             return
         kind.tied -= max(len(key.waiting) - 1, 0)
         key.home = one.id
         own = self._own(one.id)
         own.keys[key.name] = key
+        if len(own.keys) > KEPT:
+            self._forget_key(kind, own)
         for other in key.waiting.values():
             kind.queue.leave(other)
             own.line.push(other)
+
+    @staticmethod
+    def _forget_key(kind: Kind, own: Own) -> None:
+        """The key that was used longest ago, unless its calls wait, is at home nowhere."""
+        oldest = next(iter(own.keys.values()))
+        if not oldest.waiting:
+            del own.keys[oldest.name], kind.keys[oldest.name]
 
     def next_for(self, one: Executor) -> tuple[Call, str] | None:
         """The call whose turn it is on a free worker of `one`, and the worker that it must have ("": any). It has left."""
