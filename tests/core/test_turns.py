@@ -146,6 +146,23 @@ def test_an_interrupt_in_the_middle_of_the_hubs_work_comes_after_it(turns):
     assert done == [True, False]
 
 
+def test_an_interrupt_in_the_middle_of_a_delivery_comes_after_it(turns):
+    told = []
+
+    def receive(word):
+        if word == 1:
+            signal.raise_signal(signal.SIGINT)
+        told.append(word)
+
+    for word in (1, 2):
+        turns.post(receive, word)
+    with pytest.raises(KeyboardInterrupt):
+        turns.deliver()
+    assert told[0] == 1
+    turns.deliver()
+    assert told == [1, 2]
+
+
 def test_an_interrupt_ends_the_wait_of_a_driver_and_nothing_else(turns):
     ran = []
 

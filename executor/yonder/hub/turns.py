@@ -282,8 +282,12 @@ class Turns:
         while self._mail and self._delivering.acquire(blocking=False):
             try:
                 while self._mail:
-                    receive, message = self._mail.popleft()
-                    receive(message)
+                    self.shield.up()  # a word that is taken and not told is lost, and who waits for it waits for ever
+                    try:
+                        receive, message = self._mail.popleft()
+                        receive(message)
+                    finally:
+                        self.shield.down()
             finally:
                 self._delivering.release()
         if told and self._driver and self._driver != threading.get_ident():
