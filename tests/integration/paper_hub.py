@@ -57,8 +57,12 @@ class PaperWorker(Remembers):
         super().__init__()
         self.name = name
         self.control = Remembers()
+        self.held = False
         self._hub = hub
         self._lanes = []
+
+    def hold(self, paused):
+        self.held = paused
 
     def hello(self):
         real = self._hub.executors.workers.get(self.name)

@@ -216,3 +216,30 @@ async def test_a_broadcast_that_failed_everywhere_is_not_tried_again():
         client.submits()
         second = await paper.agent.worker(2)
         assert (await second.hears(wire.Call)).function == b"f"
+
+
+async def test_what_is_made_for_a_client_that_does_not_read_waits_where_it_is_made():
+    async with a_paper_hub() as paper:
+        slow, quick = await paper.a_pool(max=1), paper.client()
+        await quick.opens(wire.PoolSpec())
+        first, second, third = slow.submits(), slow.submits(), slow.submits()
+        worker = await paper.agent.worker(1)
+        task = (await worker.hears(wire.Call)).task
+        slow.client.pressed(True)
+        assert worker.held
+        worker.done(task)
+        task = (await worker.hears(wire.Call, 2)).task
+        assert worker.held
+        slow.client.pressed(False)
+        assert not worker.held
+        slow.client.pressed(True)
+        slow.says(wire.Cancel(second))
+        assert not worker.held  # its end is to be heard: nobody wants its value
+        slow.says(wire.Cancel(third))
+        other = quick.submits()
+        worker.done(task)
+        task = (await worker.hears(wire.Call, 3)).task
+        assert not worker.held
+        worker.done(task)
+        assert (await quick.end_of(other)).outcome == "ok"
+        assert (await slow.end_of(first)).outcome == "ok"

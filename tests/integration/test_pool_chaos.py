@@ -460,9 +460,6 @@ def test_the_kept_executors_come_back_though_nobody_calls(tmp_path):
     assert lines == ["4 1"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="results travel through the hub's memory; bulk by hash and the spill are not built"
-)
 async def test_a_reader_that_does_not_read_lets_the_hub_stay_small(tmp_path):
     code = """
 import os, yonder

@@ -21,7 +21,6 @@ from yonder.core.queue import Queue, Turns
 from yonder.core.roster import Executor
 from yonder.wire import Resources
 
-
 KEPT = 10_000
 """Affinity keys that one executor is the home of; beyond, the one that was used longest ago may go elsewhere."""
 

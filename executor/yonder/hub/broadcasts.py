@@ -75,6 +75,9 @@ class Broadcasting:
     def finish(self) -> None:
         """It ends by itself."""
 
+    def hold(self) -> None:
+        """Its values are told together, at the end."""
+
 
 class Initiation:
     """A fresh worker on its way through the rites, from the one with that number on. `done` is told "" or why it must not

@@ -119,6 +119,8 @@ class Call:
         known, forgotten = worker.learn(self._digest)
         body = b"" if known else self._function
         worker.say(wire.Call(self._task, self._digest, body, self._arguments, self._mode(), forgotten))
+        if self.client.slow:
+            self.hold()
         self.say(wire.CallPhase(self.number, "running", attempt))
 
     def _mode(self) -> wire.Mode | None:
@@ -192,6 +194,7 @@ class Call:
     def _close(self) -> None:
         """Late output may name this call for long: keep the name, not the load."""
         self._answered = True
+        self.hold()  # nobody wants what it may still say: it need not wait
         self._function = self._arguments = b""
 
     # ── what its worker tells ──
@@ -221,6 +224,10 @@ class Call:
 
     def finish(self) -> None:
         """Only an actor goes on until it is told."""
+
+    def hold(self) -> None:
+        if self.worker is not None and self.worker.task is self:
+            self.worker.hold_back(self.client.slow and not self._answered)
 
 
 class Stream(Call):

@@ -37,6 +37,9 @@ class Asked(Protocol):
     def finish(self) -> None:
         """The actor gets nothing more to do."""
 
+    def hold(self) -> None:
+        """The client reads, or does not read, what it is told (`Client.slow`): what is made for it waits where it is made."""
+
 
 class Client:
     """One client. `worker` is the worker whose code opened it, None for a plain program; `asked` what it waits for, by
@@ -50,6 +53,8 @@ class Client:
         self.worker = worker
         self.asked: dict[int, Asked] = {}
         self.gone = False
+        self.slow = False
+        """It does not read what it is told: more of it would only fill the hub's memory."""
 
     @property
     def run(self) -> str:
@@ -66,6 +71,12 @@ class Client:
         """Tell the client; nothing when it is gone."""
         if not self.gone:
             self._send(message)
+
+    def pressed(self, slow: bool) -> None:
+        """Its connection is full, or has room again."""
+        self.slow = slow
+        for asked in list(self.asked.values()):
+            asked.hold()
 
     def function(self, message: wire.Submit | wire.Broadcast) -> bytes:
         """The pickled function of a call: sent along the first time, remembered later. Raises KeyError when neither."""

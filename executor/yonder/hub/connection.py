@@ -48,6 +48,8 @@ class Conversation(asyncio.BufferedProtocol):
         self._receiver: Receiver | None = None
         self._transport: asyncio.Transport | None = None
         self.hello: wire.Hello | None = None
+        self.pressed: Callable[[bool], None] = lambda _: None
+        """Told when the other side does not read what it is sent, and when it does again."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -111,6 +113,12 @@ class Conversation(asyncio.BufferedProtocol):
             self._transport.pause_reading()
         elif not paused and not self._transport.is_reading():
             self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self.pressed(True)
+
+    def resume_writing(self) -> None:
+        self.pressed(False)
 
     def close(self) -> None:
         if self._transport is not None:

@@ -34,12 +34,22 @@ class Drive:
         self._feeding = True
         try:
             while self._events:
-                for command in self._pool.step(self._events.popleft()):
-                    self._carry_out(command)
+                self._carry_out_all(self._pool.step(self._events.popleft()))
         finally:
             self._feeding = False
         self._wake_at(self._pool.next_wake)
         self._settled()
+
+    def _carry_out_all(self, commands: list[events.Command]) -> None:
+        """Each of them, also when one before it could not be carried out: that one's call is lost, not all the others'."""
+        trouble: Exception | None = None
+        for command in commands:
+            try:
+                self._carry_out(command)
+            except Exception as error:  # noqa: BLE001 - raised below
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
 
     def _wake_at(self, when: float | None) -> None:
         """A timer that is set too early, or for nothing, only looks once more; setting it anew at every event costs more."""

@@ -117,7 +117,9 @@ class Hub:
             return wire.Refused(code="role", sentence=sentence, version=wire.VERSION, package=__version__)
         conversation.send(self._welcome())
         if hello.role == "client":
-            return Client(conversation.send, self, worker)
+            client = Client(conversation.send, self, worker)
+            conversation.pressed = client.pressed
+            return client
         return worker.attach(hello.role, conversation)
 
     def _welcome(self) -> wire.Welcome:

@@ -102,6 +102,7 @@ class Worker:
         self._recent: dict[int, _Current] = {}
         self._now: _Current | None = None
         self._answers: dict[int, Callable[[wire.Answer], None]] = {}
+        self._held_back = False
         self._raised: dict[int, asyncio.Future[str]] = {}
 
     # ── lanes ──
@@ -131,6 +132,12 @@ class Worker:
         if self._control is not None:
             self._control.hold(paused)
 
+    def hold_back(self, held: bool) -> None:
+        """What the task gives is not read for now, so that it waits here no more than one message of it."""
+        if held != self._held_back and self._call is not None:
+            self._held_back = held
+            self._call.hold(held)
+
     def say(self, message: wire.Call | wire.Block | wire.Method | wire.Leave) -> None:
         if self._call is not None:
             self._call.send(message)
@@ -144,6 +151,7 @@ class Worker:
     def start(self, task: Task) -> int:
         """A new task begins; returns its number, which goes into Call or Block."""
         number = next(self._numbers)
+        self.hold_back(False)
         self._now = self._recent[number] = _Current(number, task)
         while len(self._recent) > self.KEPT:
             del self._recent[next(iter(self._recent))]
@@ -264,6 +272,7 @@ class Worker:
         if self.report is not None:
             return
         self.report = report
+        self.hold_back(False)
         if self._open:
             asyncio.get_running_loop().call_later(LAST_WORDS, self._bury)
         else:
