@@ -110,7 +110,7 @@ class Calls(concurrent.futures.Executor):
         label = call_label(fn, args, kwargs, wishes)
         options = wishes.call_options(line.spec, wire.Mode(kind="stream", credit=WINDOW))
         arguments = payload.pack_call(args, kwargs)
-        line.endings.add(stream.attach(line.start(line.pack(fn), arguments, label, options, Future, stream)))
+        line.endings.add(stream.attach(line.start(line.pack(fn), arguments, label, options, Future, stream.ear)))
         return stream
 
     def astream(self, fn: Callable[..., Iterable[T]], /, *args: Any, **kwargs: Any) -> Stream[T]:

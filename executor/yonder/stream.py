@@ -6,6 +6,7 @@ Back-pressure is credit: the generator may be WINDOW values ahead of its reader,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -21,16 +22,31 @@ T = TypeVar("T")
 WINDOW = 16
 
 
+class Ear:
+    """What the switchboard holds of a stream: it hears the values and the end (in the hub's or the reader's thread). The
+    stream itself is its reader's alone, so that one that is let go of ends."""
+
+    def __init__(self) -> None:
+        self.bodies: Mailbox[bytes] = Mailbox()
+
+    def told(self, message: Told) -> None:
+        if isinstance(message, wire.CallYield):
+            self.bodies.put(message.body)
+        else:
+            self.bodies.end()
+
+
 class Stream(Generic[T]):
     """Values of a generator, in order. Iterate it (`for` or `async for`); leaving the loop ends the generator remotely,
-    with its `finally` blocks. `value` is what the generator returned, once it has.
+    with its `finally` blocks, and so does letting go of it. `value` is what the generator returned, once it has.
 
     An exception of the generator is raised after the values that came before it.
     """
 
     def __init__(self, board: Switchboard) -> None:
         self._board = board
-        self._bodies: Mailbox[bytes] = Mailbox()
+        self.ear = Ear()
+        self._bodies = self.ear.bodies
         self._future: Future[Any] | None = None
         self._taken = 0
         self._granted = WINDOW
@@ -41,13 +57,6 @@ class Stream(Generic[T]):
         """The call whose values these are."""
         self._future = future
         return self
-
-    def told(self, message: Told) -> None:
-        """A value or the end (in the hub's or the reader's thread)."""
-        if isinstance(message, wire.CallYield):
-            self._bodies.put(message.body)
-        else:
-            self._bodies.end()
 
     # ── reading ──
 
@@ -142,6 +151,11 @@ class Stream(Generic[T]):
             self._call.cancel()
 
     close = cancel
+
+    def __del__(self) -> None:
+        if self._future is None or self._over or self._future.done() or sys.is_finalizing():
+            return
+        self.cancel()  # nobody will ever read on, and it holds a worker
 
     def end(self, *, cancel: bool) -> None:
         """The pool closes. A generator that waits for a reader would wait for ever: it ends now, and whoever still reads

@@ -102,6 +102,17 @@ def test_leaving_the_loop_ends_it_there(slow):
         assert list(stream) == []
 
 
+def test_letting_go_of_a_stream_ends_it_there(slow):
+    with yonder.Pool() as pool:
+        stream = pool.stream(count, 3)
+        give(slow, 1)
+        assert next(stream) == 1
+        call = the_call(slow)
+        del stream
+        gc.collect()
+        assert slow.sent(wire.Cancel) == [wire.Cancel(call)]
+
+
 def test_cancel_close_and_the_with_block(slow):
     with yonder.Pool() as pool:
         for end in (lambda s: s.cancel(), lambda s: s.close(), lambda s: s.__exit__(None, None, None)):

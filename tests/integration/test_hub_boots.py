@@ -2,11 +2,11 @@
 
 import asyncio
 
-from tests.integration.paper_hub import a_paper_hub
+from tests.integration.paper_hub import Remembers, a_paper_hub
 
 from yonder import wire
 from yonder.backends.base import HELD, Handle
-from yonder.testing import FakeBackend
+from yonder.testing import FakeBackend, PlannedBoot
 
 
 class OneDevice(FakeBackend):
@@ -72,3 +72,27 @@ async def test_a_boot_that_is_not_begun_yet_can_be_ended():
         client.says(wire.ClosePool(7, "default", True))
         await client.hears(wire.PoolClosedNow, id=7)
         assert paper.hub.executors.all == {}
+
+
+async def test_a_call_that_waited_for_a_boot_says_so_in_its_times():
+    backend = FakeBackend()
+    gate = asyncio.Event()
+    backend.plans.append(PlannedBoot(until=gate))
+    async with a_paper_hub(backend) as paper:
+        client = await paper.a_pool(max=1)
+        call = client.submits()
+        await asyncio.sleep(0.05)  # the time that is to be told
+        gate.set()
+        worker = await paper.agent.worker(1)
+        worker.done((await worker.hears(wire.Call)).task)
+        times = (await client.end_of(call)).times
+        assert times["booting"] >= 0.05 > times["queued"]
+
+
+async def test_an_agent_that_dials_when_all_is_over_is_sent_away():
+    async with a_paper_hub() as paper:
+        paper.hub.executors.agents.dismiss("the program ended")
+        late = Remembers()
+        hello = wire.Hello(version=wire.VERSION, package="", role="agent", token="token", id="late")
+        paper.hub.executors.agents.said_hello(hello, late)
+        assert late.said == [wire.AgentExit("the program ended")]

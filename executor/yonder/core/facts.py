@@ -76,6 +76,11 @@ class Facts:
             -(-self._floor.sizes.waiting(kind) // concurrency) for kind in self._floor.placing
         )
 
+    def times(self, call: str, now: float) -> dict[str, float]:
+        """The seconds that a call has spent in each phase; {} when it is over."""
+        found = self._floor.calls.get(call)
+        return self._floor.calls.times(found, now) if found is not None else {}
+
     @property
     def closed(self) -> bool:
         """Closed has been said."""

@@ -78,6 +78,7 @@ class Agents:
         self._here: dict[str, Agent] = {}
         self._waiters: dict[str, list[asyncio.Future[Agent]]] = {}
         self._ended: dict[str, str] = {}
+        self._dismissed = ""
 
     def said_hello(self, hello: wire.Hello, conversation: Conversation) -> Agent:
         """One has dialled: whoever waits for it goes on."""
@@ -85,6 +86,8 @@ class Agents:
         for waiter in self._waiters.pop(hello.id, []):
             if not waiter.done():
                 waiter.set_result(agent)
+        if self._dismissed:
+            agent.say(wire.AgentExit(self._dismissed))
         return agent
 
     def ended(self, agent: str, sentence: str) -> None:
@@ -115,6 +118,7 @@ class Agents:
         return await waiter
 
     def dismiss(self, reason: str) -> None:
-        """All of them end, with everything below them."""
+        """All of them end, with everything below them, those included that have not dialled yet."""
+        self._dismissed = reason
         for agent in list(self._here.values()):
             agent.say(wire.AgentExit(reason))

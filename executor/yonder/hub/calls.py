@@ -152,9 +152,14 @@ class Call:
         if not self._answered:
             self._say(message)
 
-    def result(self, done: wire.Done) -> None:
-        """Its end as the worker tells it."""
-        waited, ran = self._running - self._asked, time.monotonic() - self._running
+    @property
+    def waited(self) -> float:
+        """Seconds from its submission until it was begun (for the last time)."""
+        return self._running - self._asked
+
+    def result(self, done: wire.Done, times: dict[str, float] | None = None) -> None:
+        """Its end as the worker tells it; `times` are seconds by phase, where they are known better than here."""
+        ran = time.monotonic() - self._running
         self.say(
             wire.CallDone(
                 self.number,
@@ -164,7 +169,7 @@ class Call:
                 executor=self.executor,
                 attempts=self.attempt,
                 micros=done.micros,
-                times={"queued": waited, "running": ran},
+                times=times or {"queued": self.waited, "running": ran},
             )
         )
         self._close()

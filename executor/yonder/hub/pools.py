@@ -33,6 +33,10 @@ from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock
 
 
+PROMPT = 0.01
+"""Seconds of waiting below which it is not told apart what a call waited for."""
+
+
 class Surroundings(Protocol):
     """What a pool needs of the hub."""
 
@@ -289,7 +293,8 @@ class PoolRoom:
 
     def call_ended(self, call: Call, done: wire.Done) -> None:
         """Its worker has told the end and is free."""
-        call.result(done)
+        # Most calls begin at once: their times are plain, and asking for them would cost what little the rest costs.
+        call.result(done, self._core.times(call.id, now()) if call.waited > PROMPT else None)
         summary = done.summary if done.ok or done.failure is None else f"{done.failure.type}: {done.failure.message}"
         self._tell_end(call, "ok" if done.ok else "error", summary)
         self._forget(call)
