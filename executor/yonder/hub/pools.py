@@ -32,7 +32,6 @@ from yonder.hub.executors import Executors
 from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock
 
-
 PROMPT = 0.01
 """Seconds of waiting below which it is not told apart what a call waited for."""
 
