@@ -64,12 +64,20 @@ def test_only_one_thread_at_a_time_touches_the_hub(turns):
 def test_a_waiting_thread_runs_the_loop_itself(turns):
     ran = []
     later(turns, lambda: turns.loop.call_later(0.01, lambda: ran.append(threading.get_ident())))
-    assert turns.drive(lambda: bool(ran), 10)
+    turns.drive(lambda: bool(ran), 10)
     assert ran == [threading.get_ident()]
 
 
 def test_driving_ends_at_its_time(turns):
-    assert turns.drive(lambda: False, 0.02)
+    turns.drive(lambda: False, 0.02)
+
+
+def drives(turns):
+    """Would this thread run the loop now?"""
+    ran = []
+    later(turns, lambda: turns.loop.call_later(0.005, lambda: ran.append(threading.get_ident())))
+    turns.drive(lambda: bool(ran), 10)
+    return ran == [threading.get_ident()]
 
 
 def test_the_hubs_own_thread_takes_the_loop_back(turns):
@@ -88,7 +96,7 @@ def test_a_second_thread_does_not_drive_and_is_not_forgotten(turns):
     driver = threading.Thread(target=drive)
     driver.start()
     assert driving.wait(10)
-    assert not turns.drive(second.done, 30)
+    assert not drives(turns)
     later(turns, lambda: turns.post(second.set_result, 2))
     assert second.result(10) == 2
     later(turns, lambda: turns.post(first.set_result, 1))
@@ -118,6 +126,35 @@ def test_what_is_told_may_touch_the_hub_and_keeps_its_order(turns):
 
     turns.do(work)
     assert told == list(range(20))
+
+
+def test_what_is_told_may_wait_for_what_is_told_next(turns):
+    first, second, order = Future(), Future(), []
+
+    def receive(_):
+        turns.drive(second.done, 30)
+        order.append(second.result(30))
+        first.set_result("outer")
+
+    def work():
+        turns.post(receive, None)
+        turns.loop.call_later(0.01, turns.post, second.set_result, "inner")
+
+    later(turns, work)
+    turns.drive(first.done, 30)
+    assert [*order, first.result(30)] == ["inner", "outer"]
+
+
+def test_the_hub_goes_on_while_a_callback_of_the_driver_takes_its_time(turns):
+    ticked, over = threading.Event(), Future()
+
+    def slow(_):
+        turns.do(lambda: turns.loop.call_later(0.01, ticked.set))
+        over.set_result(ticked.wait(10))
+
+    later(turns, lambda: turns.post(slow, None))
+    turns.drive(over.done, 30)
+    assert over.result(30)
 
 
 def test_a_callback_of_the_hubs_own_is_served_when_the_hub_is_through(turns):
@@ -174,14 +211,14 @@ def test_an_interrupt_ends_the_wait_of_a_driver_and_nothing_else(turns):
     with pytest.raises(KeyboardInterrupt):
         turns.drive(lambda: False, 30)
     assert ran == ["after"]
-    assert turns.drive(lambda: True, 1)
+    assert drives(turns)
 
 
 def test_with_a_handler_of_the_programs_own_the_main_thread_keeps_out_of_the_hub(turns):
     ran, before = Future(), signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        assert not turns.drive(lambda: True, 1)
+        assert not drives(turns)
         turns.do(lambda: ran.set_result(threading.get_ident()))
         assert ran.result(10) != threading.get_ident()
     finally:
@@ -191,7 +228,7 @@ def test_with_a_handler_of_the_programs_own_the_main_thread_keeps_out_of_the_hub
 def test_where_nothing_can_interrupt_no_shield_is_needed(turns):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        assert turns.drive(lambda: True, 1)
+        assert drives(turns)
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -207,7 +244,7 @@ def test_the_program_gets_its_handler_back():
 
 def test_a_blocking_wait_inside_a_running_loop_does_not_drive(turns):
     async def inside():
-        return turns.drive(lambda: True, 1)
+        return drives(turns)
 
     assert asyncio.run(inside()) is False
 
@@ -222,4 +259,4 @@ def test_a_hub_that_has_ended_says_so():
     made.shield.remove()
     with pytest.raises(CannotRun, match="has ended"):
         made.do(print)
-    assert not made.drive(lambda: True, 1)
+    made.drive(lambda: False, 30)

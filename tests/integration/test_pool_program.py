@@ -99,6 +99,24 @@ def test_futures_are_the_standard_librarys(tmp_path):
     assert out.splitlines() == ["True", "[1, 2, 3, 4]", "True None", "(10, 11, 12)"]
 
 
+def test_a_callback_may_itself_call_and_wait(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        with yonder.Pool(max=2) as pool:
+            def again(future):
+                print(pool.call(abs, -future.result() - 1), flush=True)
+            first = pool.submit(abs, -1)
+            first.add_done_callback(again)
+            print(pool.call(abs, -7))
+            second = pool.submit(abs, -2)
+            second.add_done_callback(again)
+        """,
+    )
+    assert sorted(out.split()) == ["2", "3", "7"]
+
+
 def test_timeout_is_a_call_timeout_and_the_pool_goes_on(tmp_path):
     out = program(
         tmp_path,

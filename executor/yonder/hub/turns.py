@@ -108,7 +108,7 @@ class Turns:
         self._sleeping = 0
         self._left = threading.Event()
         self._mail: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._delivering = threading.Lock()
+        self._delivering = threading.RLock()
         self.shield = Shield()
         self._over = False
 
@@ -226,22 +226,26 @@ class Turns:
             else:
                 return
 
-    def drive(self, done: Callable[[], bool], timeout: float | None) -> bool:
-        """Run the loop in this thread until `done` or for `timeout` seconds. False at once when another thread does
+    def drive(self, done: Callable[[], bool], timeout: float | None) -> None:
+        """Run the loop in this thread until `done` or for `timeout` seconds. Returns at once when another thread does
         already, or when this is a callback of the hub: then the caller waits as one waits for a thread."""
         if self._holder == threading.get_ident() or _running_loop() is not None or not self.shield.covers():
-            return False
-        if not self._climb_in():
-            return False
+            return
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self.deliver()
+            if done() or (end is not None and time.monotonic() >= end) or not self._climb_in():
+                return
+            self._drive_on(done, end)
+
+    def _drive_on(self, done: Callable[[], bool], end: float | None) -> None:
+        """Rounds, until there is something to tell (which may be the end) or the time is up."""
         began = self._drove_since
+        timer = None if end is None else self.loop.call_later(max(0.0, end - began), _nothing)
         _now_running(self.loop)
-        timer = None if timeout is None else self.loop.call_later(max(0.0, timeout), _nothing)
-        end = None if timeout is None else began + timeout
         try:
-            while not (done() or self._over) and (end is None or time.monotonic() < end):
+            while not (self._mail or done() or self._over) and (end is None or time.monotonic() < end):
                 self.loop.round()
-                if self._mail:
-                    self._step_out()
         finally:
             if timer is not None:
                 timer.cancel()
@@ -253,7 +257,6 @@ class Turns:
             if now - began > CALM or self._over:
                 self._left.set()
             self.shield.down()
-        return True
 
     def _climb_in(self) -> bool:
         """Be the one that drives, with the turn taken; False when there is one."""
@@ -277,7 +280,8 @@ class Turns:
         self._mail.append((receive, message))
 
     def deliver(self) -> None:
-        """Call what was posted; one thread at a time, so that the order holds."""
+        """Call what was posted; one thread at a time, so that the order holds. What is called may itself wait for a result,
+        and so come here again."""
         told = bool(self._mail)
         while self._mail and self._delivering.acquire(blocking=False):
             try:
