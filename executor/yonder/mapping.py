@@ -129,7 +129,10 @@ class Flow(Generic[T]):
     def arrivals(self) -> Iterator[Parcel]:
         """Parcels as their turn comes, each of them over. Raises TimeoutError when the map's time is up."""
         while self.under_way:
-            parcel = self._next_parcel()
+            try:
+                parcel = self._next_parcel()
+            except TimeoutError:
+                raise TimeoutError("a value was not there when the map's timeout was over") from None
             self._items -= parcel.items
             self._sizing.ended(parcel.items, parcel.future.micros)
             self.fill()

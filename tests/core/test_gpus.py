@@ -73,7 +73,7 @@ async def test_a_machine_without_one_says_so():
 async def test_a_machine_with_others_names_them():
     with pytest.raises(BootFailed, match="NVIDIA L40S"):
         await take(Gpus(lambda: THREE[:1]), "a", "h100")
-    with pytest.raises(BootFailed, match="any:4"):
+    with pytest.raises(BootFailed, match="asks for: 4 of any kind"):
         await take(Gpus(lambda: THREE), "a", "any:4")
 
 

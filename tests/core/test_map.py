@@ -121,7 +121,7 @@ def test_the_time_is_the_whole_maps(slow):
     with yonder.Pool() as pool:
         for ordered in (True, False):
             values = pool.map(abs, [1, 2], timeout=0, ordered=ordered)
-            with pytest.raises(TimeoutError):
+            with pytest.raises(TimeoutError, match="map's timeout was over"):
                 next(values)
             assert slow.calls == {}
 

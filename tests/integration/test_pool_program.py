@@ -554,3 +554,18 @@ def test_a_question_in_a_call_says_that_nobody_can_be_asked(tmp_path):
         """,
     )
     assert "ask before the call" in out
+
+
+def test_a_lost_call_is_named_so_that_its_label_is_no_part_of_the_sentence(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import os, yonder
+        with yonder.Pool(max=1) as pool:
+            try:
+                pool.call(os._exit, 3)
+            except yonder.ExecutorLost as error:
+                print(error)
+        """,
+    )
+    assert "ended with exit code 3 while it ran the call '3'" in out

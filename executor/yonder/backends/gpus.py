@@ -127,7 +127,9 @@ def _begins(gpu: Gpu, name: str) -> bool:
 
 
 def _missing(wishes: list[str], found: list[Gpu]) -> str:
-    wanted = " or ".join(wishes)
+    wanted = " or ".join(
+        f"{wish.removeprefix('any:')} of any kind" if wish.startswith("any:") else wish for wish in wishes
+    )
     if not found:
         return (
             f"this machine has no GPU that nvidia-smi lists, and the pool asks for {wanted}; "

@@ -193,8 +193,9 @@ class Call:
         return done
 
     def _loss(self, report: wire.ExitReport) -> str:
+        what = f"the call {self.label!r}" if self.label else "a call"  # a label is often no more than an argument
         tried = f"; it was begun {self.attempt} times" if self.attempt > 1 else ""
-        return f"executor {self.executor} {report.sentence()} while it ran {self.label or 'a call'}{tried}"
+        return f"executor {self.executor} {report.sentence()} while it ran {what}{tried}"
 
     def _close(self) -> None:
         """Late output may name this call for long: keep the name, not the load."""
