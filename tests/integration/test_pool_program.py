@@ -103,15 +103,16 @@ def test_a_callback_may_itself_call_and_wait(tmp_path):
     out = program(
         tmp_path,
         """
-        import yonder
+        import threading, yonder
         with yonder.Pool(max=2) as pool:
+            said = threading.Semaphore(0)
             def again(future):
                 print(pool.call(abs, -future.result() - 1), flush=True)
-            first = pool.submit(abs, -1)
-            first.add_done_callback(again)
+                said.release()
+            for number in (1, 2):
+                pool.submit(abs, -number).add_done_callback(again)
             print(pool.call(abs, -7))
-            second = pool.submit(abs, -2)
-            second.add_done_callback(again)
+            said.acquire(), said.acquire()
         """,
     )
     assert sorted(out.split()) == ["2", "3", "7"]
