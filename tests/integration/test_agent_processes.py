@@ -146,6 +146,17 @@ async def test_the_zygote_may_die_under_a_session(hub):
     assert (await hub.block(other, "'born of another'")).preview.short == "'born of another'"
 
 
+async def test_a_zygote_that_hangs_holds_up_no_births_but_the_one_it_hangs_in(hub):
+    await hub.worker()
+    (zygote,) = _zygotes(hub)
+    os.kill(zygote, signal.SIGSTOP)
+    stuck, next_one = hub.fork(), hub.fork()
+    hub.agent.say(wire.Kill(stuck))
+    await hub.first(wire.ForkFailed, worker=stuck)
+    await hub.first(wire.Forked, worker=next_one)
+    assert not _alive(zygote)
+
+
 @pytest.mark.parametrize("how", ["hang up", "exit", "SIGTERM"])
 async def test_nothing_is_left_when_the_agent_ends(hub, how):
     workers = [await hub.worker() for _ in range(2)]

@@ -206,6 +206,7 @@ class Agent:
                 self.unborn(fork, "it was no longer wanted")
             elif self._nursery.expecting:
                 self._doomed.add(worker)
+                self._nursery.abandon(worker)
             return
         child.asked = True
         if hard:

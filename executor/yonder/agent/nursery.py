@@ -24,6 +24,8 @@ from yonder.agent.birth import Ends
 
 ATTEMPTS = 2
 SEND_SECONDS = 10.0
+STUCK_SECONDS = 3.0
+"""How long a zygote may go on with a birth that nobody wants any more before it is called stuck."""
 
 
 @dataclass
@@ -101,6 +103,17 @@ class Nursery:
                 self._wishes.remove(wish)
                 return wish.fork
         return None
+
+    def abandon(self, worker: str) -> None:
+        """Nobody wants a birth that was begun. A zygote that does not come to its end would hold up all others."""
+        for zygote in self._all.values():
+            if zygote.busy is not None and zygote.busy.fork.worker == worker:
+                self._loop.call_later(STUCK_SECONDS, self._unstick, zygote, zygote.busy)
+
+    def _unstick(self, zygote: Zygote, wish: Wish) -> None:
+        if zygote.busy is wish:
+            wish.attempts = ATTEMPTS
+            processes.signal_one(zygote.process.pid, 9)  # its end-of-file brings us to `_dead`
 
     def preload(self, modules: list[str]) -> None:
         """Import these ahead; answered through `preloaded`, also when it was done before."""
