@@ -109,7 +109,7 @@ class Life:
         """Ask for the end, without waiting: after what it was sent, or (`cancel`) now."""
         with self._order:
             closed, self._closed = self._closed, True
-        if self._end is None:
+        if self._end is None and self._placing is not None:
             if cancel:
                 self.call.cancel()
             elif not closed:

@@ -110,7 +110,8 @@ class Calls(concurrent.futures.Executor):
         label = call_label(fn, args, kwargs, wishes)
         options = wishes.call_options(line.spec, wire.Mode(kind="stream", credit=WINDOW))
         arguments = payload.pack_call(args, kwargs)
-        line.endings.add(stream.attach(line.start(line.pack(fn), arguments, label, options, Future, stream.ear)))
+        line.endings.add(stream)
+        line.start(line.pack(fn), arguments, label, options, Future, stream.ear)
         return stream
 
     def astream(self, fn: Callable[..., Iterable[T]], /, *args: Any, **kwargs: Any) -> Stream[T]:
@@ -156,9 +157,9 @@ class Calls(concurrent.futures.Executor):
         name = name_of(kind)
         life = Life(line.board, name)
         arguments = payload.pack_call(args, kwargs)
-        life.attach(line.start(line.pack(kind), arguments, self._wishes.label or name, options, Future, life))
         line.endings.add(life)
         try:
+            line.start(line.pack(kind), arguments, self._wishes.label or name, options, Future, life)
             if not life.wait(limit or None):
                 raise CallTimeout(f"{name} did not stand within {limit:g} s", phase="placing")
         except BaseException:

@@ -90,7 +90,9 @@ class Line:
         try:
             board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments, label, options))
         except BaseException:
-            board.forget(future.number)  # it never left: nobody would ever end it, and `close` would wait for it
+            # It never left, or this thread was interrupted when it just had: nobody would ever end it.
+            board.tell(wire.Cancel(future.number))
+            board.forget(future.number)
             body = b""
             raise
         finally:
@@ -116,6 +118,7 @@ class Line:
             raise PoolClosed(f"the pool {self.spec.name!r} is closed; open a new one")
         future = self.board.future(kind)
         if listener is not None:
+            listener.attach(future)  # here: an interrupt later would leave a call that nobody knows of
             self.board.listen(future.number, listener)
         return future
 

@@ -28,6 +28,11 @@ class Ear:
 
     def __init__(self) -> None:
         self.bodies: Mailbox[bytes] = Mailbox()
+        self.future: Future[Any] | None = None
+
+    def attach(self, future: Future[Any]) -> None:
+        """The call whose values these are."""
+        self.future = future
 
     def told(self, message: Told) -> None:
         if isinstance(message, wire.CallYield):
@@ -47,16 +52,10 @@ class Stream(Generic[T]):
         self._board = board
         self.ear = Ear()
         self._bodies = self.ear.bodies
-        self._future: Future[Any] | None = None
         self._taken = 0
         self._granted = WINDOW
         self._over = False
         self.value: Any = None
-
-    def attach(self, future: Future[Any]) -> Stream[T]:
-        """The call whose values these are."""
-        self._future = future
-        return self
 
     # ── reading ──
 
@@ -139,8 +138,9 @@ class Stream(Generic[T]):
 
     @property
     def _call(self) -> Future[Any]:
-        assert self._future is not None  # noqa: S101 - attached before anybody gets hold of it
-        return self._future
+        future = self.ear.future
+        assert future is not None  # noqa: S101 - attached before anybody gets hold of it
+        return future
 
     # ── the end ──
 
@@ -153,14 +153,14 @@ class Stream(Generic[T]):
     close = cancel
 
     def __del__(self) -> None:
-        if self._future is None or self._over or self._future.done() or sys.is_finalizing():
+        if (future := self.ear.future) is None or self._over or future.done() or sys.is_finalizing():
             return
         self.cancel()  # nobody will ever read on, and it holds a worker
 
     def end(self, *, cancel: bool) -> None:
         """The pool closes. A generator that waits for a reader would wait for ever: it ends now, and whoever still reads
         hears of it (a CancelledError)."""
-        if not self._over:
+        if not self._over and self.ear.future is not None:
             self._call.cancel()
 
     async def aclose(self) -> None:

@@ -27,6 +27,9 @@ Told = wire.CallDone | wire.CallYield | wire.ActorReady | wire.ActorReply
 class Listener(Protocol):
     """Who hears what a call says before its end, and the end; in the hub's or the reader's thread."""
 
+    def attach(self, future: Future[Any]) -> None:
+        """It is this call."""
+
     def told(self, message: Told) -> None: ...
 
 

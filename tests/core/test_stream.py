@@ -113,6 +113,24 @@ def test_letting_go_of_a_stream_ends_it_there(slow):
         assert slow.sent(wire.Cancel) == [wire.Cancel(call)]
 
 
+@pytest.mark.parametrize("verb", ["submit", "stream", "place"])
+def test_an_interrupt_when_the_call_has_just_left_takes_it_back(slow, monkeypatch, verb):
+    with yonder.Pool() as pool:
+        send = slow.send
+
+        def interrupted(message):
+            send(message)
+            if isinstance(message, wire.Submit):
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(slow, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            getattr(pool, verb)(count, 3)
+        (submitted,) = slow.sent(wire.Submit)
+        assert wire.Cancel(submitted.call) in slow.sent(wire.Cancel)
+        assert slow.calls == {}
+
+
 def test_cancel_close_and_the_with_block(slow):
     with yonder.Pool() as pool:
         for end in (lambda s: s.cancel(), lambda s: s.close(), lambda s: s.__exit__(None, None, None)):
