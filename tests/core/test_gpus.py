@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from yonder.backends.gpus import Gpu, Gpus, environment, read_list, visible
+from yonder.backends.local import check, memory_there
 from yonder.errors import BootFailed
+from yonder.wire import Resources
 
 LISTED = """GPU 0: NVIDIA L40S (UUID: GPU-aaaa-1)
   MIG 1g.5gb     Device  0: (UUID: MIG-1)
@@ -79,3 +81,21 @@ async def test_a_machine_with_others_names_them():
 
 def test_cuda_sees_these_and_no_others():
     assert environment(THREE[1:])["CUDA_VISIBLE_DEVICES"] == "1,2"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (Resources(cpus=3), "cpus=3, and this machine has 2"),
+        (Resources(memory=5 * 2**30), "memory=5.0 GiB, and this machine has 4.0 GiB"),
+    ],
+)
+def test_what_this_machine_has_not_got_is_refused_in_words(asked, words):
+    with pytest.raises(BootFailed, match=words):
+        check(asked, processors=2, memory=4 * 2**30)
+
+
+def test_what_is_there_and_what_is_not_known_is_not_refused():
+    check(Resources(cpus=2, memory=4 * 2**30), processors=2, memory=4 * 2**30)
+    check(Resources(memory=1 << 60), processors=1, memory=0)
+    assert memory_there() > 0

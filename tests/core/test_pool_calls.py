@@ -77,7 +77,9 @@ def test_a_full_queue_refuses_and_says_how_full_it_is() -> None:
     kept = [pool.submit(), pool.submit()]
     refused = pool.submit()
     assert pool.drops[refused].outcome == "queue_full"
-    assert pool.drops[refused].sentence == "2 calls wait already (queue_limit = 2)"
+    assert (
+        pool.drops[refused].sentence == "2 calls wait already (queue_limit = 2): submit more slowly, or raise it or max"
+    )
     up(pool)
     assert pool.submit() not in pool.ended
     assert served(pool)[:2] == kept

@@ -22,7 +22,7 @@ from yonder.backends.gpus import Gpus, environment
 from yonder.bootstrap import command
 from yonder.errors import BootFailed
 from yonder.places import OwnerFolder, started_at
-from yonder.wire import Place
+from yonder.wire import Place, Resources
 
 GONE_LIMIT = 5.0
 """Seconds in which a process must vanish after SIGKILL before it is called unkillable."""
@@ -72,6 +72,7 @@ class LocalBackend:
                 "local executors need Linux or macOS; on Windows use WSL, a container or a remote pool",
                 phase="creating",
             )
+        check(spec.pool.resources, processors=os.cpu_count() or 1, memory=memory_there())
         wishes = spec.pool.resources.gpu
         env: dict[str, str] = {}
         if wishes:
@@ -180,6 +181,29 @@ class LocalBackend:
                 remedy="use WSL, a container or a remote pool" if windows else "",
             )
         ]
+
+
+def check(asked: Resources, *, processors: int, memory: int) -> None:
+    """Refuse what this machine has not got at all. `memory` in bytes, 0 = not known. Raises BootFailed."""
+    if asked.cpus > processors:
+        raise BootFailed(
+            f"cpus={asked.cpus:g}, and this machine has {processors}; ask for fewer or use another backend",
+            phase="creating",
+        )
+    if memory and asked.memory > memory:
+        raise BootFailed(
+            f"memory={asked.memory / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f} GiB; ask for less or use "
+            f"another backend",
+            phase="creating",
+        )
+
+
+def memory_there() -> int:
+    """Bytes of this machine's memory, 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 0
 
 
 async def kill(one: Process) -> None:

@@ -157,7 +157,12 @@ class Pool(Facts):
         """A new call has to wait: may it?"""
         limit = self._sizes.spec.queue_limit
         if limit and self._placing.length > limit:
-            self._floor.drop(call, now, "queue_full", f"{limit} calls wait already (queue_limit = {limit})")
+            self._floor.drop(
+                call,
+                now,
+                "queue_full",
+                f"{limit} calls wait already (queue_limit = {limit}): submit more slowly, or raise it or max",
+            )
             return
         kind = self._placing.kind(call.kind)
         if kind.backoff.spent and len(kind.queue) == 1 and not self._roster.stand(kind.name).serving:
