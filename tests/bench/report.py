@@ -1,4 +1,5 @@
-"""Figures as a table of the README, kept between two marks: what was measured anew replaces its row, the rest stays."""
+"""Figures as a table of the README, kept between two marks: what was measured anew replaces its row, the rest stays, and
+what has no words for users (the core's figures) is left out."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ WORDS = {
     "call_throughput_per_s": "empty calls by `submit`, one caller, two workers",
     "call_many_callers_per_s": "the same from eight threads that wait for each",
     "call_async_per_s": "the same awaited together",
-    "map_100k_s": "`map` of an empty function over 100,000 items",
+    "map_100k_s": "`map` of an empty function over 100,000 items (loky, Dask, Ray and ipyparallel: a part of it, scaled)",
     "stream_values_per_s": "values of a remote generator",
     "worker_idle_mb": "memory of an idle worker, what is shared counted by its part",
-    "first_executor_cold_s": "the first call's answer, torch imported for it, from nothing",
+    "first_executor_cold_s": "the first call's answer, torch imported for it, from nothing (beside: torch's import alone)",
     "boot64_s": "64 executors with torch imported, from none to all ready, the zygote warm",
     "idle_cpu_percent_64": "processor time of 64 idle executors, their agent and hub",
     "hub_mb_per_1000_queued": "memory of the hub for 1,000 calls that wait",
@@ -37,8 +38,7 @@ def updated(text: str, figures: Iterable[Figure]) -> str:
     if found is None:
         raise BenchError("the document has no marks between which the figures stand")
     rows = _rows(found[1]) | {figure.name: _row(figure) for figure in figures}
-    order = [*WORDS, *(name for name in rows if name not in WORDS)]
-    table = HEAD + "".join(rows[name] + "\n" for name in order if name in rows)
+    table = HEAD + "".join(rows[name] + "\n" for name in WORDS if name in rows)
     return text[: found.start()] + BEGIN + table + END + text[found.end() :]
 
 
@@ -48,7 +48,7 @@ def _rows(table: str) -> dict[str, str]:
 
 def _row(figure: Figure) -> str:
     peers = " · ".join(f"{peer} {_words(value, figure.unit)}" for peer, value in figure.peers.items())
-    says = WORDS.get(figure.name, figure.name)
+    says = WORDS.get(figure.name, "")
     return f"| {says} (`{figure.name}`) | {_words(figure.value, figure.unit)} | {peers} |"
 
 
