@@ -10,23 +10,9 @@ import os
 import threading
 
 import pytest
-from tests.core.paper_hub import on_paper
 
 import yonder
 from yonder import line, payload, wire
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    with on_paper(monkeypatch) as hub:
-        yield hub
-
-
-@pytest.fixture
-def slow(monkeypatch):
-    """A hub whose calls wait for the test."""
-    with on_paper(monkeypatch, auto=False) as hub:
-        yield hub
 
 
 def fail(text):

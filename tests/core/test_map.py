@@ -13,18 +13,6 @@ from yonder import wire
 from yonder.mapping import LEAST_AHEAD
 
 
-@pytest.fixture
-def hub(monkeypatch):
-    with on_paper(monkeypatch) as hub:
-        yield hub
-
-
-@pytest.fixture
-def slow(monkeypatch):
-    with on_paper(monkeypatch, auto=False) as hub:
-        yield hub
-
-
 def odd(n):
     if n % 10 == 3:
         raise KeyError(n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.core.paper import paper, ready, up
 
 from yonder.core import events
 from yonder.core.pool import Pool
@@ -12,21 +13,6 @@ from yonder.testing import PaperPool
 from yonder.wire import PoolSpec, Resources
 
 GPU = Resources(gpu=["l40s"])
-
-
-def paper(**spec: object) -> PaperPool:
-    return PaperPool(PoolSpec(**spec))  # type: ignore[arg-type]
-
-
-def up(pool: PaperPool) -> PaperPool:
-    for name in pool.booting:
-        pool.up(name)
-    return pool
-
-
-def ready(count: int, **spec: object) -> PaperPool:
-    """A pool with `count` ready, idle executors, all of them kept."""
-    return up(paper(**{"max": count, "min": count, **spec}))
 
 
 # ── workers ──

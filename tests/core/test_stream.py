@@ -6,17 +6,10 @@ import concurrent.futures
 import gc
 
 import pytest
-from tests.core.paper_hub import on_paper
 
 import yonder
 from yonder import payload, wire
 from yonder.stream import WINDOW
-
-
-@pytest.fixture
-def slow(monkeypatch):
-    with on_paper(monkeypatch, auto=False) as hub:
-        yield hub
 
 
 def count(n):

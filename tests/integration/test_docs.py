@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from tests.integration.programs import ROOT, program
 
-ROOT = Path(__file__).resolve().parents[2]
 _EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", re.DOTALL)
 
 
@@ -24,23 +20,10 @@ def examples():
             yield pytest.param(found[1], found[2], id=f"{page}-{line}")
 
 
-@pytest.mark.parametrize(("program", "printed"), list(examples()))
-def test_an_example_prints_what_stands_below_it(program, printed, tmp_path):
-    file = tmp_path / "example.py"
-    file.write_text(program)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor")}
-    done = subprocess.run(
-        [sys.executable, str(file)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=60,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize(("code", "printed"), list(examples()))
+def test_an_example_prints_what_stands_below_it(code, printed, tmp_path):
     assert printed is not None, "every example says what it prints"
-    assert done.stdout == printed
+    assert program(tmp_path, code) == printed
 
 
 def test_both_pages_have_examples():
