@@ -100,7 +100,7 @@ class Program:
         self._lock = threading.Lock()
         self._thread: HubThread | None = None
         self._users = 0
-        self._limits = (0, 0)
+        self._limits = (0, 0, 0.0)
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
@@ -120,12 +120,12 @@ class Program:
             self._users += 1
             return self._thread
 
-    def limit(self, executors: int, gpus: int) -> None:
+    def limit(self, executors: int, gpus: int, hours: float) -> None:
         """Bound all pools of this program together, those to come included; 0 = no bound."""
         with self._lock:
-            self._limits = (executors, gpus)
+            self._limits = (executors, gpus, hours)
             if self._thread is not None:
-                self._thread.limit(executors, gpus)
+                self._thread.limit(executors, gpus, hours)
 
     def lend(self, strategy: Strategy) -> str:
         """Let the hub size pools by an object of this program; the name by which a pool asks for it. A pool must be open

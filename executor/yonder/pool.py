@@ -248,18 +248,23 @@ class Pool(Calls):
         return f"<yonder.Pool {spec.name!r} on {spec.backend}, {'closed' if self._line.closed else f'max {spec.max}'}>"
 
 
-def limit(*, executors: int | None = None, gpus: int | None = None) -> None:
-    """Bound what all pools of this program have together: so many executors and GPUs (None: no bound).
+def limit(*, executors: int | None = None, gpus: int | None = None, executor_hours: float | None = None) -> None:
+    """Bound what all pools of this program have together (None: no bound): so many executors and GPUs at any time, and so
+    many executor-hours in all while a pool is open. When the hours are spent, calls that wait and later ones raise
+    BootFailed; those that run come to their end.
 
-    In the editor `max_executors` and `max_gpus` of `[tool.yonder]` do this; there it raises UsageError, and also for
-    values that make no sense.
+    In the editor `max_executors`, `max_gpus` and `max_executor_hours` of `[tool.yonder]` do this; there it raises
+    UsageError, and also for values that make no sense.
     """
+    hours = executor_hours
+    if hours is not None and (isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours < 1e9):
+        raise UsageError(f"limit(executor_hours={hours!r}): must be a number above 0, or None")
     for name, value in (("executors", executors), ("gpus", gpus)):
         if value is not None and (type(value) is not int or value < 1):
             raise UsageError(f"limit({name}={value!r}): must be a whole number, at least 1, or None")
     if seat.current() is not None:
-        raise UsageError("limit() is for plain programs; here max_executors and max_gpus of [tool.yonder] say it")
-    PROGRAM.limit(executors or 0, gpus or 0)
+        raise UsageError("limit() is for plain programs; here max_executors and its like of [tool.yonder] say it")
+    PROGRAM.limit(executors or 0, gpus or 0, hours or 0.0)
 
 
 def own_place() -> wire.Place:

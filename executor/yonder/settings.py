@@ -28,6 +28,7 @@ Scope = Literal["tool", "session", "pool"]
 Kind = Literal[
     "path",
     "seconds",
+    "hours",
     "bytes",
     "count",
     "modules",
@@ -64,6 +65,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "tool", "max_executors", "count", 0, "How many executors all pools together may have; 0: as many as they want."
     ),
     Key("tool", "max_gpus", "count", 0, "How many GPUs all pools together may have; 0: as many as they want."),
+    Key("tool", "max_executor_hours", "hours", 0.0, "How long all executors of pools together may run; 0: any time."),
     Key("tool", "env", "names", (), "Variables that every executor gets from this machine's environment, by name."),
     Key("tool", "env_file", "path", "", "A file of `NAME=value` lines for every executor."),
     Key("session", "preload", "modules", (), "Modules that are imported before the session's first block."),
@@ -100,6 +102,7 @@ KEYS: Final[tuple[Key, ...]] = (
 _KIND_WORDS: Final[dict[Kind, str]] = {
     "path": "a path",
     "seconds": "seconds",
+    "hours": "a number of hours",
     "bytes": "a number of bytes",
     "count": "a whole number",
     "modules": "a list of module names",
@@ -143,6 +146,7 @@ class Settings:
     stream_bound: int
     max_executors: int
     max_gpus: int
+    max_executor_hours: float
     session: SessionSettings
     pools: Mapping[str, PoolSpec]
     warnings: tuple[str, ...] = ()
@@ -261,7 +265,7 @@ def _value(layer: _Layer, scope: Scope, path: tuple[str, ...], value: object) ->
     problem = _problem(key, value)
     if problem:
         raise layer.error(path, f'"{name}" {problem}')
-    if key.kind == "seconds" and isinstance(value, int | float):
+    if key.kind in ("seconds", "hours") and isinstance(value, int | float):
         return float(value)
     return tuple(value) if isinstance(value, list) else value
 
@@ -283,7 +287,7 @@ def _problem(key: Key, value: object) -> str:
     match key.kind:
         case "path":
             return "" if isinstance(value, str) else _wanted(key, value)
-        case "seconds":
+        case "seconds" | "hours":
             fits = isinstance(value, int | float) and not isinstance(value, bool) and key.least <= value < 1e9
             return "" if fits else _wanted(key, value)
         case "bytes" | "count":
@@ -330,7 +334,7 @@ def _is_words(value: object) -> TypeGuard[list[str]]:
 
 
 def _wanted(key: Key, value: object) -> str:
-    least = f", at least {key.least:g}" if key.kind in ("seconds", "bytes", "count") else ""
+    least = f", at least {key.least:g}" if key.kind in ("seconds", "hours", "bytes", "count") else ""
     return f"must be {_KIND_WORDS[key.kind]}{least}, not {_said(value)}"
 
 
@@ -386,6 +390,7 @@ def _build(
         stream_bound=tool.get("stream_bound", _default("stream_bound")),
         max_executors=tool.get("max_executors", _default("max_executors")),
         max_gpus=tool.get("max_gpus", _default("max_gpus")),
+        max_executor_hours=tool.get("max_executor_hours", _default("max_executor_hours")),
         session=SessionSettings(
             preload=session.get("preload", ()), env=common | variables(session, "tool.yonder.session")
         ),

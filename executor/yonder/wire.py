@@ -437,7 +437,8 @@ class Numbered(_Msg, frozen=True, tag=True):
 
 class Configure(_Msg, frozen=True, tag=True):
     """The workspace: where code runs from and which pools exist. Sent after every Welcome and when it changes.
-    `max_executors` and `max_gpus` bound all pools together (0 = no bound).
+    `max_executors` and `max_gpus` bound all pools together at any time, `max_executor_hours` what their executors run in
+    all since the hub began (0 = no bound).
 
     `linger` and `silence` are the hub's two clocks, in seconds.
     """
@@ -449,6 +450,7 @@ class Configure(_Msg, frozen=True, tag=True):
     stream_bound: int
     max_executors: int = 0
     max_gpus: int = 0
+    max_executor_hours: float = 0.0
 
 
 class Execute(_Msg, frozen=True, tag=True):

@@ -93,6 +93,7 @@ class Workspace:
             stream_bound=found.stream_bound,
             max_executors=found.max_executors,
             max_gpus=found.max_gpus,
+            max_executor_hours=found.max_executor_hours,
         )
 
     # ── the project's Python ──────────────────────────────────────────────────────────────────────────────────────────

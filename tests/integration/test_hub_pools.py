@@ -92,6 +92,43 @@ async def test_a_bound_on_gpus_is_a_bound_on_the_executors_that_have_one():
         await paper.agent.worker(4)
 
 
+async def test_when_the_executor_hours_are_spent_nothing_new_begins_and_what_runs_ends():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1, min=1)
+        running, waiting = client.submits(), client.submits()
+        worker = await paper.agent.worker(1)
+        asked = await worker.hears(wire.Call)
+        paper.hub.limit(0, 0, 1e-9)
+        refused = await client.end_of(waiting)
+        assert refused.outcome == "boot_failed"
+        assert "executor-hours is spent: raise max_executor_hours" in refused.sentence
+        assert (await client.end_of(client.submits())).outcome == "boot_failed"
+        worker.done(asked.task)
+        assert (await client.end_of(running)).outcome == "ok"
+        await worker.hears(wire.Leave)
+        paper.agent.leave(worker.name)
+        later = await client.opens(wire.PoolSpec(name="later"), "name")
+        assert later is not None
+        assert (await client.end_of(client.submits("later"))).outcome == "boot_failed"
+        assert len(paper.agent.forks.said) == 1
+        paper.hub.limit(0, 0, 1000.0)
+        again = client.submits()
+        successor = await paper.agent.worker(2)
+        successor.done((await successor.hears(wire.Call)).task)
+        assert (await client.end_of(again)).outcome == "ok"
+
+
+async def test_the_hours_run_out_while_nothing_else_happens():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        client.submits()
+        worker = await paper.agent.worker(1)
+        await worker.hears(wire.Call)
+        waiting = client.submits()
+        paper.hub.limit(0, 0, 0.05 / 3600)
+        assert (await client.end_of(waiting)).outcome == "boot_failed"
+
+
 async def test_a_lost_call_is_begun_again_with_everything_it_needs():
     async with a_paper_hub() as paper:
         client = await paper.a_pool(max=1, retries=1)

@@ -357,6 +357,10 @@ def test_a_budget_over_all_pools_of_a_program(tmp_path):
             yonder.limit(executors=0)
         except yonder.UsageError as error:
             print(error)
+        try:
+            yonder.limit(executor_hours=-1)
+        except yonder.UsageError as error:
+            print(error)
         yonder.limit(executors=2)
         with yonder.Pool("one", max=4) as one, yonder.Pool("two", max=4) as two:
             futures = [pool.submit(time.sleep, 0.2) for pool in (one, two) for _ in range(4)]
@@ -372,7 +376,27 @@ def test_a_budget_over_all_pools_of_a_program(tmp_path):
         """,
     )
     assert out.splitlines()[0].startswith("limit(executors=0)")
-    assert out.splitlines()[1:] == ["2", "4"]
+    assert out.splitlines()[1].startswith("limit(executor_hours=-1)")
+    assert out.splitlines()[2:] == ["2", "4"]
+
+
+def test_a_program_ends_its_spending_in_words(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import time, yonder
+        yonder.limit(executor_hours=0.5 / 3600)
+        with yonder.Pool(max=1) as pool:
+            first, second = pool.submit(time.sleep, 1.5), pool.submit(abs, -1)
+            print(second.exception())
+            print(first.exception())
+            print(type(pool.submit(abs, -1).exception()).__name__)
+        """,
+    )
+    lines = out.splitlines()
+    assert "executor-hours is spent" in lines[0]
+    assert "yonder.limit(executor_hours=" in lines[0]
+    assert lines[1:] == ["None", "BootFailed"]
 
 
 def test_an_interrupt_while_a_call_is_waited_for_ends_the_call(tmp_path):

@@ -40,7 +40,7 @@ class Desk:
 
     def configure(self, message: wire.Configure) -> None:
         """The workspace's settings (again): pools that it keeps are opened, those that nobody holds follow them."""
-        self._hub.allowances.limit(message.max_executors, message.max_gpus)
+        self._hub.allowances.limit(message.max_executors, message.max_gpus, message.max_executor_hours)
         self._specs = {spec.name: spec for spec in message.pools}
         for name, spec in self._specs.items():
             if name != "session" and spec.min > 0 and name not in self.pools and not self._hub.closing:

@@ -265,9 +265,10 @@ class Hub:
     def client_said(self, client: Client, message: wire.ClientToHub) -> None:
         self.desk.client_said(client, message)
 
-    def limit(self, executors: int, gpus: int) -> None:
-        """At most so many executors and GPUs in all pools of this owner together; 0 = no bound."""
-        self.allowances.limit(executors, gpus)
+    def limit(self, executors: int, gpus: int, hours: float = 0.0) -> None:
+        """At most so many executors and GPUs in all pools of this owner together, and so many executor-hours in all; 0 =
+        no bound."""
+        self.allowances.limit(executors, gpus, hours)
 
     def client_lost(self, client: Client) -> None:
         self.desk.client_lost(client)

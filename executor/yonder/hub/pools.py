@@ -80,6 +80,7 @@ class PoolRoom:
         self._count = 0
         self._closers: list[asyncio.Future[None]] = []
         self._allowed: int | None = None
+        self._refusal = ""  # why no call begins any more
         self._drive = Drive(self._core, self._carry_out, self._settled)
 
     # ── what the hub asks ──
@@ -171,6 +172,17 @@ class PoolRoom:
         if executors != self._allowed:
             self._allowed = executors
             self._drive.feed(events.Allowed(now(), executors))
+
+    def halt(self, why: str) -> None:
+        """No call begins any more, for this reason; "": they begin again."""
+        self._refusal = why
+        if why:
+            for name in list(self._calls):
+                self._turn_away(name)
+
+    def _turn_away(self, name: str) -> None:
+        """Its wait is over; a call that runs goes on."""
+        self._drive.feed(events.Refused(now(), name, "boot_failed", self._refusal))
 
     @property
     def places(self) -> tuple[int, int]:
@@ -268,6 +280,8 @@ class PoolRoom:
                 options.resources,
             )
         )
+        if self._refusal:
+            self._turn_away(call.id)
 
     def leave(self, client: Client) -> None:
         """It holds the pool no more; its calls go on."""

@@ -107,9 +107,9 @@ class HubThread:
     def client(self, receive: Callable[[wire.HubToClient], None]) -> InProcessDoor:
         return InProcessDoor(self, receive)
 
-    def limit(self, executors: int, gpus: int) -> None:
+    def limit(self, executors: int, gpus: int, hours: float) -> None:
         """Bound all pools together; 0 = no bound."""
-        self.do(self.hub.limit, executors, gpus)
+        self.do(self.hub.limit, executors, gpus, hours)
 
     def stop(self) -> None:
         """End every executor and the thread; returns when they are gone."""
