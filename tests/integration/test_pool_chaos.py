@@ -137,7 +137,14 @@ def at(phase):
     sys.stdin.readline()
 
 with yonder.Pool(max=1, preload=[]) as pool:
-    if PHASE == "booting":
+    if PHASE == "syncing":
+        pool.broadcast(held, 0)  # nobody is there yet: whoever comes does this before its first call
+        future = pool.submit(abs, -7)
+        while not os.path.exists(GATE + ".begun"):
+            time.sleep(0.01)
+        at("syncing")
+        said(future.result)
+    elif PHASE == "booting":
         future = pool.submit(abs, -7)
         at("booting")
         said(future.result)
@@ -256,10 +263,14 @@ def play(tmp_path):
 
 
 LOST, FINE = "ExecutorLost 9", "7"
+# Booting is killed as soon as the process table shows the victim: an agent in the middle of its creation.
 BLOWS = [
     ("booting", "agent", {FINE, "ExecutorLost 9", "ExecutorLost None", "BootFailed None"}),
     ("booting", "zygote", {FINE, "BootFailed None"}),
     ("booting", "executor", {FINE, LOST, "BootFailed None"}),
+    ("syncing", "agent", {FINE, LOST, "ExecutorLost None", "BootFailed None"}),
+    ("syncing", "zygote", {FINE}),
+    ("syncing", "executor", {FINE, "BootFailed None"}),
     ("idle", "agent", {FINE, LOST, "ExecutorLost None"}),
     ("idle", "zygote", {FINE}),
     ("idle", "executor", {FINE, LOST}),
@@ -290,7 +301,7 @@ def test_a_kill_in_any_phase_is_an_end_in_words_and_the_pool_goes_on(play, phase
     eventually(lambda: not marked(one.owner), "the end of every process")
 
 
-@pytest.mark.parametrize("phase", ["booting", "idle", "running", "streaming", "closing"])
+@pytest.mark.parametrize("phase", ["booting", "syncing", "idle", "running", "streaming", "closing"])
 def test_a_program_killed_in_any_phase_leaves_nothing(play, phase):
     one = play(phase)
     one.victim("agent")  # there is something to leave behind
@@ -301,6 +312,7 @@ def test_a_program_killed_in_any_phase_leaves_nothing(play, phase):
 
 CELLS = {
     "booting": "future = pool.submit(abs, 1)",
+    "syncing": "pool.broadcast(time.sleep, 600); future = pool.submit(abs, 1)",
     "idle": "pool.call(abs, 1)",
     "running": "pool.call(abs, 1); future = pool.submit(time.sleep, 600)",
     "streaming": "stream = pool.stream(endless); next(stream)",
