@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import threading
 import time
 from types import TracebackType
@@ -115,6 +116,12 @@ class Life:
             elif not closed:
                 self._board.tell(wire.ActorClose(self.call.number))
 
+    def abandon(self) -> None:
+        """Nobody holds the object any more."""
+        if not self._closed and self._end is None and self._placing is not None and not self._board.foreign():
+            self._closed = True  # no lock: this may run while this very thread holds one
+            self._board.tell(wire.ActorClose(self._placing.number))
+
     @property
     def call(self) -> Future[Any]:
         """The call that holds the slot."""
@@ -135,7 +142,7 @@ class Actor:
     """An object elsewhere: `actor.method(x)` waits for the value, `actor.method.submit(x)` is a Future,
     `await actor.method.acall(x)` is for asyncio. Its methods run one after the other, in the order of the calls.
 
-    It holds a slot of its pool until `close`, or the end of the `with` block; then the object's own `close` (else its
+    It holds a slot of its pool until `close`, the end of the `with` block, or until nobody holds it any more; then the object's own `close` (else its
     `__exit__`) runs there, where it has one. `executor` says where it lives. When it dies, calls under way and later ones
     raise ExecutorLost.
     """
@@ -155,7 +162,7 @@ class Actor:
         if name not in life.methods:
             known = ", ".join(sorted(life.methods)) or "none"
             raise AttributeError(f"{life.name} has no public method {name!r}; it has: {known}", name=name, obj=self)
-        return Method(life, name)
+        return Method(life, name, self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The object's own `__call__`, waited for."""
@@ -163,6 +170,12 @@ class Actor:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._life.methods})
+
+    def __del__(self) -> None:
+        # A belt: nobody can call it any more, and it holds a slot. What it was sent is still done.
+        life = self.__dict__.get("_life")
+        if life is not None and not sys.is_finalizing():
+            life.abandon()
 
     def close(self) -> None:
         """Let it finish what it was sent, then free its slot. Harmless when it has ended."""
@@ -215,9 +228,10 @@ class Actor:
 class Method:
     """One method of an actor."""
 
-    def __init__(self, life: Life, name: str) -> None:
+    def __init__(self, life: Life, name: str, actor: Actor) -> None:
         self._life = life
         self._name = name
+        self._actor = actor  # held: who has a method has the object
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it there and wait for its value; its exception is raised here."""

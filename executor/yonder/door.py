@@ -41,7 +41,8 @@ class SocketDoor:
     def __init__(self, where: seat.Seat, receive: Callable[[wire.HubToClient], None], lost: Callable[[], None]) -> None:
         self._receive = receive
         self._lost = lost
-        self._sending = threading.Lock()
+        # A `__del__` that garbage collection runs may come here in the middle of a send, before or after its one write.
+        self._sending = threading.RLock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.connect(where.hub)
         self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient)

@@ -304,3 +304,15 @@ def test_giving_up_a_method_does_not_end_the_actor(slow, monkeypatch):
         reply(slow, 1, 4)
         assert slow.sent(wire.Cancel) == []
         gc.collect()
+
+
+def test_an_actor_that_nobody_holds_is_closed_and_one_whose_method_is_held_is_not(slow, monkeypatch):
+    with yonder.Pool() as pool:
+        actor = placed(slow, pool, monkeypatch)
+        method = actor.add
+        del actor
+        gc.collect()
+        assert slow.sent(wire.ActorClose) == []
+        del method
+        gc.collect()
+        assert len(slow.sent(wire.ActorClose)) == 1

@@ -419,3 +419,21 @@ def test_an_interrupt_while_a_call_is_waited_for_ends_the_call(tmp_path):
         """,
     )
     assert out.splitlines() == ["interrupted", "2"]
+
+
+def test_an_actor_that_nobody_holds_frees_its_slot(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import yonder
+        class Counter:
+            def add(self, n):
+                return n + 1
+            def close(self):
+                print("closed there", flush=True)
+        with yonder.Pool(max=1) as pool:
+            print(pool.place(Counter).add(1), flush=True)
+            print(pool.call(abs, -3))
+        """,
+    )
+    assert sorted(out.splitlines()) == ["2", "3", "closed there"]

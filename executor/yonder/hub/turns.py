@@ -100,7 +100,9 @@ class Turns:
 
     def __init__(self) -> None:
         self.loop = SharedLoop(self)
-        self._turn = threading.Lock()
+        # Collecting garbage may run a `__del__` that comes here, even between taking the turn and noting who has it (or
+        # between forgetting that and giving it back): this thread may then pass, the hub is not being touched yet (or any more).
+        self._turn = threading.RLock()
         self._holder = 0
         self._driver = 0
         self._drove_since = 0.0
@@ -307,7 +309,7 @@ class Shield:
     """
 
     def __init__(self) -> None:
-        self._up = False
+        self._up = 0
         self._waiting = False
         self._main = threading.main_thread().ident
         self._before: Any = None
@@ -325,13 +327,13 @@ class Shield:
 
     def up(self) -> None:
         if threading.get_ident() == self._main:
-            self._up = True
+            self._up += 1
 
     def down(self) -> None:
         """From here on it counts again; one that came meanwhile counts now."""
         if self._up and threading.get_ident() == self._main:
-            self._up = False
-            if self._waiting:
+            self._up -= 1
+            if self._waiting and not self._up:
                 self._waiting = False
                 self._before(signal.SIGINT, None)
 
