@@ -23,6 +23,8 @@ from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
 
 END_SECONDS = 20.0
 FRESH_SECONDS = 60.0
+_NAMED = re.compile(r"[0-9a-f]{16}")
+"""An owner's folder, also when nothing is in it any more."""
 _OURS = re.compile(r"token|lock|journal|hub\.(sock|json|new|log|old)|owner\.sock|agent-[0-9a-f]+\.log")
 _HUB_MARK = b"YONDER_HUB="
 
@@ -118,8 +120,8 @@ def sweep_folders(now: float) -> int:
     swept = 0
     for folder in sorted(path for path in runtime_root().iterdir() if path.is_dir()):
         ours = [file for file in folder.iterdir() if _OURS.fullmatch(file.name)]
-        fresh = any(now - file.lstat().st_mtime < FRESH_SECONDS for file in ours)
-        if fresh or not ours or _lives(folder):
+        fresh = any(now - path.lstat().st_mtime < FRESH_SECONDS for path in ours or [folder])
+        if fresh or not (ours or _NAMED.fullmatch(folder.name)) or _lives(folder):
             continue
         for file in ours:
             file.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ import pytest
 
 from yonder import machine
 from yonder.doctor import limits
-from yonder.places import HubNote, OwnerFolder, started_at
+from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
 from yonder.version import __version__
 
 
@@ -167,6 +167,16 @@ def test_folders_of_ended_hubs_are_removed_and_no_others(home: Path) -> None:
         assert starting.token_file.exists()
         assert alive.hub_socket.exists()
     assert [file.name for file in mixed.path.iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_folder_of_an_ended_hub_is_removed_and_a_strangers_is_not(home: Path) -> None:
+    empty, stranger = OwnerFolder(new_owner()).path, runtime_root() / "somebody"
+    stranger.mkdir()
+    later = empty.stat().st_mtime + machine.FRESH_SECONDS + 1
+    assert machine.sweep_folders(later - machine.FRESH_SECONDS) == 0
+    assert machine.sweep_folders(later) == 1
+    assert not empty.exists()
+    assert stranger.exists()
 
 
 def test_an_owner_of_another_runtime_folder_is_not_called_dead(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
