@@ -310,6 +310,13 @@ def test_a_program_killed_in_any_phase_leaves_nothing(play, phase):
     assert not [left for left in processes() if left.owner == one.owner]
 
 
+def test_a_program_killed_while_its_agent_is_stopped_leaves_nothing(play):
+    one = play("running")
+    os.kill(one.victim("agent"), signal.SIGSTOP)
+    one.program.kill()
+    eventually(lambda: not marked(one.owner), "the end of every process")
+
+
 CELLS = {
     "booting": "future = pool.submit(abs, 1)",
     "syncing": "pool.broadcast(time.sleep, 600); future = pool.submit(abs, 1)",

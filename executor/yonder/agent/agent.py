@@ -40,6 +40,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     processes.become_subreaper()
+    processes.wake_with_parent()
     core = sys.argv[1] if len(sys.argv) > 1 else ""
     hub, ident = os.environ.get("YONDER_HUB", ""), os.environ.get("YONDER_EXECUTOR", "")
     asyncio.run(_live(hub, ident, token, core))

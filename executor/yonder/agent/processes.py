@@ -42,6 +42,12 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def wake_with_parent() -> None:
+    """Have the kernel continue this process when its parent ends: one that was stopped could not end itself. To a running
+    one it means nothing, however often it comes (it comes at the end of any thread that is the parent)."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
 def die_first() -> None:
     """Short of memory, the kernel shall take this process before its agent."""
     with contextlib.suppress(OSError):  # no such file: the kernel has no such choice
