@@ -13,6 +13,7 @@ Who speaks what::
     agent                   ── AgentToHub ──▶ hub ── HubToAgent ──▶ agent        one per machine
     worker, call lane       ── CallToHub ───▶ hub ── HubToCall ───▶ worker       main thread: user code and results
     worker, control lane    ── ControlToHub ▶ hub ── HubToControl ▶ worker       side thread: interrupt, peek, metrics
+    agent elsewhere         ── LinkFrame ───▶ hub ── LinkFrame ───▶ agent        two TLS websockets that carry all of the above
 
 Every conversation begins with Hello and is answered by Welcome or Refused; these three keep their shape for ever, so
 that any two versions can tell each other who they are.
@@ -42,7 +43,8 @@ class WireError(Exception):
 
 # ── the handshake: shape frozen for ever ──────────────────────────────────────────────────────────────────────────────
 
-Role = Literal["owner", "client", "agent", "call", "control"]
+Role = Literal["owner", "client", "agent", "call", "control", "bulk"]
+"""agent and bulk are also the two websockets of a machine's link: what must not wait, and everything else."""
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello", kw_only=True):
@@ -70,7 +72,8 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome", kw_on
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused", kw_only=True):
-    """The hub's no, in words; the connection closes after it. `code` is one of token, version, role, busy, closing."""
+    """The hub's no, in words; the connection closes after it. `code` is one of token, version, role, busy, closing, spent
+    (a join secret or resume key that was used before)."""
 
     code: str
     sentence: str
@@ -98,13 +101,18 @@ class Resources(_Part, frozen=True):
     memory: int = 0
 
 
+Option = str | bool | int | float | list[str]
+"""What an option of a backend may be."""
+
+
 class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a pool is. Counts are executors, times seconds; 0 of what may be left out means none or no limit.
 
     `buffer` are spare executors while there is work. `timeout`, `queue_timeout`, `retries` and `grace` are what calls
     get that say nothing else. `isolation`: worker (a process serves many calls), process (a fresh process per call),
     executor (a fresh executor per call). `strategy` names one of `core.scaling.STRATEGIES`. `queue_limit` bounds the
-    calls that wait.
+    calls that wait. `image` is what executors are made from where the platform has images ("" = the one of this version),
+    `options` what only this backend knows; the backend says what is allowed.
     """
 
     name: str = "default"
@@ -126,6 +134,8 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: int = 0
     preload: list[str] = []
     env: dict[str, str] = {}
+    image: str = ""
+    options: dict[str, Option] = {}
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -535,8 +545,20 @@ class Stop(_Msg, frozen=True, tag=True):
     id: int
 
 
+class Life(_Part, frozen=True):
+    """One executor from its start to its end. `ended` 0.0: it still exists, or nobody knows. `reason` is a sentence."""
+
+    executor: str
+    pool: str
+    backend: str
+    native: str
+    started: float
+    ended: float
+    reason: str
+
+
 class Receipt(_Msg, frozen=True, tag=True):
-    """What the cluster was and what the platform says is left of it."""
+    """What the cluster was and what the platforms say is left of it. `lives` are all executors there have been."""
 
     id: int
     executors: int
@@ -544,6 +566,7 @@ class Receipt(_Msg, frozen=True, tag=True):
     left: int
     seconds: float
     sentence: str
+    lives: list[Life] = []
 
 
 class GetStatus(_Msg, frozen=True, tag=True):
@@ -853,6 +876,13 @@ class PoolEvent(_Msg, frozen=True, tag=True):
     sentence: str = ""
 
 
+class Printed(_Msg, frozen=True, tag=True):
+    """What executors of a plain program print, when its hub is another process."""
+
+    fd: int
+    text: str
+
+
 ClientToHub = (
     Hello
     | OpenPool
@@ -882,6 +912,7 @@ HubToClient = (
     | ActorReply
     | BroadcastDone
     | PoolEvent
+    | Printed
     | Problem
 )
 
@@ -1153,6 +1184,84 @@ class Imported(_Msg, frozen=True, tag=True):
 HubToControl = Welcome | Refused | Raise | Look | Typed | Allow
 ControlToHub = Hello | Raised | Looked | Imported | TaskMetrics | TaskProgress | TaskDisplay | InputAsked
 
+# ── the link of another machine: what its agent and its workers say, over connections that break ──────────────────────
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an executor on another machine must know to find its hub and be let in; handed to it as JSON, in secret.
+
+    `hub` is host:port, `name` what the hub's certificate says it is called; `authority`, `certificate` and `key` are PEM.
+    `secret` lets it in once, as the agent `agent`; `lane` is what its workers show. Seconds: it ends by itself when it
+    was not let in within `reach`, has not heard of the hub for `silence`, is older than `lifetime` (0: any age).
+    """
+
+    version: int
+    package: str
+    owner: str
+    agent: str
+    hub: str
+    name: str
+    authority: str
+    certificate: str
+    key: str
+    secret: str
+    lane: str
+    reach: float
+    silence: float
+    lifetime: float = 0.0
+
+
+class Resume(_Msg, frozen=True, tag=True):
+    """The first word of both sides on a link's connection, right after Welcome: every numbered frame up to `received` has
+    arrived here. The hub adds the `key` that the next connection shows instead of this one's, and to the first connection
+    of an agent `bulk`, the secret of its second."""
+
+    received: int
+    key: str = ""
+    bulk: str = ""
+
+
+class Begin(_Msg, frozen=True, tag=True):
+    """A conversation begins; whoever dialled gives odd channels, the other even ones."""
+
+    n: int
+    channel: int
+
+
+class Carry(_Msg, frozen=True, tag=True):
+    """The next bytes of a conversation."""
+
+    n: int
+    channel: int
+    body: bytes
+
+
+class Finish(_Msg, frozen=True, tag=True):
+    """A conversation is over."""
+
+    n: int
+    channel: int
+
+
+class Grant(_Msg, frozen=True, tag=True):
+    """So many bytes in all, from its beginning, may be sent of this conversation."""
+
+    channel: int
+    upto: int
+
+
+class Got(_Msg, frozen=True, tag=True):
+    """Every numbered frame up to and including n has arrived."""
+
+    n: int
+
+
+class Tick(_Msg, frozen=True, tag=True):
+    """I live; said when nothing else was."""
+
+
+LinkFrame = Resume | Begin | Carry | Finish | Grant | Got | Tick
+
 Message = (
     OwnerToHub
     | HubToOwner
@@ -1164,6 +1273,7 @@ Message = (
     | CallToHub
     | HubToControl
     | ControlToHub
+    | LinkFrame
 )
 """Anything that may be said by anybody."""
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from yonder.wire import Place, PoolSpec
+from yonder.wire import ExitReport, Place, PoolSpec
 
 
 class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,4 +73,22 @@ class Backend(Protocol):
 
     async def preflight(self) -> list[Finding]:
         """What would keep `boot` from working."""
+        ...
+
+
+class Boarding(Protocol):
+    """What a backend needs of the hub to bring executors of other machines to it."""
+
+    async def invite(self, agent: str, *, listen: str, reach: str = "", lifetime: float = 0.0) -> bytes:
+        """A `wire.Invitation` for one agent, as JSON: to be handed over where nobody else can read it, never in argv, an
+        environment or a label. The hub listens on this machine's address `listen` ("host" or "host:port"); the executor
+        dials `reach` (the same form; "": the same). Raises BootFailed where it cannot listen."""
+        ...
+
+    def withdraw(self, agent: str) -> None:
+        """The invitation is not needed any more: nobody comes in with it."""
+        ...
+
+    def ended(self, agent: str, sentence: str, report: ExitReport | None = None) -> None:
+        """The platform says that the machine of this agent has ended, with its verdict where it has one."""
         ...
