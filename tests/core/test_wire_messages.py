@@ -28,6 +28,7 @@ DIRECTIONS = {
     "HubToCall": wire.HubToCall,
     "ControlToHub": wire.ControlToHub,
     "HubToControl": wire.HubToControl,
+    "LinkFrame": wire.LinkFrame,
 }
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**63), 2**64 - 1),
