@@ -1,17 +1,20 @@
-"""When the hub ends: linger after the owner went, silence while it is there, and what counts as neither."""
+"""When a hub ends: linger after the owner went, silence while it is there, and what counts as neither. When an agent on
+another machine ends."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from yonder.core.lease import FIRST_CONTACT, OwnerLease, spell
+from yonder.core.lease import BEAT, FIRST_CONTACT, LATE, AgentLease, OwnerLease, spell
 
 
-def lease(*, linger: float = 20, silence: float = 600, attended: bool = True) -> OwnerLease:
+def lease(*, linger: float = 20, silence: float = 600, attended: bool = True, distant: bool = False) -> OwnerLease:
     """Connected at 0."""
-    made = OwnerLease(linger=linger, silence=silence, at=0, attended=attended)
+    made = OwnerLease(linger=linger, silence=silence, at=0, attended=attended, distant=distant)
     made.connected(0)
     return made
 
@@ -159,6 +162,159 @@ def test_the_next_wake_is_never_in_the_past() -> None:
     one = lease()
     one.goodbye(100)
     assert one.next_wake(150) == 150
+
+
+def test_a_distant_owner_whose_connection_drops_has_the_silence_and_work_goes_on() -> None:
+    one = lease(distant=True)
+    one.dropped(100)
+    assert not one.closing
+    assert one.judge(125) is None
+    assert one.next_wake(125) == 700
+    assert one.judge(700) == "the owner's connection was cut and did not come back within 10 min"
+
+
+def test_a_distant_owner_that_comes_back_starts_the_clock_again() -> None:
+    one = lease(distant=True)
+    one.dropped(100)
+    one.connected(650)
+    assert one.judge(1249) is None
+    assert one.judge(1250) == "the editor was not heard of for 10 min"
+
+
+def test_a_distant_program_has_no_clock_but_while_it_is_cut_off() -> None:
+    one = lease(attended=False, distant=True)
+    assert one.next_wake(5) == math.inf
+    one.dropped(100)
+    assert one.next_wake(100) == 700
+
+
+def test_a_distant_owner_that_says_goodbye_is_gone_after_the_linger() -> None:
+    one = lease(distant=True)
+    one.goodbye(100)
+    one.dropped(101)
+    assert one.closing
+    assert one.judge(120) == "the window was closed"
+
+
+def test_a_straggling_heartbeat_of_a_dropped_connection_changes_nothing() -> None:
+    one = lease(distant=True)
+    one.dropped(100)
+    one.window_alive(300)
+    assert one.next_wake(300) == 700
+
+
+# ── an agent's ──
+
+
+def agent(*, reach: float = 120, silence: float = 660, lifetime: float = 0) -> AgentLease:
+    return AgentLease(reach=reach, silence=silence, lifetime=lifetime, at=0)
+
+
+def wait(one: AgentLease, start: float, end: float) -> str | None:
+    """Judge it as its shell does, from start to end."""
+    at = start
+    while (why := one.judge(at)) is None and at < end:
+        at = min(end, one.next_wake(at))
+    return why
+
+
+def test_an_agent_that_is_never_let_in_ends() -> None:
+    assert wait(agent(), 0, 119.9) is None
+    assert wait(agent(), 0, 120) == "the hub did not let it in within 2 min"
+
+
+def test_an_agent_that_was_let_in_ends_after_the_silence() -> None:
+    one = agent()
+    one.heard(100)
+    assert wait(one, 0, 759.9) is None
+    assert one.judge(760) == "nothing was heard of the hub for 11 min"
+
+
+def test_every_word_of_the_hub_starts_the_silence_again() -> None:
+    one = agent(silence=30)
+    for at in range(0, 300, 20):
+        one.heard(at)
+        assert wait(one, at, at + 20) is None
+
+
+def test_an_agents_lifetime_ends_whatever_the_hub_says() -> None:
+    one = agent(lifetime=3600)
+    assert wait(one, 0, 100) is None
+    one.heard(100)
+    assert wait(one, 100, 700) is None
+    one.heard(700)
+    one.heard(3599)
+    assert one.judge(3599) is None
+    assert one.next_wake(3599) == 3600
+    assert one.judge(3600) == "its lifetime of 1 h is over"
+
+
+def test_a_pause_of_the_machine_lets_the_hub_be_heard_of_again() -> None:
+    one = agent(silence=60)
+    one.heard(0)
+    assert one.judge(1) is None
+    assert one.judge(4000) is None
+    one.heard(4001)
+    assert wait(one, 4001, 4060) is None
+    assert one.judge(4061) == "nothing was heard of the hub for 1 min"
+
+
+def test_after_a_pause_in_which_the_hub_went_an_agent_ends_soon() -> None:
+    one = agent(silence=60)
+    one.heard(0)
+    assert one.judge(1) is None
+    assert one.judge(4000) is None
+    assert wait(one, 4000, 4000 + LATE) is not None
+
+
+def test_a_pause_that_ends_just_after_the_silence_is_one_too() -> None:
+    one = agent(silence=60)
+    one.heard(0)
+    assert one.judge(1) is None
+    assert one.judge(61) is None
+
+
+def test_a_pause_does_not_prolong_a_lifetime() -> None:
+    one = agent(lifetime=100)
+    one.heard(0)
+    assert one.judge(1) is None
+    assert one.judge(1000) == "its lifetime of 100 s is over"
+
+
+MOMENTS = st.lists(st.tuples(st.floats(0.01, 40), st.booleans()), max_size=40)
+
+
+@given(MOMENTS, st.floats(1, 100), st.floats(1, 100))
+def test_an_agent_ends_exactly_when_a_clock_is_over(
+    moments: list[tuple[float, bool]], reach: float, silence: float
+) -> None:
+    """Without pauses: at every moment it lives if and only if its present clock has not run out before."""
+    one = agent(reach=reach, silence=silence)
+    at, end = 0.0, reach
+    for pause, heard in moments:
+        assert (wait(one, at, at + pause) is not None) == (at + pause >= end)
+        at += pause
+        if at >= end:
+            return
+        if heard:
+            one.heard(at)
+            end = at + silence
+
+
+@given(MOMENTS, st.floats(1, 100))
+def test_an_agent_outlives_a_dead_hub_by_no_more_than_its_silence_and_one_grant(
+    pauses: list[tuple[float, bool]], silence: float
+) -> None:
+    """Whatever pauses there are: LATE after the last one, and the silence after the last word, it is over."""
+    one = agent(silence=silence)
+    one.heard(0)
+    at = last = 0.0
+    for pause, _ in pauses:
+        if pause > BEAT + LATE:
+            last = at + pause
+        at += pause
+        one.judge(at)
+    assert wait(one, at, max(at, silence, last + LATE)) is not None
 
 
 @pytest.mark.parametrize(
