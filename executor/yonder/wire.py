@@ -31,6 +31,8 @@ import msgspec
 
 VERSION = 1
 MAX_FRAME = 64 * 1024
+MAX_PIECE = MAX_FRAME + 4
+"""Bytes of one Carry: a whole frame with its header."""
 MAX_MESSAGE = 2 * 1024 * 1024 * 1024
 MAX_HELLO = 4 * 1024
 _MORE = 0x8000_0000
@@ -1251,16 +1253,12 @@ class Grant(_Msg, frozen=True, tag=True):
 
 
 class Got(_Msg, frozen=True, tag=True):
-    """Every numbered frame up to and including n has arrived."""
+    """Every numbered frame up to and including n has arrived. Said at least at every beat, as a sign of life."""
 
     n: int
 
 
-class Tick(_Msg, frozen=True, tag=True):
-    """I live; said when nothing else was."""
-
-
-LinkFrame = Resume | Begin | Carry | Finish | Grant | Got | Tick
+LinkFrame = Resume | Begin | Carry | Finish | Grant | Got
 
 Message = (
     OwnerToHub
