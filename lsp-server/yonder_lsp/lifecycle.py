@@ -21,10 +21,10 @@ from typing import Literal, Protocol, TypeVar
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from yonder import __version__, wire
+from yonder import __version__, launch, wire
 from yonder.errors import CannotRun, YonderError
 from yonder.places import HubNote, OwnerFolder
-from yonder_lsp import dialling, launch
+from yonder_lsp import dialling
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
 
@@ -61,7 +61,7 @@ class Lifecycle:
         storing: StoreThread,
         listener: Listener,
         *,
-        start: Callable[[OwnerFolder], Awaitable[HubNote]] = launch.launch,
+        start: Callable[[OwnerFolder], Awaitable[HubNote]] | None = None,
     ) -> None:
         self.cluster: Cluster = "off"
         self.hub_pid = 0
@@ -69,7 +69,7 @@ class Lifecycle:
         self._folder = OwnerFolder(owner)
         self._storing = storing
         self._listener = listener
-        self._start = start
+        self._start = start or _launched
         self._configure: wire.Configure | None = None
         self._hub: dialling.Hub | None = None
         self._tending: asyncio.Task[None] | None = None
@@ -164,7 +164,7 @@ class Lifecycle:
                 f"A cluster of another version of Yonder ({note.package}) was ended and one of {__version__} started; "
                 "its variables are gone.",
             )
-            await launch.end(self._folder, note)
+            await asyncio.to_thread(launch.end, self._folder, note)
             note = None
         if note is None:
             self._listener.log("info", "starting the cluster's hub")
@@ -401,6 +401,10 @@ class Lifecycle:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
         await self._hang_up()
+
+
+async def _launched(folder: OwnerFolder) -> HubNote:
+    return await asyncio.to_thread(launch.launch, folder)
 
 
 async def _nothing() -> None:

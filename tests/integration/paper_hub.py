@@ -9,6 +9,7 @@ import shutil
 from yonder import wire
 from yonder.hub.clients import Client
 from yonder.hub.hub import Hub
+from yonder.hub.substrates import Substrates
 from yonder.places import OwnerFolder
 from yonder.testing import FakeBackend
 from yonder.version import __version__
@@ -168,7 +169,7 @@ class PaperHub:
         self.hub = Hub(self.folder, "token", self.log.append)
         self.ear = Ear()
         self.backend = backend or FakeBackend()
-        self.hub.furnish(self.ear, {"local": self.backend})
+        self.hub.furnish(self.ear, Substrates.only(local=self.backend))
         self.agent = PaperAgent(self.hub)
         hello = wire.Hello(version=wire.VERSION, package=__version__, role="agent", token="token", id="")
         self.hub.executors.agents.said_hello(hello, self.agent)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from tests.lsp import fakes
 
-from yonder import wire
+from yonder import launch, wire
 from yonder.errors import BootFailed, CannotRun, VersionMismatch
 from yonder.places import HubNote, OwnerFolder, started_at
-from yonder_lsp import launch, protocol
+from yonder_lsp import protocol
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
@@ -333,7 +333,7 @@ async def test_a_hub_of_another_version_is_ended_with_a_sentence(
 
 HUB = """
 import os, sys, time
-from yonder import wire
+from yonder import launch, wire
 from yonder.places import HubNote, OwnerFolder, started_at
 if os.fork(): os._exit(0)
 folder = OwnerFolder(sys.argv[1])
@@ -350,7 +350,9 @@ async def test_one_hub_is_started_however_many_ask(runtime: Path) -> None:
     def command(owner: str) -> list[str]:
         return [sys.executable, "-c", HUB, owner]
 
-    notes = await asyncio.gather(*(launch.launch(folder, command=command, patience=20) for _ in range(3)))
+    notes = await asyncio.gather(
+        *(asyncio.to_thread(launch.launch, folder, command=command, patience=20) for _ in range(3))
+    )
     try:
         assert len({note.pid for note in notes}) == 1
         assert folder.token_file.stat().st_mode & 0o777 == 0o600
@@ -368,7 +370,7 @@ async def test_a_hub_that_fails_says_so_with_the_end_of_its_log() -> None:
         return [sys.executable, "-c", "raise SystemExit(3)"]
 
     with pytest.raises(BootFailed, match="exit code 3") as caught:
-        await launch.launch(folder, command=command, patience=20)
+        launch.launch(folder, command=command, patience=20)
     assert "the socket is taken" in str(caught.value)
 
 
@@ -379,7 +381,7 @@ async def test_a_hub_that_never_comes_up_is_given_up() -> None:
         return [sys.executable, "-c", ""]
 
     with pytest.raises(BootFailed, match="not ready"):
-        await launch.launch(folder, command=command, patience=0.5)
+        launch.launch(folder, command=command, patience=0.5)
 
 
 async def test_a_hub_that_ignores_sigterm_is_named() -> None:
@@ -391,7 +393,7 @@ async def test_a_hub_that_ignores_sigterm_is_named() -> None:
     note = HubNote(owner=OWNER, pid=old.pid, started=started_at(old.pid), version=1, package="x")
     try:
         with pytest.raises(CannotRun, match=str(old.pid)):
-            await launch.end(folder, note, patience=0.3)
+            launch.end(folder, note, patience=0.3)
     finally:
         old.kill()
         await old.wait()

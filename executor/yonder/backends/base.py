@@ -56,7 +56,7 @@ have at present (a device), until the next phase is said: that time counts neith
 
 
 class Backend(Protocol):
-    """Four methods. All are safe to call twice."""
+    """Four methods and a last word. All are safe to call twice."""
 
     async def boot(self, spec: BootSpec, phase: PhaseSink) -> Handle:
         """Start one executor and return once the platform has it. Raises BootFailed. May be cancelled; what was begun is
@@ -73,6 +73,10 @@ class Backend(Protocol):
 
     async def preflight(self) -> list[Finding]:
         """What would keep `boot` from working."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the platform, and of what served several executors; after the last of them is gone."""
         ...
 
 

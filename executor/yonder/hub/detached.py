@@ -21,6 +21,7 @@ from yonder.hub.hub import Hub, hub_id
 from yonder.hub.journal import Journal
 from yonder.hub.log import Log
 from yonder.hub.owner import OwnerLink
+from yonder.hub.substrates import Substrates
 from yonder.places import HubNote, OwnerFolder, started_at
 from yonder.version import __version__
 
@@ -108,7 +109,7 @@ async def serve(owner: str) -> None:
     )
     attendance.link = link
     backend = LocalBackend(folder, token, hub.agent_ended)
-    hub.furnish(link, {"local": backend})
+    hub.furnish(link, Substrates.only(local=backend))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, attendance.asked_to_end)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
 
 from yonder import wire
-from yonder.backends.base import HELD, Backend, BootSpec, Handle
+from yonder.backends.base import HELD, BootSpec, Handle
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
 from yonder.hub.executor import Executor, Renewal, Resident
 from yonder.hub.lessons import Lessons
+from yonder.hub.substrates import Substrates
 from yonder.hub.worker import Worker, clock
 
 LEAVE_GRACE = 1.0
@@ -44,14 +45,14 @@ class Executors:
     def __init__(
         self,
         owner: str,
-        backends: Mapping[str, Backend],
+        substrates: Substrates,
         tell: Callable[[wire.Event], None],
         changed: Callable[[], None],
         *,
         beside_editor: bool,
     ) -> None:
         self._owner = owner
-        self._backends = backends
+        self._substrates = substrates
         self._tell_owner = tell
         self.changed = changed
         self._beside_editor = beside_editor
@@ -94,12 +95,9 @@ class Executors:
 
     async def _boot(self, executor: Executor) -> None:
         spec = executor.spec
-        backend = self._backends.get(spec.pool.backend)
         executor.creating = asyncio.current_task()
         try:
-            if backend is None:
-                known = ", ".join(sorted(self._backends))
-                raise BootFailed(f"there is no backend {spec.pool.backend!r} here; known: {known}", phase="creating")
+            backend = self._substrates.of(spec.pool.backend)
             async with asyncio.timeout(spec.pool.boot_timeout) as limit:
                 if executor.unwanted():  # before it was begun
                     raise asyncio.CancelledError
@@ -398,9 +396,8 @@ class Executors:
 
     async def _confirm(self, executor: Executor, *, told: bool = True) -> None:
         """Have the platform say that nothing is left, then say so ourselves."""
-        backend = self._backends.get(executor.spec.pool.backend)
-        if backend is not None and executor.handle is not None:
-            await backend.terminate(executor.handle)
+        if executor.handle is not None:
+            await self._substrates.of(executor.backend).terminate(executor.handle)
         if self.all.pop(executor.id, None) is None:
             return
         for worker in executor.everyone():
@@ -422,7 +419,7 @@ class Executors:
 
     async def left(self) -> int:
         """How many things of this owner the platforms still run."""
-        return sum([len(await backend.owned(self._owner)) for backend in self._backends.values()])
+        return sum([len(await backend.owned(self._owner)) for backend in self._substrates.made()])
 
     # ── small things ──
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import msgspec
 
 from yonder import wire
-from yonder.backends.base import Backend
 from yonder.core.link import check_hello
 from yonder.hub.allowances import Allowances
 from yonder.hub.clients import Client
@@ -26,6 +25,7 @@ from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
 from yonder.hub.executors import Executors
 from yonder.hub.sessions import SessionRoom
+from yonder.hub.substrates import Substrates
 from yonder.places import OwnerFolder, started_at
 from yonder.version import __version__
 
@@ -80,10 +80,10 @@ class Hub:
         self._held = False
         self.executors: Executors
 
-    def furnish(self, teller: Teller, backends: Mapping[str, Backend]) -> None:
+    def furnish(self, teller: Teller, substrates: Substrates) -> None:
         """Give the hub its ear and its substrates; before `listen`."""
         self._teller = teller
-        self.executors = Executors(self.owner, backends, self.tell, self.changed, beside_editor=self._beside_editor)
+        self.executors = Executors(self.owner, substrates, self.tell, self.changed, beside_editor=self._beside_editor)
 
     def agent_ended(self, agent: str, sentence: str) -> None:
         """A backend saw the end of an agent's process."""

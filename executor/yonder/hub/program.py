@@ -23,6 +23,7 @@ from yonder.errors import CannotRun
 from yonder.hub.clients import Client
 from yonder.hub.hub import Hub
 from yonder.hub.log import Log
+from yonder.hub.substrates import Substrates
 from yonder.hub.turns import Turns
 from yonder.places import OwnerFolder
 
@@ -86,7 +87,7 @@ class HubThread:
     async def _serve(self) -> None:
         hub = self.hub
         backend = LocalBackend(self.folder, self._token, hub.agent_ended)
-        hub.furnish(self.terminal, {"local": backend})
+        hub.furnish(self.terminal, Substrates.only(local=backend))
         await hub.listen()
         self._up.set()
         await self._over.wait()

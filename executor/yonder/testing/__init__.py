@@ -74,6 +74,9 @@ class FakeBackend:
     async def preflight(self) -> list[Finding]:
         return list(self.findings)
 
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
     def crash(self, executor: str) -> None:
         """The machine dies by itself."""
         self._leave(self._platform[executor])
