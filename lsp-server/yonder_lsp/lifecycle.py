@@ -29,6 +29,7 @@ from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
 
 Cluster = Literal["off", "starting", "on", "stopping", "lost"]
+T = TypeVar("T")
 M = TypeVar("M", bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus")
 
 BACK_OFF_FIRST, BACK_OFF_LAST = 0.1, 2.0
@@ -242,16 +243,21 @@ class Lifecycle:
             taken = batch[:]
             while True:
                 try:
-                    last = await self._storing.do(Store.apply, hub.name, taken)
+                    last = await _whole(self._apply(hub.name, taken))
                     break
                 except YonderError as error:
                     self._listener.notice("error", f"Runs cannot be stored: {error}")
                     await asyncio.sleep(STORE_AGAIN)
             del batch[: len(taken)]
             room.set()
-            self._listener.stored(taken)
             with contextlib.suppress(ConnectionClosed):
                 await hub.connection.send(wire.encode(wire.Ack(last)))
+
+    async def _apply(self, hub: str, taken: Sequence[wire.Numbered]) -> int:
+        """Store and tell. What is stored is never sent again, so no cut may come between the two."""
+        last = await self._storing.do(Store.apply, hub, taken)
+        self._listener.stored(taken)
+        return last
 
     def _take(self, message: wire.HubToOwner) -> None:
         match message:
@@ -405,6 +411,15 @@ class Lifecycle:
 
 async def _launched(folder: OwnerFolder) -> HubNote:
     return await asyncio.to_thread(launch.launch, folder)
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """Await something to its end; whoever is cancelled meanwhile is cancelled after it."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _nothing() -> None:
