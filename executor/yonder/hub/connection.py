@@ -31,6 +31,9 @@ SPOKEN: dict[str, Any] = {
 }
 """What each role may say on this socket."""
 
+HELLO_WITHIN = 60.0
+"""Seconds in which whoever dials has to say who it is."""
+
 Accept = Callable[["Conversation", wire.Hello], "Receiver | wire.Refused"]
 Trouble = Callable[[str], None]
 
@@ -47,6 +50,7 @@ class Conversation(asyncio.BufferedProtocol):
         self._parser: wire.Parser[Any] = wire.Parser(wire.Hello, limit=wire.MAX_HELLO)
         self._receiver: Receiver | None = None
         self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.TimerHandle | None = None
         self.hello: wire.Hello | None = None
         self.pressed: Callable[[bool], None] = lambda _: None
         """Told when the other side does not read what it is sent, and when it does again."""
@@ -54,10 +58,19 @@ class Conversation(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=1 << 20)
-        uid = peer_uid(transport.get_extra_info("socket"))
-        if uid is not None and uid not in (os.getuid(), 0):
+        if (uid := foreigner(transport.get_extra_info("socket"))) is not None:
             self._trouble(f"a process of user {uid} knocked and was refused")
             self.close()
+            return
+        self._waiting = asyncio.get_running_loop().call_later(HELLO_WITHIN, self._unheard)
+
+    def _unheard(self) -> None:
+        self._trouble(f"somebody knocked, did not say who it is within {HELLO_WITHIN:g} s, and was cut off")
+        self.close()
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._space
@@ -78,6 +91,7 @@ class Conversation(asyncio.BufferedProtocol):
         first = next(iter(self._parser.feed(data)), None)
         if first is None:
             return
+        self._wait_no_more()
         rest = self._parser.pending
         hello = cast(wire.Hello, first)
         answer: Receiver | wire.Refused
@@ -125,15 +139,24 @@ class Conversation(asyncio.BufferedProtocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.lost()
 
 
-def peer_uid(endpoint: socket.socket | None) -> int | None:
+def foreigner(endpoint: socket.socket | None) -> int | None:
+    """The user at the other end of a Unix socket, if it is neither us nor root; None where the platform does not tell."""
+    uid = peer_uid(endpoint) if endpoint is not None else None
+    return None if uid in (None, os.getuid(), 0) else uid
+
+
+def peer_uid(endpoint: socket.socket) -> int | None:
     """The user at the other end of a Unix socket, None where the platform does not tell."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if endpoint is None or option is None:
-        return None
-    _, uid, _ = struct.unpack("3i", endpoint.getsockopt(socket.SOL_SOCKET, option, 12))
-    return int(uid)
+    if (option := getattr(socket, "SO_PEERCRED", None)) is not None:
+        _, uid, _ = struct.unpack("3i", endpoint.getsockopt(socket.SOL_SOCKET, option, 12))
+        return int(uid)
+    if (option := getattr(socket, "LOCAL_PEERCRED", None)) is not None:  # macOS: struct xucred of level 0 (not tried)
+        _, uid = struct.unpack_from("=II", endpoint.getsockopt(0, option, 76))
+        return int(uid)
+    return None

@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 
 from yonder import wire
 from yonder.core.link import Outbox, check_hello
+from yonder.hub.connection import HELLO_WITHIN, foreigner
 from yonder.hub.journal import Journal
 
 MAX_REQUEST = 64 * 1024 * 1024
@@ -137,7 +138,10 @@ class OwnerLink:
         path.chmod(0o600)
 
     def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Before any websocket exists: no browser page, no foreign host, only who has the token."""
+        """Before any websocket exists: no other user, no browser page, no foreign host, only who has the token."""
+        if (uid := foreigner(connection.transport.get_extra_info("socket"))) is not None:
+            self._trouble(f"a process of user {uid} knocked at the owner's door and was refused")
+            return connection.respond(HTTPStatus.FORBIDDEN, "yonder: this door is another user's\n")
         if request.headers.get("Origin") is not None:
             self._trouble("a request with an Origin header was refused: browsers have no business here")
             return connection.respond(HTTPStatus.FORBIDDEN, "yonder: pages of a browser are not served\n")
@@ -159,11 +163,12 @@ class OwnerLink:
         parser: wire.Parser[wire.OwnerToHub] = wire.Parser(wire.OwnerToHub)
         try:
             try:
-                hello = parser.message(_body(await connection.recv()))
+                async with asyncio.timeout(HELLO_WITHIN):
+                    hello = parser.message(_body(await connection.recv()))
                 if not isinstance(hello, wire.Hello) or not await self._welcome(connection, hello):
                     return
-            except (ConnectionClosed, wire.WireError) as error:
-                self._trouble(f"an owner's hello was not understood: {error}")
+            except (ConnectionClosed, TimeoutError, wire.WireError) as error:
+                self._trouble(f"an owner's hello did not come or was not understood: {error}")
                 return
             async for data in connection:
                 self._requests_in(parser.message(_body(data)))
