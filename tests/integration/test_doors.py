@@ -30,7 +30,6 @@ with socket.socket(socket.AF_UNIX) as knock:
     try:
         knock.connect(sys.argv[1])
         knock.sendall(sys.stdin.buffer.read())
-        knock.shutdown(socket.SHUT_WR)
         while data := knock.recv(4096):
             sys.stdout.buffer.write(data)
     except OSError as error:
@@ -66,10 +65,12 @@ class Desk:
 
     def __init__(self):
         self.came = []
+        self.in_here = asyncio.Event()
         self.complaints = []
 
     def accept(self, conversation, hello):
         self.came.append(conversation)
+        self.in_here.set()
         return self
 
     def received(self, message): ...
@@ -182,8 +183,7 @@ async def test_who_does_not_finish_its_hello_is_cut_off(hub_socket, desk, monkey
 async def test_who_has_said_hello_may_be_silent(hub_socket, desk):
     _, writer = await asyncio.open_unix_connection(str(hub_socket))
     writer.write(wire.frames(hello()))
-    while not desk.came:
-        await asyncio.sleep(0)
+    await desk.in_here.wait()
     assert desk.came[0]._waiting.cancelled()
     writer.close()
 
