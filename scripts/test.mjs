@@ -1,4 +1,5 @@
 // `npm test`: everything, from the pure core to a real VS Code in a browser. What cannot run here says so in words.
+// Tests with containers have a verb of their own: `npm run test:docker`.
 //   npm test                   all of it
 //   npm test -- python node    only these parts (python, node, e2e)
 import { mkdirSync, readdirSync } from 'node:fs';
@@ -15,7 +16,7 @@ const FOLDERS = ['core', 'contract', 'integration', 'lsp'];
 /** @returns {Promise<number>} */
 async function python() {
   const folders = FOLDERS.map((name) => join('tests', name)).filter((path) => holdsTests(path));
-  return statusOf(PYTHON, ['-m', 'pytest', ...folders], { env: pythonEnvironment() });
+  return statusOf(PYTHON, ['-m', 'pytest', '-m', 'not docker', ...folders], { env: pythonEnvironment() });
 }
 
 /** @param {string} path */

@@ -1,0 +1,1 @@
+"""The executor's image: its Dockerfile, and what `yonder image` does with it."""

@@ -1,0 +1,166 @@
+"""Executor images for the tests, made without any registry: a base from Debian, wheels from what is installed here.
+
+An image's name carries a digest of all that went into it, so that several trees can share an engine and nothing stale
+is used. What belongs here: recipes. What this file must not know: how engines are started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from scripts.private_engine import NoEngineError, cache_folder
+from yonder.image.build import build, usual_base
+from yonder.image.wheel import requirements, write_wheel
+
+EXAMPLES = ("torch", "scikit-learn", "matplotlib")
+"""What examples/ imports."""
+
+SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
+"""The Debian release whose python3 has this minor version."""
+
+NOT_WANTED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
+
+
+def executor_image(host: str) -> str:
+    """The name of an image of this tree's executor on this engine. Raises NoEngineError."""
+    return _image(host, "yonder-executor-test", ())
+
+
+def examples_image(host: str) -> str:
+    """The same with what the examples import. Raises NoEngineError."""
+    return _image(host, "yonder-examples-test", EXAMPLES)
+
+
+def _image(host: str, name: str, extras: tuple[str, ...]) -> str:
+    base, base_recipe = _base(host)
+    wanted = closure([*requirements(), *extras])
+    listing = [f"{one.metadata['Name']}=={one.version}" for one in wanted]
+    tag = f"{name}:{_digest([base_recipe, *listing, *_tree()])}"
+    if _has(host, tag):
+        return tag
+    with _wheelhouse(wanted, _digest(listing)) as wheels:
+        build(base=base, tag=tag, extras=" ".join(extras), wheels=wheels, host=host, options=("--quiet",))
+    return tag
+
+
+def _has(host: str, tag: str) -> bool:
+    asked = ["docker", "--host", host, "image", "inspect", tag]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
+def _tree() -> Iterable[str]:
+    """Every file of the executor's package, by name and content."""
+    import yonder
+
+    package = Path(yonder.__file__).parent
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield f"{path.relative_to(package)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+# ── the base ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _base(host: str) -> tuple[str, str]:
+    """A base image with this Python's minor version, and what it was made from."""
+    suite = SUITES.get(sys.version_info[:2])
+    if suite is None or os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        return usual_base(), usual_base()  # from a registry
+    words = [
+        *("mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,python3-venv"),
+        *(f"--dpkgopt=path-exclude=/{path}/*" for path in NOT_WANTED),
+        '--aptopt=Acquire::Languages "none"',
+        suite,
+    ]
+    recipe = _digest(words)
+    tag = f"yonder-base:{recipe}"
+    if not _has(host, tag):
+        with _base_archive(words, recipe) as archive:
+            subprocess.run(["docker", "--host", host, "import", str(archive), tag], check=True, capture_output=True)
+    return tag, recipe
+
+
+@contextlib.contextmanager
+def _base_archive(words: list[str], recipe: str) -> Iterator[Path]:
+    """The root file system as an archive, from the cache if it is there."""
+    folder = cache_folder() / "docker"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"base-{recipe}.tar"
+    if not kept.exists():
+        print(f"yonder: making the base of the test images from Debian {words[-1]} (a minute, once)", file=sys.stderr)
+        fresh = Path(tempfile.mkdtemp(prefix="base-", dir=folder)) / "root.tar"
+        try:
+            done = subprocess.run(
+                [*words, str(fresh), *_mirrors(words[-1])], stderr=subprocess.PIPE, text=True, check=False
+            )
+            if done.returncode != 0:
+                raise NoEngineError(f"mmdebstrap could not make a base image: {done.stderr.strip()[-600:]}")
+            fresh.rename(kept)
+        finally:
+            shutil.rmtree(fresh.parent, ignore_errors=True)
+    yield kept
+
+
+def _mirrors(suite: str) -> list[str]:
+    """Where this machine itself gets Debian from, if it is the same release."""
+    listed = Path("/etc/apt/sources.list.d/debian.sources")
+    if not listed.exists():
+        return []
+    return re.findall(rf"^URIs:\s*(\S+)\s*\nSuites:\s*{suite}\b", listed.read_text(), re.MULTILINE)[:1]
+
+
+# ── wheels ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def closure(wanted: Iterable[str]) -> list[importlib.metadata.Distribution]:
+    """The installed distributions that these requirements need, with theirs, in the order of their names."""
+    found: dict[str, importlib.metadata.Distribution] = {}
+    waiting = [Requirement(line) for line in wanted]
+    while waiting:
+        one = waiting.pop()
+        key = re.sub(r"[-_.]+", "-", one.name).lower()
+        if key in found or not (one.marker is None or one.marker.evaluate({"extra": ""})):
+            continue
+        try:
+            found[key] = importlib.metadata.distribution(one.name)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise NoEngineError(f"{one.name} is not installed here, so a test image cannot have it") from error
+        waiting += [Requirement(line) for line in found[key].requires or []]
+    return [found[key] for key in sorted(found)]
+
+
+@contextlib.contextmanager
+def _wheelhouse(wanted: list[importlib.metadata.Distribution], key: str) -> Iterator[Path]:
+    """A folder with a wheel of each, made from the files that are installed."""
+    with tempfile.TemporaryDirectory(prefix=f"yonder-wheels-{key}-") as name:
+        for distribution in wanted:
+            pack(distribution, Path(name))
+        yield Path(name)
+
+
+def pack(distribution: importlib.metadata.Distribution, folder: Path) -> Path:
+    """An installed distribution as a wheel again. Scripts and byte code stay behind."""
+    files = [path for path in distribution.files or [] if ".." not in path.parts and "__pycache__" not in path.parts]
+    info = next(path.parts[0] for path in files if path.parts[0].endswith(".dist-info"))
+    kept = [path for path in files if path.name not in {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}]
+    told = (distribution.read_text("WHEEL") or "").splitlines()
+    tags = [line.removeprefix("Tag: ").split("-") for line in told if line.startswith("Tag: ")]
+    columns = [".".join(dict.fromkeys(column)) for column in zip(*tags, strict=True)]
+    target = folder / f"{info.removesuffix('.dist-info')}-{'-'.join(columns)}.whl"
+    return write_wheel(target, info, ((str(path), Path(str(path.locate())).read_bytes()) for path in kept))

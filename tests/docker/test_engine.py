@@ -1,0 +1,86 @@
+"""The harness itself: a real engine, an image that is as small and as poor as it says, and nothing left afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from scripts.engine import Engine, main
+from scripts.private_engine import PrivateEngine, answers
+
+from yonder.version import __version__
+
+
+def test_the_engine_answers_and_has_the_image(engine):
+    assert answers(engine.host)
+    (image,) = json.loads(engine.docker("image", "inspect", engine.image))
+    assert image["Config"]["Labels"]["dev.yonder.version"] == __version__
+    assert image["Config"]["User"] == "yonder"
+    assert image["Config"]["Entrypoint"] == ["python3", "-P", "-m", "yonder.agent.remote"]
+    assert image["Config"]["StopSignal"] == "SIGTERM"
+
+
+def test_the_executor_runs_without_rights_on_a_read_only_root(engine):
+    probe = (
+        "import os, sys, cloudpickle, msgspec, websockets, yonder.agent; "
+        "open('/run/yonder/x', 'w'); open('/tmp/x', 'w'); open('/work/x', 'w'); "
+        "print(os.getuid(), sys.version_info.minor, os.path.exists('/wheels/torch'))"
+    )
+    told = engine.docker(
+        *("run", "--rm", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *("--tmpfs", "/tmp", "--tmpfs", "/run/yonder:uid=10001", "--tmpfs", "/work:uid=10001"),
+        *("--entrypoint", "python3", engine.image, "-P", "-c", probe),
+    )
+    assert told.split() == ["10001", str(sys.version_info.minor), "False"]
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        engine.docker("run", "--rm", "--read-only", "--entrypoint", "touch", engine.image, "/opt/yonder/x")
+    assert "Read-only" in refused.value.stderr or "Permission denied" in refused.value.stderr
+
+
+def test_health_is_the_age_of_the_beat(engine):
+    (image,) = json.loads(engine.docker("image", "inspect", engine.image))
+    kind, check = image["Config"]["Healthcheck"]["Test"]
+    assert kind == "CMD-SHELL"
+    for touch, healthy in (("touch /run/yonder/beat", 0), ("touch -d '1 minute ago' /run/yonder/beat", 1), ("true", 1)):
+        told = engine.docker(
+            "run", "--rm", "--entrypoint", "sh", engine.image, "-c", f"{touch}; ({check}) 2>/dev/null; echo $?"
+        )
+        assert (told.strip() == "0") == (healthy == 0)
+
+
+def test_a_private_engine_ends_with_its_containers(engine, own_engine):
+    del engine  # made first: a machine without one skips here
+    assert own_engine.pid
+    image = Engine(own_engine.host).image
+    run = ["docker", "--host", own_engine.host, "run", "-d", "--entrypoint", "sleep", image, "1000"]
+    subprocess.run(run, check=True, capture_output=True)
+    assert any(one.command == "sleep 1000" for one in own_engine.processes())
+    assert own_engine.stop() == []
+    assert own_engine.processes() == []
+    assert not own_engine.folder.exists()
+    assert not os.path.exists(f"/sys/class/net/{own_engine.bridge}")
+
+
+def test_a_killed_daemon_leaves_what_a_restart_or_a_stop_finds(engine, own_engine):
+    del engine
+    image = Engine(own_engine.host).image
+    run = ["docker", "--host", own_engine.host, "run", "-d", "--entrypoint", "sleep", image, "1000"]
+    subprocess.run(run, check=True, capture_output=True)
+    own_engine.kill()
+    assert not answers(own_engine.host)
+    assert any(one.command == "sleep 1000" for one in own_engine.processes())
+    own_engine.restart()
+    assert answers(own_engine.host)
+    own_engine.kill()
+    PrivateEngine(own_engine.slot).stop()
+    assert own_engine.processes() == []
+
+
+def test_a_missing_engine_is_a_skip_or_a_failure(monkeypatch, capfd):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
+    monkeypatch.delenv("YONDER_DOCKER", raising=False)
+    assert main(["with", "--", "false"]) == 0
+    assert "skipped, no engine answers at DOCKER_HOST=unix:///no/such/docker.sock" in capfd.readouterr().err
+    monkeypatch.setenv("YONDER_DOCKER", "require")
+    assert main(["with", "--", "true"]) == 1
