@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-BACKENDS: Final = ("local",)
-BACKENDS_TO_COME: Final = ("docker", "kubernetes", "fly", "ray")
+BACKENDS: Final = ("local", "docker")
+BACKENDS_TO_COME: Final = ("kubernetes", "fly", "ray")
 ISOLATIONS: Final = ("worker", "process", "executor")
 STRATEGIES: Final = ("pack", "spread")

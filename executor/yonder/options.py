@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from yonder import resources, wire
+from yonder import particulars, resources, wire
 from yonder.choices import BACKENDS, BACKENDS_TO_COME, ISOLATIONS, STRATEGIES
 from yonder.errors import UsageError
 
@@ -43,6 +43,8 @@ def pool_fields(wishes: Mapping[str, Any]) -> dict[str, Any]:
         problem = _problem(name, value)
         if problem:
             raise UsageError(f"Pool({name}={value!r}): {problem}")
+    if "backend" in given:
+        _check_substrate(given["backend"], given.get("image", ""), given.get("options", {}))
     if given.get("min", 0) > given.get("max", given.get("min", 0)):
         raise UsageError(f"Pool(min={given['min']}, max={given['max']}): min is larger than max")
     try:
@@ -50,6 +52,8 @@ def pool_fields(wishes: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"Pool({error}") from None
     fields = {name: value for name, value in given.items() if name not in RESOURCES}
+    if "options" in fields:
+        fields["options"] = dict(fields["options"])
     if len(fields) < len(given):
         fields["resources"] = found
     return fields
@@ -63,8 +67,15 @@ def check_name(name: object) -> None:
     raise UsageError(f"Pool({name!r}): the first argument is a name, a text of 1 to {_LONGEST_NAME} characters{hint}")
 
 
-def check_limits(spec: wire.PoolSpec) -> None:
-    """Check sizes that were partly given and partly left out. Raises UsageError."""
+def _check_substrate(backend: str, image: str, options: Mapping[str, Any]) -> None:
+    name, problem = particulars.problem(backend, image, options)
+    if problem:
+        raise UsageError(f"Pool({name}={image if name == 'image' else dict(options)!r}): {problem}")
+
+
+def check_whole(spec: wire.PoolSpec) -> None:
+    """Check what was partly given and partly left out. Raises UsageError."""
+    _check_substrate(spec.backend, spec.image, spec.options)
     if spec.min > spec.max:
         raise UsageError(f"Pool(min={spec.min}): min is larger than max, which is {spec.max}; give max, too")
 
@@ -191,6 +202,8 @@ def _word(value: object) -> str:
 _OTHERS: Final[dict[str, Callable[[object], str]]] = {
     "preload": _modules,
     "env": _variables,
+    "image": particulars.image_problem,
+    "options": particulars.options_problem,
     "affinity": _word,
     "label": _word,
 }

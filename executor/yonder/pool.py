@@ -15,19 +15,19 @@ import contextlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import ParamSpec, Self, TypeVar, cast
 
-from yonder import options, seat, wire
+from yonder import seat, wire
 from yonder.calls import Calls
 from yonder.choices import STRATEGIES
 from yonder.core.scaling import Strategy
 from yonder.door import PROGRAM
 from yonder.errors import CannotRun, UsageError
 from yonder.line import Line
-from yonder.options import Wishes
+from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
 from yonder.remote import RemoteFunction
 from yonder.switchboard import Switchboard
 from yonder.watch import Events
@@ -42,7 +42,8 @@ class Pool(Calls):
     Arguments left out come from `[tool.yonder.pools.<name>]` when the editor runs the code, else from the defaults here.
     Times are seconds. Raises UsageError for values that make no sense.
 
-    `backend` "local"; `min` 0 executors are kept and `max` 8 may be, `concurrency` 1 call at a time on each, `buffer` 0
+    `backend` "local" or "docker", whose executors are made from `image` (that of this version) as `options` say
+    (docs/docker.md); `min` 0 executors are kept and `max` 8 may be, `concurrency` 1 call at a time on each, `buffer` 0
     spare ones while there is work. An executor ends after `idle_timeout` 60 without a call, or `max_lifetime` (none);
     it may take `boot_timeout` 120 to come up.
 
@@ -80,13 +81,15 @@ class Pool(Calls):
         preload: list[str] | None = None,
         strategy: str | Strategy | None = None,
         queue_limit: int | None = None,
+        image: str | None = None,
+        options: Mapping[str, wire.Option] | None = None,
     ) -> None:
         wishes = {key: value for key, value in locals().items() if key not in ("self", "name", "__class__")}
-        options.check_name(name)
-        given = options.pool_fields(wishes)
+        check_name(name)
+        given = pool_fields(wishes)
         here = seat.current()
         place = None if here else own_place()
-        if here is None:  # a local executor has this program's packages
+        if here is None and backend in (None, "local"):  # a local executor has this program's packages
             _check_there(preload or [])
         # What the program itself imports is a good guess, not a wish: it is added to the settings', never put in their place.
         guess = {} if preload is not None else {"preload": imported_by_main()}
@@ -104,7 +107,7 @@ class Pool(Calls):
                 given["strategy"] = PROGRAM.lend(own)
             spec = wire.PoolSpec(name=name or "default", **{**given, **guess})
             if here is None:  # else what is left out may come from settings, and the hub knows them
-                options.check_limits(spec)
+                check_whole(spec)
             opened = board.ask(lambda number: wire.OpenPool(number, spec, list(given), place))
         except BaseException:
             board.leave()
@@ -165,7 +168,7 @@ class Pool(Calls):
         self._line.check()
         wishes = {"min": min, "max": max, "buffer": buffer}
         spec = self._line.spec
-        options.check_sizes(wishes, spec)
+        check_sizes(wishes, spec)
         opened = self._line.board.ask(lambda number: wire.Resize(number, self.name, min, max, buffer))
         self._line.spec = cast(wire.PoolOpened, opened).spec
 

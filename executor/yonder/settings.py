@@ -1,7 +1,8 @@
 """`[tool.yonder]` of pyproject.toml, with the editor's overrides, as frozen values: a closed set, checked at the door.
 
 The table `KEYS` is the only list of settings there is: it validates, gives the defaults and writes docs/settings.md
-(`python -m yonder.settings`). What this file must not know: the editor, the hub, backends' own options.
+(`python -m yonder.settings`); what backends may be told besides is `particulars`. What this file must not know: the
+editor, the hub.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Final, Literal, TypeGuard
 
 import msgspec
 
-from yonder import resources
+from yonder import particulars, resources
 from yonder.choices import BACKENDS, BACKENDS_TO_COME, ISOLATIONS, STRATEGIES
 from yonder.errors import SettingsError
 from yonder.wire import PoolSpec
@@ -39,6 +40,8 @@ Kind = Literal[
     "gpu",
     "cpus",
     "memory",
+    "image",
+    "options",
 ]
 
 _POOL: Final = PoolSpec()
@@ -70,7 +73,17 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("tool", "env_file", "path", "", "A file of `NAME=value` lines for every executor."),
     Key("session", "preload", "modules", (), "Modules that are imported before the session's first block."),
     Key("session", "env", "names", (), "Variables for the session alone, by name."),
+    Key("session", "backend", "backend", _POOL.backend, "Where the session and *Run File* run."),
+    Key("session", "image", "image", "", "What they are made from; none: the image of this version."),
+    Key("session", "options", "options", {}, "What only their backend knows; see below."),
+    Key("session", "boot_timeout", "seconds", _POOL.boot_timeout, "How long a session may take to come up.", 1),
+    Key("session", "max_lifetime", "seconds", _POOL.max_lifetime, "How old a session may become; 0: any age."),
+    Key("session", "gpu", "gpu", "", "The GPUs of a session."),
+    Key("session", "cpus", "cpus", 0.0, "The processors of a session; 0: whatever is there."),
+    Key("session", "memory", "memory", 0, "The memory of a session; 0: whatever is there."),
     Key("pool", "backend", "backend", _POOL.backend, "Where its executors run."),
+    Key("pool", "image", "image", _POOL.image, "What executors are made from; none: the image of this version."),
+    Key("pool", "options", "options", _POOL.options, "What only its backend knows; see below."),
     Key("pool", "min", "count", _POOL.min, "How many executors are kept."),
     Key("pool", "max", "count", _POOL.max, "How many executors there may be.", 1),
     Key("pool", "concurrency", "count", _POOL.concurrency, "How many calls one executor runs at a time.", 1),
@@ -113,6 +126,8 @@ _KIND_WORDS: Final[dict[Kind, str]] = {
     "gpu": resources.GPU_WORDS,
     "cpus": "a number of processors",
     "memory": resources.MEMORY_WORDS,
+    "image": "an image's name",
+    "options": "a table",
 }
 _READERS: Final[dict[Kind, Callable[[object], object]]] = {
     "gpu": resources.gpus,
@@ -130,10 +145,12 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """`env` holds values already: what the session's worker gets beyond its own environment."""
+    """`env` holds values already: what the session's worker gets beyond its own environment. `spec` is what its executor
+    is, as a pool's; it has those variables, too."""
 
     preload: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    spec: PoolSpec = field(default_factory=lambda: PoolSpec(name="session"), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +218,7 @@ def load(
                 case _:
                     raise AssertionError(path)
         _check_limits(layer, pools)
+        _check_backends(layer, session, pools)
     return _build(folder, tool, session, pools, environment)
 
 
@@ -267,6 +285,8 @@ def _value(layer: _Layer, scope: Scope, path: tuple[str, ...], value: object) ->
         raise layer.error(path, f'"{name}" {problem}')
     if key.kind in ("seconds", "hours") and isinstance(value, int | float):
         return float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -314,6 +334,10 @@ def _problem(key: Key, value: object) -> str:
             return _no_choice("isolation", ISOLATIONS, value)
         case "strategy":
             return _no_choice("strategy", STRATEGIES, value)
+        case "image":
+            return particulars.image_problem(value)
+        case "options":
+            return particulars.options_problem(value)
         case "gpu" | "cpus" | "memory":
             try:
                 _READERS[key.kind](value)
@@ -352,6 +376,17 @@ def _check_limits(layer: _Layer, pools: Mapping[str, Mapping[str, Any]]) -> None
             raise layer.error(("pools", name, given), said)
 
 
+def _check_backends(layer: _Layer, session: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any]]) -> None:
+    """Images and options go with the backend, which may have been said in another layer."""
+    tables = {("pools", name): options for name, options in pools.items()} | {("session",): session}
+    for path, options in tables.items():
+        name, problem = particulars.problem(
+            options.get("backend", _POOL.backend), options.get("image", ""), options.get("options", {})
+        )
+        if problem:
+            raise layer.error((*path, name), f'"{name}" {problem}')
+
+
 # ── building ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -374,14 +409,11 @@ def _build(
         return found
 
     common = variables(tool, "tool.yonder")
-    specs = {}
-    for name, options in pools.items():
-        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
-        plain.pop("env_file", None)
-        wishes = {wish: plain.pop(wish, None) for wish in ("gpu", "cpus", "memory")}
-        plain["resources"] = resources.resources(wishes)
-        plain["env"] = common | variables(options, f"tool.yonder.pools.{name}")
-        specs[name] = msgspec.convert({**plain, "name": name}, PoolSpec)
+    specs = {
+        name: _spec(name, options, common | variables(options, f"tool.yonder.pools.{name}"))
+        for name, options in pools.items()
+    }
+    own = _spec("session", session, common | variables(session, "tool.yonder.session"))
     python = tool.get("python", "")
     return Settings(
         python=str(_located(folder, python)) if python else "",
@@ -392,11 +424,22 @@ def _build(
         max_gpus=tool.get("max_gpus", _default("max_gpus")),
         max_executor_hours=tool.get("max_executor_hours", _default("max_executor_hours")),
         session=SessionSettings(
-            preload=session.get("preload", ()), env=common | variables(session, "tool.yonder.session")
+            # What a session imports beforehand is told with each run.
+            preload=session.get("preload", ()),
+            env=own.env,
+            spec=msgspec.structs.replace(own, preload=[]),
         ),
         pools=specs,
         warnings=tuple(warnings),
     )
+
+
+def _spec(name: str, options: Mapping[str, Any], env: dict[str, str]) -> PoolSpec:
+    """What is called `name`, from checked settings."""
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+    plain.pop("env_file", None)
+    wishes = {wish: plain.pop(wish, None) for wish in ("gpu", "cpus", "memory")}
+    return msgspec.convert({**plain, "name": name, "resources": resources.resources(wishes), "env": env}, PoolSpec)
 
 
 def _default(name: str) -> Any:
@@ -500,6 +543,11 @@ preload = ["torch"]
 [tool.yonder.pools.default]
 max = 16
 idle_timeout = 120
+
+[tool.yonder.pools.containers]
+backend = "docker"
+memory = "8GB"
+options = { network = "lab" }
 ```
 """
 _PAGE_END: Final = """\
@@ -523,7 +571,7 @@ def describe() -> list[Row]:
 
 
 def _default_text(default: object) -> str:
-    if default == "":
+    if default in ("", {}):
         return "none"
     if isinstance(default, tuple):
         return "`[]`"
@@ -537,6 +585,7 @@ def markdown() -> str:
         parts.append(f"## `[{table}]`\n\n| key | value | default | |\n|---|---|---|---|")
         parts += [f"| `{r.key}` | {r.value} | {r.default} | {r.about} |" for r in describe() if r.table == table]
         parts.append("")
+    parts.append(particulars.tables())
     parts.append(_PAGE_END.format(later=", ".join(BACKENDS_TO_COME)))
     return "\n".join(parts) + "\n"
 

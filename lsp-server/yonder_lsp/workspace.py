@@ -86,8 +86,8 @@ class Workspace:
         place = await self.place(self.folder or str(Path.home()))
         return wire.Configure(
             place=place,
-            # The hub knows the session's own variables by the pool spec of that name.
-            pools=[*found.pool_specs(), wire.PoolSpec(name="session", env=dict(found.session.env))],
+            # The hub knows what a session's executor is by the pool spec of that name.
+            pools=[*found.pool_specs(), found.session.spec],
             linger=found.linger,
             silence=found.silence,
             stream_bound=found.stream_bound,

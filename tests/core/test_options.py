@@ -6,7 +6,7 @@ import pytest
 
 from yonder import resources, wire
 from yonder.errors import UsageError
-from yonder.options import Wishes, check_limits, check_name, check_sizes, placing_mode, pool_fields
+from yonder.options import Wishes, check_name, check_sizes, check_whole, placing_mode, pool_fields
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,12 @@ def test_resources_are_one_field():
         {"preload": "torch"},
         {"preload": ["a b"]},
         {"queue_limit": -1},
+        {"image": "a b"},
+        {"image": "team/executor", "backend": "local"},
+        {"options": {"host": 3}, "backend": "docker"},
+        {"options": [("host", "unix:///x")]},
+        {"options": {"nothing": 1}},
+        {"options": {"network": "lab"}, "backend": "local"},
     ],
 )
 def test_each_wrong_wish_names_itself(wrong):
@@ -106,8 +112,8 @@ def test_who_gives_a_number_for_a_name_is_told_what_was_meant():
 
 def test_a_min_above_the_max_that_was_left_out():
     with pytest.raises(UsageError, match=r"Pool\(min=20\): min is larger than max, which is 8"):
-        check_limits(wire.PoolSpec(min=20))
-    check_limits(wire.PoolSpec(min=8))
+        check_whole(wire.PoolSpec(min=20))
+    check_whole(wire.PoolSpec(min=8))
 
 
 def test_a_word_that_is_nearly_right_is_offered():

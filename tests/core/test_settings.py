@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from yonder.choices import BACKENDS_TO_COME
 from yonder.errors import SettingsError
 from yonder.settings import KEYS, describe, line_of, load, markdown
-from yonder.wire import PoolSpec
+from yonder.wire import PoolSpec, Resources
 
 FULL = """
 [project]
@@ -100,7 +100,7 @@ def test_an_unknown_key_says_where_and_what_is_allowed(tmp_path: Path) -> None:
     assert error.key == "maximum"
     assert error.place == f"{tmp_path / 'pyproject.toml'}, line 6, [tool.yonder.pools.gpu]"
     assert 'did you mean "max"?' in str(error)
-    assert "backend, min, max, concurrency, buffer, idle_timeout" in str(error)
+    assert "backend, image, options, min, max, concurrency, buffer, idle_timeout" in str(error)
 
 
 def test_an_unknown_key_of_the_editor_says_so(tmp_path: Path) -> None:
@@ -125,7 +125,13 @@ def test_an_unknown_key_of_the_editor_says_so(tmp_path: Path) -> None:
         ("env = {A = 'hunter2'}", "env", "values stay out of this file"),
         ("env = ['A=hunter2']", "env", "'A', which is no variable's name alone"),
         ("session = 3", "session", "must be a table"),
-        ("session = { gpu = 1 }", "gpu", "Allowed here: preload, env"),
+        ("session = { min = 1 }", "min", "Allowed here: preload, env, backend"),
+        ("session = { backend = 'docker', options = { pull = 'often' } }", "options", '"pull" must be one of: missing'),
+        ("session = { image = 'x' }", "image", "the local backend has no images"),
+        ("pools.gpu = { image = 'a b', backend = 'docker' }", "image", "must be the name of an image"),
+        ("pools.gpu = { options = 3 }", "options", "must be a table of options"),
+        ("pools.gpu = { options = { hsot = 'x' } }", "options", 'did you mean "host"?'),
+        ("pools.gpu = { options = { network = 'lab' } }", "options", "which the local backend does not know"),
         ("session = { preload = ['not-a-module'] }", "preload", "'not-a-module', which is no module name"),
         ("pools = 3", "pools", "must be a table"),
         ("pools.gpu = 3", "gpu", "must be a table"),
@@ -149,6 +155,39 @@ def test_a_wrong_value_names_itself(tmp_path: Path, text: str, key: str, said: s
 def test_a_backend_that_is_not_there_yet_is_said_to_come(tmp_path: Path, backend: str) -> None:
     error = refused(tmp_path, f"[tool.yonder.pools.default]\nbackend = '{backend}'\n")
     assert f'is "{backend}", which this version does not have yet' in str(error)
+
+
+def test_options_go_with_a_backend_of_another_layer(tmp_path: Path) -> None:
+    text = '[tool.yonder.pools.gpu]\nbackend = "docker"\nimage = "team/executor:1"\n'
+    found = load(written(tmp_path, text), {"pools": {"gpu": {"options": {"network": "lab", "gpus": ["0", "1"]}}}})
+    assert found.pools["gpu"].image == "team/executor:1"
+    assert found.pools["gpu"].options == {"network": "lab", "gpus": ["0", "1"]}
+    error = refused(tmp_path, text, {"pools": {"gpu": {"backend": "local"}}})
+    assert str(error).startswith("the editor's settings, pools.gpu.image: ")
+
+
+def test_a_session_is_an_executor_of_its_own_kind(tmp_path: Path) -> None:
+    text = """
+    [tool.yonder]
+    env = ["HF_HOME"]
+    [tool.yonder.session]
+    backend = "docker"
+    gpu = "l40s"
+    memory = "8GB"
+    preload = ["torch"]
+    options = { shm_size = "2GB" }
+    """
+    found = load(written(tmp_path, text), environ={"HF_HOME": "/models"}).session
+    wanted = PoolSpec(
+        name="session",
+        backend="docker",
+        resources=Resources(gpu=["l40s"], memory=8 * 10**9),
+        options={"shm_size": "2GB"},
+        env={"HF_HOME": "/models"},
+    )
+    assert found.spec == wanted
+    assert (found.preload, found.env) == (("torch",), {"HF_HOME": "/models"})
+    assert load(None).session.spec == PoolSpec(name="session")
 
 
 def test_minimum_over_maximum_across_layers(tmp_path: Path) -> None:
