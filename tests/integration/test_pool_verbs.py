@@ -385,9 +385,12 @@ def test_a_program_ends_its_spending_in_words(tmp_path):
         tmp_path,
         """
         import time, yonder
-        yonder.limit(executor_hours=0.5 / 3600)
         with yonder.Pool(max=1) as pool:
-            first, second = pool.submit(time.sleep, 1.5), pool.submit(abs, -1)
+            first = pool.submit(time.sleep, 1.5)
+            while not first.running():
+                time.sleep(0.005)
+            yonder.limit(executor_hours=0.001 / 3600)
+            second = pool.submit(abs, -1)
             print(second.exception())
             print(first.exception())
             print(type(pool.submit(abs, -1).exception()).__name__)
