@@ -195,15 +195,19 @@ class Column(_Part, frozen=True):
 
 
 class ExitReport(_Part, frozen=True):
-    """How a process ended, as the operating system told its parent. `signal` 0 and `code` -1 mean unknown."""
+    """How a process ended, as the operating system told its parent. `signal` 0 and `code` -1 mean unknown; `words` are
+    what is to be said instead of them."""
 
     code: int = -1
     signal: int = 0
     out_of_memory: bool = False
     stderr: str = ""
+    words: str = ""
 
     def sentence(self) -> str:
         """The end in words, without naming the process."""
+        if self.words:
+            return self.words
         if self.out_of_memory:
             return "was killed because the machine ran out of memory"
         if self.signal:

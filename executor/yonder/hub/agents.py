@@ -37,6 +37,8 @@ class Agent:
 
     def __init__(self, agent: str, conversation: Conversation, floor: Floor) -> None:
         self.id = agent
+        self.verdict = wire.ExitReport()
+        """How its machine ended, once the platform has said so."""
         self._conversation = conversation
         self._floor = floor
 

@@ -387,12 +387,27 @@ class Executors:
     def agent_lost(self, agent: Agent) -> None:
         self.agents.lost(agent)
         self._lessons.lost(agent.id)
-        for executor in list(self.all.values()):
-            if executor.handle is None or executor.handle.agent != agent.id:
-                continue
+        for executor in self._on(agent.id):
             executor.severed = True
             for worker in executor.everyone():
-                worker.exited(wire.ExitReport(stderr="", code=-1))
+                worker.exited(agent.verdict)
+
+    def away(self, agent: str, sentence: str) -> None:
+        """The machine of an agent cannot be reached at present, or ("") is back."""
+        for executor in self._on(agent):
+            self._tell_owner(
+                wire.ExecutorChanged(
+                    executor.id, executor.pool, executor.state, clock(), executor.pid, sentence or "it is back"
+                )
+            )
+
+    def _on(self, agent: str) -> list[Executor]:
+        return [one for one in self.all.values() if one.handle is not None and one.handle.agent == agent]
+
+    def lives_on(self, worker: Worker, agent: str) -> bool:
+        """Is this the agent of that worker?"""
+        executor = self.all.get(worker.executor)
+        return executor is not None and executor.handle is not None and executor.handle.agent == agent
 
     async def _confirm(self, executor: Executor, *, told: bool = True) -> None:
         """Have the platform say that nothing is left, then say so ourselves."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -29,10 +30,17 @@ from yonder.hub.substrates import Substrates
 from yonder.places import OwnerFolder, started_at
 from yonder.version import __version__
 
+if TYPE_CHECKING:
+    from yonder.hub.distant import Distant
+    from yonder.hub.gate import Gate
+
 MACHINE_ROLES: tuple[wire.Role, ...] = ("client", "agent", "call", "control")
 
 READ_AT_ONCE = 256 * 1024
 """Bytes taken from a socket by one read."""
+
+SILENCE = 600.0
+"""Seconds for which executors elsewhere go on without a word of their hub, when nothing else was configured."""
 
 STATUS_PAUSE = 0.2
 """Seconds between two unasked status messages."""
@@ -66,6 +74,7 @@ class Hub:
         self.session_spec = wire.PoolSpec(name="session")
         self.closing = False
         self.lingering = False
+        self.silence = SILENCE
         self.allowances = Allowances()
         self.desk = Desk(self)
         self.deadlocks = Deadlocks(self.desk.pools.values)
@@ -79,6 +88,7 @@ class Hub:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._held = False
         self.executors: Executors
+        self._gate: Gate | None = None
 
     def furnish(self, teller: Teller, substrates: Substrates) -> None:
         """Give the hub its ear and its substrates; before `listen`."""
@@ -89,6 +99,28 @@ class Hub:
         """A backend saw the end of an agent's process."""
         self.log(f"{agent}: {sentence}")
         self.executors.agents.ended(agent, sentence)
+
+    def _away(self, agent: str, sentence: str) -> None:
+        self.log(f"{agent}: {sentence or 'it is back'}")
+        self.executors.away(agent, sentence)
+
+    def _distant_lost(self, agent: str, report: wire.ExitReport) -> None:
+        self.log(f"{agent}: its machine {report.sentence()}")
+        if (found := self.executors.agents.find(agent)) is not None:
+            found.verdict = report
+
+    @property
+    def gate(self) -> Gate:
+        """Where other machines come in; its doors are closed until the first is invited."""
+        if self._gate is None:
+            # A program whose executors are all local has no use for TLS and websockets.
+            from yonder.hub.distant import Manners
+            from yonder.hub.gate import Gate
+
+            name = f"{secrets.token_hex(8)}.hub.yonder"
+            manners = Manners(self._accept_distant, self._away, self._distant_lost, self.log)
+            self._gate = Gate(name, self.owner, manners, silence=lambda: self.silence, told_ended=self.agent_ended)
+        return self._gate
 
     async def listen(self) -> None:
         path = self.folder.hub_socket
@@ -103,15 +135,29 @@ class Hub:
     # ── the framed door ──
 
     def _accept(self, conversation: Conversation, hello: wire.Hello) -> Receiver | wire.Refused:
-        refusal = check_hello(hello, token=self._token, roles=MACHINE_ROLES, package=__version__)
+        """Somebody on this machine."""
+        return self._judge(conversation, hello, self._token, None)
+
+    def _accept_distant(
+        self, distant: Distant, conversation: Conversation, hello: wire.Hello
+    ) -> Receiver | wire.Refused:
+        """Somebody on another machine, who may speak for nothing but that machine."""
+        return self._judge(conversation, hello, distant.lane, distant.agent)
+
+    def _judge(
+        self, conversation: Conversation, hello: wire.Hello, token: str, home: str | None
+    ) -> Receiver | wire.Refused:
+        refusal = check_hello(hello, token=token, roles=MACHINE_ROLES, package=__version__)
         if refusal is not None:
             return refusal
         receiver: Receiver
-        if hello.role == "agent":
+        if hello.role == "agent" and home in (None, hello.id):
             receiver = self.executors.agents.said_hello(hello, conversation)
             conversation.send(self._welcome())
             return receiver
         worker = self.executors.workers.get(hello.id)
+        if worker is not None and home is not None and not self.executors.lives_on(worker, home):
+            worker = None
         if worker is None:
             sentence = f"there is no worker {hello.id!r} here"
             return wire.Refused(code="role", sentence=sentence, version=wire.VERSION, package=__version__)
@@ -215,6 +261,7 @@ class Hub:
 
     def configure(self, message: wire.Configure) -> None:
         self.place = message.place
+        self.silence = message.silence
         self.session_spec = next((spec for spec in message.pools if spec.name == "session"), self.session_spec)
         self.desk.configure(message)
         self.changed()
@@ -303,6 +350,8 @@ class Hub:
             self._status_timer.cancel()
         for task in list(self._tasks):
             task.cancel()
+        if self._gate is not None:
+            await self._gate.close()
         if self._server is not None:
             self._server.close()
         self.folder.hub_socket.unlink(missing_ok=True)
