@@ -1,8 +1,8 @@
 """The two ends of an owner's link in one process, with a proxy between: a hub's door and journal, a window's connection
 and its store on disk. Made for a virtual loop.
 
-    Room: Lifecycle ⇄ Proxy ⇄ OwnerLink ── Desk (the lease)
-              └ StoreThread
+    Window: Lifecycle ⇄ Proxy ⇄ OwnerLink ── Desk (the lease)
+                └ StoreThread
 """
 
 import asyncio
@@ -112,42 +112,26 @@ class Desk:
         return reason
 
 
-class Room:
-    """A hub's door at `proxy.target`, a window that dials the proxy."""
+class Window:
+    """The owner's side: its connection and its store on disk."""
 
-    def __init__(self, tmp_path, *, distant):
-        self.folder = OwnerFolder(OWNER)
-        self.folder.make_token("the token of this test")
-        self.desk = Desk(distant=distant)
-        self.complaints = []
-        self.link = self.desk.link = OwnerLink(
-            hub=HUB,
-            package=__version__,
-            token=self.folder.token(),
-            journal=Journal(self.folder.journal_file, memory=1 << 16),
-            requests=self.desk,
-            trouble=self.complaints.append,
-        )
-        self.proxy = Proxy(self.folder.path / "behind.sock")
+    def __init__(self, tmp_path, owner, configure):
         self.storing = StoreThread(tmp_path / "s" / "runs.sqlite")
         self.ear = Ear()
-        self.life = self.ear.life = Lifecycle(OWNER, self.storing, self.ear, start=_never)
-
-    async def open(self):
-        await self.link.listen(self.proxy.target)
-        await self.proxy.listen(self.folder.owner_socket)
-        me = os.getpid()
-        note = HubNote(owner=OWNER, pid=me, started=started_at(me), version=wire.VERSION, package=__version__, hub=HUB)
-        self.folder.write_note(note)
+        self.life = self.ear.life = Lifecycle(owner, self.storing, self.ear, start=_never)
+        self._configure = configure
 
     async def connect(self):
-        assert await self.life.find(_configured)
+        async def configured():
+            return self._configure
+
+        assert await self.life.find(configured)
         await self.ear.until(lambda: self.ear.statuses)
 
-    async def everything(self):
-        """Wait until all that the hub ever told is stored here; then nothing may be missing, double or out of order."""
-        await self.ear.until(lambda: len(self.ear.numbers) >= self.link.last)
-        assert self.ear.numbers == list(range(1, self.link.last + 1))
+    async def stored(self, last):
+        """Wait until all that the hub told up to `last` is stored; then nothing may be missing, double or out of order."""
+        await self.ear.until(lambda: len(self.ear.numbers) >= last)
+        assert self.ear.numbers == list(range(1, len(self.ear.numbers) + 1))
 
     async def run(self, name):
         (found,) = [one for one in (await self.storing.do(Store.runs, 0)).runs if one.run == name]
@@ -165,14 +149,48 @@ class Room:
         return found
 
     async def points(self, run):
+        """How many points the one curve has, and its last value."""
         (curve,) = (await self.storing.do(Store.series, protocol.SeriesParams(run=run))).curves
         return curve.points, curve.last
 
     async def close(self):
         await self.life.close()
+        self.storing.close()
+
+
+class Room(Window):
+    """A window that dials a proxy, and a hub's door behind it."""
+
+    def __init__(self, tmp_path, *, distant):
+        super().__init__(tmp_path, OWNER, CONFIGURE)
+        self.folder = OwnerFolder(OWNER)
+        self.folder.make_token("the token of this test")
+        self.desk = Desk(distant=distant)
+        self.complaints = []
+        self.link = self.desk.link = OwnerLink(
+            hub=HUB,
+            package=__version__,
+            token=self.folder.token(),
+            journal=Journal(self.folder.journal_file, memory=1 << 16),
+            requests=self.desk,
+            trouble=self.complaints.append,
+        )
+        self.proxy = Proxy(self.folder.path / "behind.sock")
+
+    async def open(self):
+        await self.link.listen(self.proxy.target)
+        await self.proxy.listen(self.folder.owner_socket)
+        me = os.getpid()
+        note = HubNote(owner=OWNER, pid=me, started=started_at(me), version=wire.VERSION, package=__version__, hub=HUB)
+        self.folder.write_note(note)
+
+    async def everything(self):
+        await self.stored(self.link.last)
+
+    async def close(self):
+        await super().close()
         await self.proxy.close()
         await self.link.close()
-        self.storing.close()
 
 
 @contextlib.asynccontextmanager
@@ -188,10 +206,6 @@ async def a_room(tmp_path, *, distant=True):
 
 async def _never(folder):
     raise BootFailed("no hub is started in this test")
-
-
-async def _configured():
-    return CONFIGURE
 
 
 # ── a run that says much ──────────────────────────────────────────────────────────────────────────────────────────────
