@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from websockets.exceptions import ConnectionClosed
 
@@ -33,6 +33,14 @@ MANNERS = 0.2
 HIGH_WATER = 1024 * 1024
 LARGEST = wire.MAX_PIECE + 1024
 """Bytes of one websocket message of a link, at most."""
+
+WEBSOCKET: Final[dict[str, Any]] = {
+    "compression": None,
+    "max_size": LARGEST,
+    "max_queue": 64,  # messages that may lie unread before the socket is not read; few of them cost a third of the speed
+    "ping_interval": None,
+}
+"""How both ends set up a link's websockets."""
 
 
 class Connection(Protocol):
@@ -179,6 +187,7 @@ class Carrier:
         self.track = Track(dialled=dialled, window=window)
         self.connected = False
         self._accept = accept
+        self._ahead = window // 4  # bytes that may lie in front of the next turn
         self._channels: dict[int, Channel] = {}
         self._more = asyncio.Event()
         self._parser: wire.Parser[wire.LinkFrame] = wire.Parser(wire.LinkFrame)
@@ -239,6 +248,7 @@ class Carrier:
                 await hang_up(connection)
 
     async def _carried(self, connection: Connection, ours: wire.Resume, told: Callable[[wire.Resume], None]) -> None:
+        connection.transport.set_write_buffer_limits(high=self._ahead)
         await connection.send(wire.encode(ours))
         async with asyncio.timeout(RESUME_WITHIN):
             theirs = self._parser.message(_bytes(await connection.recv(decode=False)))

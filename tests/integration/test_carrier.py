@@ -36,6 +36,9 @@ class Wire:
     async def close(self):
         self.abort()
 
+    def set_write_buffer_limits(self, high):
+        assert high > 0
+
     def abort(self):
         if self.open:
             self.open = False

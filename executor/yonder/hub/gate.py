@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from yonder import wire
-from yonder.carrier import LARGEST
+from yonder.carrier import WEBSOCKET
 from yonder.core.joining import Admission, Admitted
 from yonder.errors import BootFailed, CannotRun
 from yonder.hub.distant import Distant, Manners
@@ -141,9 +141,7 @@ class Gate:
                 port,
                 ssl=self._context,
                 process_request=self._judge,
-                compression=None,
-                max_size=LARGEST,
-                ping_interval=None,
+                **WEBSOCKET,
                 open_timeout=HELLO_WITHIN,
                 close_timeout=1.0,
                 server_header=None,
