@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import socket
 import stat
+import struct
 from pathlib import Path
 
 import msgspec
@@ -39,6 +41,23 @@ def private(folder: Path) -> Path:
     if found.st_mode & 0o077:
         folder.chmod(0o700)
     return folder
+
+
+def foreigner(endpoint: socket.socket | None) -> int | None:
+    """The user at the other end of a Unix socket, if it is neither us nor root; None where the platform does not tell."""
+    uid = peer_uid(endpoint) if endpoint is not None else None
+    return None if uid in (None, os.getuid(), 0) else uid
+
+
+def peer_uid(endpoint: socket.socket) -> int | None:
+    """The user at the other end of a Unix socket, None where the platform does not tell."""
+    if (option := getattr(socket, "SO_PEERCRED", None)) is not None:
+        _, uid, _ = struct.unpack("3i", endpoint.getsockopt(socket.SOL_SOCKET, option, 12))
+        return int(uid)
+    if (option := getattr(socket, "LOCAL_PEERCRED", None)) is not None:  # macOS: struct xucred of level 0 (not tried)
+        _, uid = struct.unpack_from("=II", endpoint.getsockopt(0, option, 76))
+        return int(uid)
+    return None
 
 
 class OwnerFolder:

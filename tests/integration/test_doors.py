@@ -15,10 +15,10 @@ from websockets.asyncio.client import unix_connect
 
 from yonder import wire
 from yonder.hub import connection, owner
-from yonder.hub.connection import Conversation, foreigner
+from yonder.hub.connection import Conversation
 from yonder.hub.journal import Journal
 from yonder.hub.owner import OwnerLink
-from yonder.places import private
+from yonder.places import foreigner, private
 from yonder.version import __version__
 
 TOKEN = "the token of this test"

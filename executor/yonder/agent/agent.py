@@ -1,7 +1,8 @@
 """The agent: the first process of an executor. Dials the hub, has workers forked, watches them, ends with the hub.
 
 What belongs here: one loop over the hub's link, the children's ends, and the clock of the beat. What this file must not
-know: user code (it never runs any), pickles, tasks beyond a number on a page.
+know: user code (it never runs any), pickles, tasks beyond a number on a page, whether the hub is on this machine
+(`main` is for that; on another machine it is `remote`).
 
     hub ── Fork ──▶ agent ── Birth ──▶ zygote ─fork─▶ middle ─fork─▶ worker ── two lanes ──▶ hub
                       ▲ stdout, stderr, page, talk ◀────────────────────┘
@@ -15,6 +16,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -49,19 +51,15 @@ def main() -> None:
 async def _live(hub: str, ident: str, token: str, core: str) -> None:
     loop = asyncio.get_running_loop()
     agent = Agent(hub=hub, ident=ident, token=token, core=core)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, agent.end, f"signal {number}")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal is for the program there
-    loop.add_signal_handler(signal.SIGCHLD, agent.reap)
     agent.begin()
     try:
-        await loop.create_unix_connection(lambda: Link(agent), hub)
+        await loop.create_unix_connection(lambda: Conversation(agent), hub)
     except OSError as error:
         agent.end(f"no hub at {hub}: {error}", code=1)
     await agent.beat()
 
 
-class Link(asyncio.Protocol):
+class Conversation(asyncio.Protocol):
     """The connection to the hub: frames in, frames out, and whether the hub keeps up."""
 
     def __init__(self, agent: Agent) -> None:
@@ -110,11 +108,16 @@ class Child:
 
 
 class Agent:
+    """`hub` is the socket that workers dial, `token` what they and the agent show there."""
+
     def __init__(self, *, hub: str, ident: str, token: str, core: str) -> None:
-        self._hub = hub
         self._ident = ident
         self._token = token
-        self._link: Link | None = None
+        self.dead: Callable[[str], None] = lambda _: None
+        """Told which worker has ended, before the hub is."""
+        self.leaving: Callable[[], None] = lambda: None
+        """Told last of all, when everything below has ended."""
+        self._link: Conversation | None = None
         self._children: dict[str, Child] = {}
         self._by_pid: dict[int, Child] = {}
         self._early: dict[int, int] = {}  # ends of children whose birth was not told yet
@@ -129,9 +132,15 @@ class Agent:
     # ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self) -> None:
+        """Heed signals, and have a zygote at hand."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.end, f"signal {number}")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal is for the program there
+        loop.add_signal_handler(signal.SIGCHLD, self.reap)
         self._nursery.start()
 
-    def dialled(self, link: Link) -> None:
+    def dialled(self, link: Conversation) -> None:
         self._link = link
         self._send(
             wire.Hello(
@@ -247,6 +256,7 @@ class Agent:
         del self._children[worker]
         del self._by_pid[child.pid]
         words = child.outlet.close()
+        self.dead(worker)
         code = os.waitstatus_to_exitcode(status)
         killed = code == -signal.SIGKILL
         starved = killed and self._memory.moved() and not child.asked
@@ -265,6 +275,7 @@ class Agent:
             processes.sweep(self._everything)
             if not _wait_for_children(deadline):
                 break
+        self.leaving()
         os._exit(code)
 
     def _everything(self) -> list[int]:

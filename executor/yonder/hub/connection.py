@@ -6,13 +6,11 @@ Knows the wire and asyncio; not what any message means. Whoever accepts the hell
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import struct
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from yonder import wire
+from yonder.places import foreigner
 
 
 class Receiver(Protocol):
@@ -143,20 +141,3 @@ class Conversation(asyncio.BufferedProtocol):
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.lost()
-
-
-def foreigner(endpoint: socket.socket | None) -> int | None:
-    """The user at the other end of a Unix socket, if it is neither us nor root; None where the platform does not tell."""
-    uid = peer_uid(endpoint) if endpoint is not None else None
-    return None if uid in (None, os.getuid(), 0) else uid
-
-
-def peer_uid(endpoint: socket.socket) -> int | None:
-    """The user at the other end of a Unix socket, None where the platform does not tell."""
-    if (option := getattr(socket, "SO_PEERCRED", None)) is not None:
-        _, uid, _ = struct.unpack("3i", endpoint.getsockopt(socket.SOL_SOCKET, option, 12))
-        return int(uid)
-    if (option := getattr(socket, "LOCAL_PEERCRED", None)) is not None:  # macOS: struct xucred of level 0 (not tried)
-        _, uid = struct.unpack_from("=II", endpoint.getsockopt(0, option, 76))
-        return int(uid)
-    return None

@@ -19,8 +19,9 @@ from websockets.http11 import Request, Response
 
 from yonder import wire
 from yonder.core.link import Outbox, check_hello
-from yonder.hub.connection import HELLO_WITHIN, foreigner
+from yonder.hub.connection import HELLO_WITHIN
 from yonder.hub.journal import Journal
+from yonder.places import foreigner
 
 MAX_REQUEST = 64 * 1024 * 1024
 OWNER_ROLES: tuple[wire.Role, ...] = ("owner",)
