@@ -1,26 +1,28 @@
-"""Doors: the ways of a `Pool` to a hub. From a worker a socket to the hub that is there, in a plain program a hub of its
-own in a thread, started by its first pool and stopped by its last.
+"""Doors: the ways of a `Pool` to a hub. A socket to a hub in another process; the way to one in this process is
+`hub.program`'s.
 
-This file must not know: calls, futures, pickles.
+This file must not know: calls, futures, pickles, where hubs come from.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from yonder import seat, wire
+from yonder import wire
 from yonder.errors import CannotRun
 from yonder.version import __version__
 
-if TYPE_CHECKING:
-    from yonder.core.scaling import Strategy
-    from yonder.hub.program import HubThread
+READ_AT_ONCE = 1 << 18
+"""Bytes taken from the socket by one read."""
 
 
 class Door(Protocol):
@@ -36,25 +38,35 @@ class Door(Protocol):
 
 
 class SocketDoor:
-    """From inside a worker: a connection of its own to the worker's hub."""
+    """A connection of its own to the hub that listens at `hub`, for the code of `worker` ("": for a plain program).
+    `receive` gets every message, `lost` the end of the connection, both in a thread of the door's. Raises CannotRun when
+    nobody listens."""
 
-    def __init__(self, where: seat.Seat, receive: Callable[[wire.HubToClient], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hub: str,
+        token: str,
+        worker: str,
+        receive: Callable[[wire.HubToClient], None],
+        lost: Callable[[], None],
+    ) -> None:
         self._receive = receive
         self._lost = lost
         # A `__del__` that garbage collection runs may come here in the middle of a send, before or after its one write.
         self._sending = threading.RLock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(where.hub)
         self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient)
+        self._inbox: deque[wire.HubToClient] = deque()
+        self._over = False
         hello = wire.Hello(
-            version=wire.VERSION,
-            package=__version__,
-            role="client",
-            token=where.token,
-            id=where.worker,
-            pid=os.getpid(),
+            version=wire.VERSION, package=__version__, role="client", token=token, id=worker, pid=os.getpid()
         )
-        self._socket.sendall(wire.frames(hello))
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.connect(hub)
+            self._socket.sendall(wire.frames(hello))
+        except OSError as error:
+            self._socket.close()
+            raise CannotRun(f"the hub does not answer: {error.strerror or error}") from error
         self._thread = threading.Thread(target=self._listen, name="yonder-pool", daemon=True)
         self._thread.start()
 
@@ -63,23 +75,59 @@ class SocketDoor:
             with self._sending, _uninterrupted():
                 self._socket.sendall(wire.frames(message))
         except OSError as error:
-            raise CannotRun("the hub of this session has ended") from error
+            raise CannotRun("the hub has ended") from error
 
     def help(self, done: Callable[[], bool], timeout: float | None) -> None:
-        """The hub is another process."""
+        """The hub is another process. But a callback in the door's own thread that waits must itself read what it waits
+        for: nobody else does."""
+        if threading.current_thread() is not self._thread:
+            return
+        end = None if timeout is None else time.monotonic() + timeout
+        while not done() and (end is None or time.monotonic() < end):
+            if not self._step(end):
+                return
 
     def _listen(self) -> None:
+        while self._step(None):
+            pass
+
+    def _step(self, end: float | None) -> bool:
+        """Hand on the next message, as soon as there is one and before the moment `end`. False: there will be no more."""
+        if not self._inbox and end is not None and not self._comes_before(end):
+            return True
+        while not self._inbox and self._read():
+            pass
+        if not self._inbox:
+            self._lost()
+            return False
+        self._receive(self._inbox.popleft())
+        return True
+
+    def _read(self) -> bool:
+        """Take what has come; False when the connection is over, which `lost` then tells everybody who waits."""
         try:
-            while data := self._socket.recv(1 << 18):
-                for message in self._parser.feed(data):
-                    self._receive(message)
+            data = b"" if self._over else self._socket.recv(READ_AT_ONCE)
+            self._inbox.extend(self._parser.feed(data))
         except (OSError, wire.WireError):
-            pass  # the connection is over either way; `lost` tells everybody who waits
-        self._lost()
+            data = b""
+        self._over = not data
+        return not self._over
+
+    def _comes_before(self, end: float) -> bool:
+        poll = select.poll()
+        try:
+            poll.register(self._socket, select.POLLIN)
+        except ValueError:  # it was closed
+            return True
+        return bool(poll.poll(max(0.0, end - time.monotonic()) * 1000))
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # it was down already
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def forked(self) -> None:
+        """In a forked child: let go of the parent's connection, which must end with the parent."""
         self._socket.close()
 
 
@@ -92,57 +140,3 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class Program:
-    """The plain program's one hub thread, started by its first pool and stopped by its last."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._thread: HubThread | None = None
-        self._users = 0
-        self._limits = (0, 0, 0.0)
-        os.register_at_fork(after_in_child=self._forked)
-
-    def _forked(self) -> None:
-        """Nothing of the parent's hub lives in the child, and a thread that is not there may have held the lock."""
-        self._lock = threading.Lock()
-        self._thread = None
-        self._users = 0
-
-    def enter(self) -> HubThread:
-        # Only a plain program needs a hub of its own: workers import this file without asyncio servers and backends.
-        from yonder.hub.program import HubThread
-
-        with self._lock:
-            if self._thread is None:
-                self._thread, self._users = HubThread(), 0
-                self._thread.limit(*self._limits)
-            self._users += 1
-            return self._thread
-
-    def limit(self, executors: int, gpus: int, hours: float) -> None:
-        """Bound all pools of this program together, those to come included; 0 = no bound."""
-        with self._lock:
-            self._limits = (executors, gpus, hours)
-            if self._thread is not None:
-                self._thread.limit(executors, gpus, hours)
-
-    def lend(self, strategy: Strategy) -> str:
-        """Let the hub size pools by an object of this program; the name by which a pool asks for it. A pool must be open
-        or opening."""
-        with self._lock:
-            assert self._thread is not None  # noqa: S101 - the pool that asks has entered
-            return self._thread.lend(strategy)
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users or self._thread is None:
-                return
-            thread, self._thread = self._thread, None
-        thread.stop()
-
-
-PROGRAM = Program()
-"""This process's own; a fork gets a fresh thread at its first pool."""

@@ -57,9 +57,9 @@ class Line:
 
     def check(self) -> None:
         """Raises PoolClosed, CannotRun when the hub is gone, UsageError in a forked child."""
-        self.board.check()
-        if self.closed:
+        if self.closed and not self.board.foreign():
             raise PoolClosed(f"the pool {self.spec.name!r} is closed; open a new one")
+        self.board.check()
 
     def close(self) -> bool:
         """Nothing new goes out from now on. False when that was so already."""

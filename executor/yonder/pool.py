@@ -24,8 +24,8 @@ from yonder import seat, wire
 from yonder.calls import Calls
 from yonder.choices import STRATEGIES
 from yonder.core.scaling import Strategy
-from yonder.door import PROGRAM
 from yonder.errors import CannotRun, UsageError
+from yonder.hubs import PROGRAM
 from yonder.line import Line
 from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
 from yonder.remote import RemoteFunction
@@ -89,19 +89,20 @@ class Pool(Calls):
         given = pool_fields(wishes)
         here = seat.current()
         place = None if here else own_place()
-        if here is None and backend in (None, "local"):  # a local executor has this program's packages
+        where = backend or "local"
+        if here is None and where == "local":  # its executors have this program's packages
             _check_there(preload or [])
         # What the program itself imports is a good guess, not a wish: it is added to the settings', never put in their place.
         guess = {} if preload is not None else {"preload": imported_by_main()}
         self._watchers: list[Events] = []
         self._gone = threading.Event()
         own = None if isinstance(strategy, str) else strategy
-        if own is not None and here is not None:
+        if own is not None and (here is not None or where not in PROGRAM.near):
             raise UsageError(
                 "Pool(strategy=<object>): this pool's hub is another process, which runs no code of yours; "
                 f"name one of {', '.join(STRATEGIES)}"
             )
-        board = Switchboard(self._happened)
+        board = Switchboard(self._happened, where, lends=own is not None)
         try:
             if own is not None:
                 given["strategy"] = PROGRAM.lend(own)

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from yonder import seat, wire
-from yonder.door import PROGRAM, Door, SocketDoor
+from yonder.door import Door, SocketDoor
 from yonder.errors import CannotRun, UsageError, VersionMismatch
 from yonder.future import Future
+from yonder.hubs import PROGRAM, Hub
 from yonder.version import __version__
 
 F = TypeVar("F", bound=Future[Any])
@@ -34,9 +35,10 @@ class Listener(Protocol):
 
 
 class Switchboard:
-    """Raises CannotRun when there is no way to a hub."""
+    """With the hub of the worker that this is, else with that of this program where pools of this `backend` live; `lends`
+    says that the program's strategy is to size the pool. Raises CannotRun when there is no way to a hub."""
 
-    def __init__(self, watching: Callable[[wire.PoolEvent], None]) -> None:
+    def __init__(self, watching: Callable[[wire.PoolEvent], None], backend: str, *, lends: bool = False) -> None:
         self._pid = os.getpid()
         self._watching = watching
         self._numbers = itertools.count(1)
@@ -45,11 +47,18 @@ class Switchboard:
         self._replies: dict[int, concurrent.futures.Future[Any]] = {}
         self._broken: CannotRun | None = None
         here = seat.current()
-        self._owns_hub = here is None
         self._nested = here is not None
-        self._door: Door = (
-            SocketDoor(here, self._received, self._lost) if here else PROGRAM.enter().client(self._received)
-        )
+        self._hub: Hub | None = None
+        self._door: Door
+        if here is not None:
+            self._door = SocketDoor(here.hub, here.token, here.worker, self._received, self._lost)
+            return
+        self._hub = PROGRAM.enter(backend, lends=lends)
+        try:
+            self._door = self._hub.client(self._received, self._lost)
+        except BaseException:
+            PROGRAM.leave(self._hub)
+            raise
 
     # ── out ──
 
@@ -196,8 +205,8 @@ class Switchboard:
         if self.foreign():
             return
         self._door.close()
-        if self._owns_hub:
-            PROGRAM.leave()
+        if self._hub is not None:
+            PROGRAM.leave(self._hub)
 
 
 def _refusal(message: wire.Refused) -> CannotRun:

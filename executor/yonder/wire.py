@@ -882,6 +882,14 @@ class PoolEvent(_Msg, frozen=True, tag=True):
     sentence: str = ""
 
 
+class Limit(_Msg, frozen=True, tag=True):
+    """Bound all pools of this hub together, from the plain program that the hub serves; see Configure for the bounds."""
+
+    executors: int
+    gpus: int
+    hours: float
+
+
 class Printed(_Msg, frozen=True, tag=True):
     """What executors of a plain program print, when its hub is another process."""
 
@@ -904,6 +912,7 @@ ClientToHub = (
     | Watch
     | ClosePool
     | GetPool
+    | Limit
 )
 HubToClient = (
     Welcome

@@ -29,7 +29,7 @@ class PaperHub:
 
     # ── the door ──
 
-    def client(self, receive):
+    def client(self, receive, lost):
         self.receive = receive
         return self
 
@@ -126,6 +126,6 @@ class PaperHub:
 def on_paper(monkeypatch, **how) -> Iterator[PaperHub]:
     """Pools opened inside find this hub."""
     hub = PaperHub(**how)
-    monkeypatch.setattr(PROGRAM, "enter", lambda: hub)
-    monkeypatch.setattr(PROGRAM, "leave", lambda: None)
+    monkeypatch.setattr(PROGRAM, "enter", lambda backend, lends: hub)
+    monkeypatch.setattr(PROGRAM, "leave", lambda hub: None)
     yield hub

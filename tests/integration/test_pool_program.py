@@ -1,16 +1,29 @@
-"""`yonder.Pool` in a plain Python program, as a user writes it, each in a process of its own."""
+"""`yonder.Pool` in a plain Python program, as a user writes it, each in a process of its own; once with the hub as a
+thread of the program, once with the hub as a process of its own."""
 
+import functools
 import os
 import subprocess
 import sys
 import zipapp
 
-from tests.integration.programs import ROOT, program
+import pytest
+from tests.integration import programs
 
 from yonder.backends.local import processes
 
 
-def test_map_keeps_order_and_runs_elsewhere(tmp_path):
+@pytest.fixture(params=["thread", "process"])
+def hub(request):
+    return request.param
+
+
+@pytest.fixture
+def program(hub):
+    return functools.partial(programs.program, hub=hub)
+
+
+def test_map_keeps_order_and_runs_elsewhere(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -26,7 +39,7 @@ def test_map_keeps_order_and_runs_elsewhere(tmp_path):
     assert out.split("\n")[:2] == ["True", "False True"]
 
 
-def test_nothing_is_left_after_the_with_block(tmp_path):
+def test_nothing_is_left_after_the_with_block(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -44,7 +57,7 @@ def test_nothing_is_left_after_the_with_block(tmp_path):
     assert int(after) == 0
 
 
-def test_the_users_exception_comes_back_as_itself_with_the_remote_traceback(tmp_path):
+def test_the_users_exception_comes_back_as_itself_with_the_remote_traceback(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -64,7 +77,7 @@ def test_the_users_exception_comes_back_as_itself_with_the_remote_traceback(tmp_
     assert out == "(3,) True\n1\n"
 
 
-def test_printing_in_a_call_is_printed_here(tmp_path):
+def test_printing_in_a_call_is_printed_here(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -78,7 +91,7 @@ def test_printing_in_a_call_is_printed_here(tmp_path):
     assert out == "said 1\n"
 
 
-def test_futures_are_the_standard_librarys(tmp_path):
+def test_futures_are_the_standard_librarys(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -99,7 +112,7 @@ def test_futures_are_the_standard_librarys(tmp_path):
     assert out.splitlines() == ["True", "[1, 2, 3, 4]", "True None", "(10, 11, 12)"]
 
 
-def test_a_callback_may_itself_call_and_wait(tmp_path):
+def test_a_callback_may_itself_call_and_wait(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -118,7 +131,7 @@ def test_a_callback_may_itself_call_and_wait(tmp_path):
     assert sorted(out.split()) == ["2", "3", "7"]
 
 
-def test_timeout_is_a_call_timeout_and_the_pool_goes_on(tmp_path):
+def test_timeout_is_a_call_timeout_and_the_pool_goes_on(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -135,7 +148,7 @@ def test_timeout_is_a_call_timeout_and_the_pool_goes_on(tmp_path):
     assert out.splitlines() == ["True running", "2"]
 
 
-def test_cancel_of_waiting_and_running_calls(tmp_path):
+def test_cancel_of_waiting_and_running_calls(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -156,7 +169,7 @@ def test_cancel_of_waiting_and_running_calls(tmp_path):
     assert out.splitlines() == ["True True True", "cancelled", "2"]
 
 
-def test_a_pool_inside_a_call(tmp_path):
+def test_a_pool_inside_a_call(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -171,7 +184,7 @@ def test_a_pool_inside_a_call(tmp_path):
     assert out == "5\n"
 
 
-def test_what_does_not_travel_is_named_before_anything_runs(tmp_path):
+def test_what_does_not_travel_is_named_before_anything_runs(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -187,7 +200,7 @@ def test_what_does_not_travel_is_named_before_anything_runs(tmp_path):
     assert out.splitlines() == ["True", "1"]
 
 
-def test_sizes_that_make_no_sense_and_a_closed_pool(tmp_path):
+def test_sizes_that_make_no_sense_and_a_closed_pool(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -223,8 +236,9 @@ def test_a_program_that_is_killed_leaves_nothing(tmp_path):
         "print('up', flush=True)\n"
         "time.sleep(600)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor")}
-    with subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, str(file)], stdout=subprocess.PIPE, text=True, env=programs.environment(hub)
+    ) as process:
         assert process.stdout.readline() == "up\n"
         owner = next(one.owner for one in processes() if one.owner.startswith(f"program-{process.pid}-"))
         assert len([one for one in processes(owner) if one.role == "executor"]) == 2
@@ -235,12 +249,12 @@ def test_a_program_that_is_killed_leaves_nothing(tmp_path):
             assert os.times().elapsed < deadline, processes(owner)
 
 
-def test_a_pool_that_nobody_closes_does_not_keep_the_program(tmp_path):
+def test_a_pool_that_nobody_closes_does_not_keep_the_program(tmp_path, program):
     out = program(tmp_path, "import yonder\npool = yonder.Pool(max=1)\nprint(pool.call(abs, -4))\n")
     assert out == "4\n"
 
 
-def test_status_says_why(tmp_path):
+def test_status_says_why(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -254,7 +268,7 @@ def test_status_says_why(tmp_path):
     assert out == "3 1 0 0 True\n"
 
 
-def test_two_programs_at_once_have_nothing_to_do_with_each_other(tmp_path):
+def test_two_programs_at_once_have_nothing_to_do_with_each_other(tmp_path, program):
     """Their executors' ids begin alike; the one that ends must not sweep away the other's."""
     other = tmp_path / "other"
     other.mkdir()
@@ -279,7 +293,7 @@ def test_two_programs_at_once_have_nothing_to_do_with_each_other(tmp_path):
     assert out.split() == ["1", "alive"]
 
 
-def test_two_pools_of_one_name_end_apart_and_a_new_one_may_begin_while_the_old_one_ends(tmp_path):
+def test_two_pools_of_one_name_end_apart_and_a_new_one_may_begin_while_the_old_one_ends(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -302,7 +316,7 @@ def test_two_pools_of_one_name_end_apart_and_a_new_one_may_begin_while_the_old_o
     assert out.splitlines() == ["2 2", "1", "3", "the pool 'default' is closed; open a new one", "None"]
 
 
-def test_a_pool_of_the_same_name_inside_a_call_leaves_the_outer_one_open(tmp_path):
+def test_a_pool_of_the_same_name_inside_a_call_leaves_the_outer_one_open(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -318,7 +332,7 @@ def test_a_pool_of_the_same_name_inside_a_call_leaves_the_outer_one_open(tmp_pat
     assert out.splitlines() == ["4", "5 2"]
 
 
-def test_a_call_that_is_cancelled_as_it_begins_is_interrupted_and_costs_no_executor(tmp_path):
+def test_a_call_that_is_cancelled_as_it_begins_is_interrupted_and_costs_no_executor(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -336,7 +350,7 @@ def test_a_call_that_is_cancelled_as_it_begins_is_interrupted_and_costs_no_execu
     assert out == "True\n"
 
 
-def test_a_function_that_could_not_be_unpacked_says_so_each_time(tmp_path):
+def test_a_function_that_could_not_be_unpacked_says_so_each_time(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -360,7 +374,7 @@ def test_a_function_that_could_not_be_unpacked_says_so_each_time(tmp_path):
     assert out == "no such library here\n" * 2
 
 
-def test_one_lost_worker_of_several_costs_only_its_own_call(tmp_path):
+def test_one_lost_worker_of_several_costs_only_its_own_call(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -384,7 +398,7 @@ def test_one_lost_worker_of_several_costs_only_its_own_call(tmp_path):
     assert out.splitlines() == ["lived on", "lived on", "15 my last words", "lived on 1"]
 
 
-def test_what_a_map_cannot_send_takes_back_what_it_has_sent(tmp_path):
+def test_what_a_map_cannot_send_takes_back_what_it_has_sent(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -401,7 +415,7 @@ def test_what_a_map_cannot_send_takes_back_what_it_has_sent(tmp_path):
     assert out == "True\n2\n"
 
 
-def test_a_call_that_is_too_large_is_refused_here_and_closing_does_not_wait_for_it(tmp_path):
+def test_a_call_that_is_too_large_is_refused_here_and_closing_does_not_wait_for_it(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -419,7 +433,7 @@ def test_a_call_that_is_too_large_is_refused_here_and_closing_does_not_wait_for_
     assert out.splitlines()[1] == "2"
 
 
-def test_a_value_whose_unpacking_was_interrupted_can_be_asked_for_again(tmp_path):
+def test_a_value_whose_unpacking_was_interrupted_can_be_asked_for_again(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -444,7 +458,7 @@ def test_a_value_whose_unpacking_was_interrupted_can_be_asked_for_again(tmp_path
     assert out == "7\n"
 
 
-def test_exceptions_of_the_programs_own_classes_are_caught_by_their_class(tmp_path):
+def test_exceptions_of_the_programs_own_classes_are_caught_by_their_class(tmp_path, program):
     (tmp_path / "helper.py").write_text(
         "class Refused(Exception):\n"
         "    def __init__(self, code, words):\n"
@@ -482,7 +496,7 @@ def test_exceptions_of_the_programs_own_classes_are_caught_by_their_class(tmp_pa
     assert out.splitlines() == ["4: no 4", "bad [1]"]
 
 
-def test_an_interrupt_leaves_the_blocks_at_once_and_its_traceback_is_short(tmp_path):
+def test_an_interrupt_leaves_the_blocks_at_once_and_its_traceback_is_short(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -529,12 +543,11 @@ def test_a_zipped_program_in_another_folder_brings_its_modules(tmp_path):
         "    print(pool.call(helper.double, 2), pool.call(later, 2))\n"
     )
     zipapp.create_archive(code, tmp_path / "program.pyz")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor")}
     done = subprocess.run(
         [sys.executable, str(tmp_path / "program.pyz")],
         capture_output=True,
         text=True,
-        env=environment,
+        env=programs.environment(hub),
         timeout=90,
         cwd=elsewhere,
         check=False,
@@ -542,7 +555,7 @@ def test_a_zipped_program_in_another_folder_brings_its_modules(tmp_path):
     assert done.stdout == "4 6\n", done.stderr
 
 
-def test_a_question_in_a_call_says_that_nobody_can_be_asked(tmp_path):
+def test_a_question_in_a_call_says_that_nobody_can_be_asked(tmp_path, program):
     out = program(
         tmp_path,
         """
@@ -557,7 +570,7 @@ def test_a_question_in_a_call_says_that_nobody_can_be_asked(tmp_path):
     assert "ask before the call" in out
 
 
-def test_a_lost_call_is_named_so_that_its_label_is_no_part_of_the_sentence(tmp_path):
+def test_a_lost_call_is_named_so_that_its_label_is_no_part_of_the_sentence(tmp_path, program):
     out = program(
         tmp_path,
         """

@@ -45,6 +45,10 @@ class Agent:
     def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.AgentExit) -> None:
         self._conversation.send(message)
 
+    def hold(self, paused: bool) -> None:
+        """Do not hear it for now, or hear it again."""
+        self._conversation.hold(paused)
+
     def received(self, message: wire.AgentToHub) -> None:
         match message:
             case wire.WorkerOutput():
@@ -81,6 +85,7 @@ class Agents:
         self._waiters: dict[str, list[asyncio.Future[Agent]]] = {}
         self._ended: dict[str, str] = {}
         self._dismissed = ""
+        self._held = False
 
     def said_hello(self, hello: wire.Hello, conversation: Conversation) -> Agent:
         """One has dialled: whoever waits for it goes on."""
@@ -88,6 +93,8 @@ class Agents:
         for waiter in self._waiters.pop(hello.id, []):
             if not waiter.done():
                 waiter.set_result(agent)
+        if self._held:
+            agent.hold(True)
         if self._dismissed:
             agent.say(wire.AgentExit(self._dismissed))
         return agent
@@ -118,6 +125,12 @@ class Agents:
         waiter: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(agent, []).append(waiter)
         return await waiter
+
+    def hold(self, paused: bool) -> None:
+        """Hear none of them for now, or all of them again."""
+        self._held = paused
+        for agent in list(self._here.values()):
+            agent.hold(paused)
 
     def dismiss(self, reason: str) -> None:
         """All of them end, with everything below them, those included that have not dialled yet."""

@@ -34,6 +34,7 @@ class Desk:
 
     def __init__(self, hub: Surroundings) -> None:
         self.pools: dict[str, PoolRoom] = {}
+        self._ending: list[PoolRoom] = []
         self._specs: dict[str, wire.PoolSpec] = {}
         self._hub = hub
         self.lent = Lent(hub.log)
@@ -71,6 +72,9 @@ class Desk:
                     asked.finish()
             case wire.Waits(calls=calls):
                 self._hub.deadlocks.waits(client, calls)
+            case wire.Limit():
+                if client.worker is None:  # what runs here does not bound itself
+                    self._hub.allowances.limit(message.executors, message.gpus, message.hours)
             case _:
                 self._about_pool(client, message)
 
@@ -184,12 +188,26 @@ class Desk:
         if room.clients - {client}:  # others have opened it too, perhaps a call of its own: it is theirs now
             room.leave(client)
             return
+        self._ending.append(room)
         await room.close(cancel=cancel)
+        self._ending.remove(room)
         room.leave(client)
         room.stop_timer()
         self._hub.allowances.leave(room)
         if self.pools.get(room.spec.name) is room:
             del self.pools[room.spec.name]
+
+    def asker(self, call: str) -> Client | None:
+        """The client from outside of this hub, a program, whose call led to this one."""
+        while True:
+            rooms = (*self.pools.values(), *self._ending)
+            found = next((one for room in rooms if (one := room.call(call)) is not None), None)
+            if found is None or found.client.worker is None:
+                return found.client if found else None
+            task = found.client.worker.task
+            if task is None or not task.call:
+                return None
+            call = task.call
 
     def client_lost(self, client: Client) -> None:
         """It has hung up: its calls are nobody's."""

@@ -1,7 +1,8 @@
 """The hub as a process of its own, detached from whoever started it: it outlives the language server and owns the ending.
 
 `python -P -m yonder.hub.detached --owner ID` forks twice, lets go of every descriptor it was given, serves the owner's
-folder and ends when the lease says so: after the linger when the window closed, after the silence when it vanished.
+folder and ends when the lease says so: after the linger when the window closed, after the silence when it vanished. With
+`--program` it serves a plain program, and ends with the program's last conversation.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from yonder.hub.hub import Hub, hub_id
 from yonder.hub.journal import Journal
 from yonder.hub.log import Log
 from yonder.hub.owner import OwnerLink
+from yonder.hub.patron import Patron
 from yonder.hub.substrates import Substrates
 from yonder.places import HubNote, OwnerFolder, started_at
 from yonder.version import __version__
@@ -96,36 +98,91 @@ class Attendance:
             )
 
 
-async def serve(owner: str) -> None:
-    """Serve one owner until the lease ends."""
+class WindowService:
+    """For an editor's window, over the owner's websocket."""
+
+    def __init__(self, folder: OwnerFolder, token: str, log: Log) -> None:
+        self.hub = Hub(folder, token, log.line, beside_editor=True)
+        self._folder = folder
+        self._attendance = Attendance(self.hub, log)
+        self.teller = self._attendance.link = OwnerLink(
+            hub=hub_id(),
+            package=__version__,
+            token=token,
+            journal=Journal(folder.journal_file),
+            requests=self._attendance,
+            trouble=log.line,
+        )
+
+    async def begin(self) -> None:
+        """Everything is there: open the doors that are not the hub's own."""
+        await self.teller.listen(self._folder.owner_socket)
+
+    def asked_to_end(self) -> None:
+        """A signal: end now, in order."""
+        self._attendance.asked_to_end()
+
+    async def until_the_end(self) -> str:
+        """Returns the reason to end."""
+        self.teller.ending = reason = await self._attendance.until_the_end()
+        return reason
+
+    def ended(self, receipt: wire.Receipt) -> None:
+        """Every executor is gone."""
+        self._attendance.receipt(receipt)
+
+    async def close(self) -> None:
+        """Close the doors that were opened here."""
+        await self.teller.close()
+
+
+class ProgramService:
+    """For a plain program, over the hub's own door: it ends with the program. See WindowService."""
+
+    def __init__(self, folder: OwnerFolder, token: str, log: Log) -> None:
+        self.hub = Hub(folder, token, log.line)
+        self.teller = self.hub.patron = Patron(self.hub)
+
+    async def begin(self) -> None:
+        """The hub's own door is all there is."""
+
+    def asked_to_end(self) -> None:
+        self.teller.asked_to_end()
+
+    async def until_the_end(self) -> str:
+        return await self.teller.until_the_end()
+
+    def ended(self, receipt: wire.Receipt) -> None:
+        """The program waits for the end of this process."""
+
+    async def close(self) -> None:
+        """The hub closes its own."""
+
+
+async def serve(owner: str, service: type[WindowService | ProgramService]) -> None:
+    """Serve one owner until there is no reason to."""
     folder = OwnerFolder(owner)
     log = Log(folder.log_file)
     token = folder.token()
-    hub = Hub(folder, token, log.line, beside_editor=True)
-    attendance = Attendance(hub, log)
-    journal = Journal(folder.journal_file)
-    link = OwnerLink(
-        hub=hub_id(), package=__version__, token=token, journal=journal, requests=attendance, trouble=log.line
-    )
-    attendance.link = link
-    backend = LocalBackend(folder, token, hub.agent_ended)
-    hub.furnish(link, Substrates.only(local=backend))
+    serving = service(folder, token, log)
+    hub = serving.hub
+    substrates = Substrates.only(local=LocalBackend(folder, token, hub.agent_ended))
+    hub.furnish(serving.teller, substrates)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, attendance.asked_to_end)
+        loop.add_signal_handler(number, serving.asked_to_end)
     await hub.listen()
-    await link.listen(folder.owner_socket)
+    await serving.begin()
     me = os.getpid()
     note = HubNote(owner=owner, pid=me, started=started_at(me), version=wire.VERSION, package=__version__, hub=hub_id())
     folder.write_note(note)
     log.line(f"hub {me} of yonder {__version__} serves")
     try:
-        reason = await attendance.until_the_end()
+        reason = await serving.until_the_end()
         log.line(f"ending: {reason}")
-        link.ending = reason
-        attendance.receipt(await hub.close(reason))
-        await backend.close()
-        await link.close()
+        serving.ended(await hub.close(reason))
+        await substrates.close()
+        await serving.close()
         await hub.shut()
     finally:
         folder.leave()
@@ -151,11 +208,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="yonder hub")
     parser.add_argument("--owner", required=True, help="the id of the window that owns the work")
     parser.add_argument("--foreground", action="store_true", help="stay with the terminal that started it")
+    parser.add_argument("--program", action="store_true", help="serve a plain program, and end with it")
     arguments = parser.parse_args()
     if not arguments.foreground:
         detach()
     try:
-        asyncio.run(serve(arguments.owner))
+        asyncio.run(serve(arguments.owner, ProgramService if arguments.program else WindowService))
     except Exception as error:
         Log(OwnerFolder(arguments.owner).log_file).line(f"the hub failed: {error!r}")
         raise

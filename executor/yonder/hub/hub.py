@@ -25,6 +25,7 @@ from yonder.hub.connection import Conversation, Receiver
 from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
 from yonder.hub.executors import Executors
+from yonder.hub.patron import Patron
 from yonder.hub.sessions import SessionRoom
 from yonder.hub.substrates import Substrates
 from yonder.places import OwnerFolder, started_at
@@ -82,6 +83,7 @@ class Hub:
         self._files: dict[str, SessionRoom] = {}
         self._token = token
         self._beside_editor = beside_editor
+        self.patron: Patron | None = None
         self._teller: Teller | None = None
         self._server: asyncio.Server | None = None
         self._status_timer: asyncio.TimerHandle | None = None
@@ -155,6 +157,9 @@ class Hub:
             receiver = self.executors.agents.said_hello(hello, conversation)
             conversation.send(self._welcome())
             return receiver
+        if hello.role == "client" and not hello.id and home is None and self.patron is not None:
+            conversation.send(self._welcome())
+            return self._program(conversation, self.patron)
         worker = self.executors.workers.get(hello.id)
         if worker is not None and home is not None and not self.executors.lives_on(worker, home):
             worker = None
@@ -167,6 +172,18 @@ class Hub:
             conversation.pressed = client.pressed
             return client
         return worker.attach(hello.role, conversation)
+
+    def _program(self, conversation: Conversation, patron: Patron) -> Client:
+        """The plain program itself opens a pool."""
+        client = Client(conversation.send, self, None)
+
+        def pressed(slow: bool) -> None:
+            client.pressed(slow)
+            patron.pressed()
+
+        conversation.pressed = pressed
+        patron.joined(client)
+        return client
 
     def _welcome(self) -> wire.Welcome:
         return wire.Welcome(version=wire.VERSION, package=__version__, hub=hub_id())
@@ -319,6 +336,16 @@ class Hub:
 
     def client_lost(self, client: Client) -> None:
         self.desk.client_lost(client)
+        if self.patron is not None:
+            self.patron.left(client)
+
+    def asker(self, call: str) -> Client | None:
+        """The conversation of a program that hears of this call's end."""
+        return self.desk.asker(call)
+
+    def hold_agents(self, paused: bool) -> None:
+        """Read nothing more from agents, or read on."""
+        self.executors.agents.hold(paused)
 
     # ── the end ──
 

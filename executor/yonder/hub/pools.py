@@ -184,6 +184,10 @@ class PoolRoom:
         """Its wait is over; a call that runs goes on."""
         self._drive.feed(events.Refused(now(), name, "boot_failed", self._refusal))
 
+    def call(self, name: str) -> Call | None:
+        """The call of that name, while there is anything of it."""
+        return self._calls.get(name)
+
     @property
     def places(self) -> tuple[int, int]:
         """How many executors it may have, and how many calls each takes."""

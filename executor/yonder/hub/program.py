@@ -26,6 +26,7 @@ from yonder.hub.log import Log
 from yonder.hub.substrates import Substrates
 from yonder.hub.turns import Turns
 from yonder.places import OwnerFolder
+from yonder.terminal import show
 
 
 class Terminal:
@@ -41,10 +42,7 @@ class Terminal:
     def tell(self, event: wire.Event) -> None:
         match event:
             case wire.Output(fd=fd, text=text):
-                stream = sys.stdout if fd == 1 else sys.stderr
-                with contextlib.suppress(ValueError, OSError):  # a closed terminal must not end the calls
-                    stream.write(text)
-                    stream.flush()
+                show(fd, text)
             case wire.RunEnded(run=run) if run in self.ended:
                 self.ended.pop(run)(event)
             case wire.InputWanted():
@@ -58,6 +56,8 @@ class Terminal:
 
 class HubThread:
     """A hub in a thread of this process. Raises CannotRun when it does not come up."""
+
+    broken = False
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -105,12 +105,17 @@ class HubThread:
         """Size pools by this object; the name by which a pool asks for it."""
         return self.hub.desk.lent.add(strategy)
 
-    def client(self, receive: Callable[[wire.HubToClient], None]) -> InProcessDoor:
+    def client(self, receive: Callable[[wire.HubToClient], None], lost: Callable[[], None]) -> InProcessDoor:
+        """A pool's way here; it is never lost while the program lives."""
+        del lost
         return InProcessDoor(self, receive)
 
     def limit(self, executors: int, gpus: int, hours: float) -> None:
         """Bound all pools together; 0 = no bound."""
         self.do(self.hub.limit, executors, gpus, hours)
+
+    def forked(self) -> None:
+        """A child has no such thread; nothing of it needs to be let go."""
 
     def stop(self) -> None:
         """End every executor and the thread; returns when they are gone."""
