@@ -220,14 +220,14 @@ def story(run, lines):
     for first in range(0, lines, AT_ONCE):
         some = range(first, min(first + AT_ONCE, lines))
         yield wire.Output(run, "", 1, "".join(f"{n}\n" for n in some), 1.0)
-        yield wire.Metrics(run, "", [_column(some)])
+        yield wire.Metrics(run, "", [column(some)])
         if not first % (40 * AT_ONCE):
             yield wire.Display(run, "", "text/plain", str(first).encode(), "", 1.0)
             yield wire.Progress(run, "", "bar", "lines", first, lines, 1.0)
     yield wire.RunEnded(run, "ok", 2.0, 1.0)
 
 
-def _column(some):
+def column(some):
     numbers = array("d", map(float, some)).tobytes()
     return wire.Column("loss", numbers, numbers, numbers)
 
