@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -308,13 +308,17 @@ class Phase(_Msg, frozen=True, tag=True):
     detail: str = ""
 
 
+Descriptor = Literal[1, 2]
+"""Standard output or standard error."""
+
+
 class Output(_Msg, frozen=True, tag=True):
-    """Text of a run. fd 1 or 2; `after` is true for bytes that threads or children wrote after the run had ended;
+    """Text of a run. `after` is true for bytes that threads or children wrote after the run had ended;
     `missing` > 0 is a gap: that many characters were dropped at the bound."""
 
     run: str
     call: str
-    fd: int
+    fd: Descriptor
     text: str
     at: float
     after: bool = False
@@ -444,7 +448,7 @@ Event = (
 class Numbered(_Msg, frozen=True, tag=True):
     """An event with its number, 1, 2, 3 … without holes; the owner stores it, then acknowledges."""
 
-    n: int
+    n: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     event: Event
 
 
@@ -893,7 +897,7 @@ class Limit(_Msg, frozen=True, tag=True):
 class Printed(_Msg, frozen=True, tag=True):
     """What executors of a plain program print, when its hub is another process."""
 
-    fd: int
+    fd: Descriptor
     text: str
 
 
@@ -993,7 +997,7 @@ class WorkerOutput(_Msg, frozen=True, tag=True):
     worker: str
     task: int
     n: int
-    fd: int
+    fd: Descriptor
     text: str
     at: float
     after: bool = False

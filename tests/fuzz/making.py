@@ -11,7 +11,9 @@ from msgspec import inspect
 EDGES = [0, 1, -1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**63, 2**64 - 1, -(2**31), -(2**63)]
 numbers = st.sampled_from(EDGES) | st.integers(-(2**63), 2**64 - 1) | st.integers(-3, 70)
 floats = st.floats() | st.sampled_from([0.0, -1.0, 1e300, 1.7e9])
-texts = st.sampled_from(["", "\x00", "r", "c", "w", "a" * 2000, "\N{SNOWMAN}", "../..", "<script>"]) | st.text(max_size=8)
+texts = st.sampled_from(["", "\x00", "r", "c", "w", "a" * 2000, "\N{SNOWMAN}", "../..", "<script>"]) | st.text(
+    max_size=8
+)
 bodies = st.sampled_from([b"", b"\x00" * 8, b"\xff" * 8, b"\x00" * 7, b"\x89PNG"]) | st.binary(max_size=24)
 
 names = {"run": st.sampled_from(["r", "r", "", "q"]) | texts, "call": st.sampled_from(["", "c", "d"]) | texts}

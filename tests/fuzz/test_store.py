@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 
-import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.fuzz.making import messages, numbers, travelled
+
 from yonder import wire
 from yonder_lsp import protocol, rpc
 from yonder_lsp.store import Limits, Store
@@ -30,13 +28,13 @@ def asked_of(store):
             yield store.series(protocol.SeriesParams(run=run, x=x, pixels=pixels))
 
 
-@settings(max_examples=600, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(batches=st.lists(EVENTS, min_size=1, max_size=3))
 def test_whatever_a_hub_tells_is_stored_and_can_be_shown(tmp_path_factory, batches):
     store = Store(tmp_path_factory.mktemp("fuzz") / "runs.sqlite", now=lambda: 1000.0, limits=LIMITS)
     numbered = itertools.count(1)
     try:
-        store.apply("hub", [wire.Numbered(next(numbered), wire.Phase("r", "running", "", 1.0))])
+        store.apply("hub", [wire.Numbered(next(numbered), wire.Phase("r", "running", 1.0))])
         for events in batches:
             told = [travelled(wire.Numbered(next(numbered), event), wire.Numbered) for event in events]
             last = store.apply("hub", told)
@@ -47,11 +45,16 @@ def test_whatever_a_hub_tells_is_stored_and_can_be_shown(tmp_path_factory, batch
         store.close()
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
-@given(n=numbers)
-def test_any_number_of_an_event_is_taken(tmp_path_factory, n):
-    store = Store(tmp_path_factory.mktemp("fuzz") / "runs.sqlite", now=lambda: 1000.0, limits=LIMITS)
-    try:
-        store.apply("hub", [wire.Numbered(n, wire.Phase("r", "running", "", 1.0))])
-    finally:
-        store.close()
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(n=numbers, fd=numbers)
+def test_numbers_that_cannot_be_kept_are_refused_at_the_door(n, fd):
+    for message, fits in (
+        (wire.Numbered(n, wire.Phase("r", "running", 1.0)), 0 < n < 2**63),
+        (wire.Numbered(1, wire.Output("r", "", fd, "text", 1.0)), fd in (1, 2)),
+    ):
+        try:
+            wire.Parser(wire.HubToOwner).message(wire.encode(message))
+        except wire.WireError:
+            assert not fits
+        else:
+            assert fits

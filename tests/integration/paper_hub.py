@@ -124,9 +124,9 @@ class PaperAgent:
 class PaperClient(Remembers):
     """A program with pools."""
 
-    def __init__(self, hub, worker=None):
+    def __init__(self, hub, worker=None, *, elsewhere=False):
         super().__init__()
-        self.client = Client(self.send, hub, worker)
+        self.client = Client(self.send, hub, worker, elsewhere=elsewhere)
         self._calls = 0
 
     def says(self, message):
@@ -163,19 +163,24 @@ class Ear:
 
 
 class PaperHub:
-    def __init__(self, backend=None):
+    def __init__(self, backend=None, **others):
         self.folder = OwnerFolder(f"paper-{secrets.token_hex(6)}")
         self.log = []
         self.hub = Hub(self.folder, "token", self.log.append)
         self.ear = Ear()
         self.backend = backend or FakeBackend()
-        self.hub.furnish(self.ear, Substrates.only(local=self.backend))
-        self.agent = PaperAgent(self.hub)
-        hello = wire.Hello(version=wire.VERSION, package=__version__, role="agent", token="token", id="")
-        self.hub.executors.agents.said_hello(hello, self.agent)
+        self.hub.furnish(self.ear, Substrates.only(local=self.backend, **others))
+        self.agent = self.an_agent("")
 
-    def client(self, worker=None):
-        return PaperClient(self.hub, worker and self.hub.executors.workers[worker.name])
+    def an_agent(self, name):
+        """One of that name has dialled."""
+        agent = PaperAgent(self.hub)
+        hello = wire.Hello(version=wire.VERSION, package=__version__, role="agent", token="token", id=name)
+        agent.told = self.hub.executors.agents.said_hello(hello, agent)
+        return agent
+
+    def client(self, worker=None, *, elsewhere=False):
+        return PaperClient(self.hub, worker and self.hub.executors.workers[worker.name], elsewhere=elsewhere)
 
     async def a_pool(self, **spec):
         """A client that has opened the pool of that spec."""
@@ -200,8 +205,8 @@ class PaperHub:
 
 
 @contextlib.asynccontextmanager
-async def a_paper_hub(backend=None):
-    paper = PaperHub(backend)
+async def a_paper_hub(backend=None, **others):
+    paper = PaperHub(backend, **others)
     try:
         yield paper
         assert paper.log == [], paper.log

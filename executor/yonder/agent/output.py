@@ -46,10 +46,10 @@ class Outlet:
         self._page = Page(ends.page)
         self._send = send
         self._loop = asyncio.get_running_loop()
-        self._fds = {ends.out: 1, ends.err: 2}
+        self._fds: dict[int, wire.Descriptor] = {ends.out: 1, ends.err: 2}
         self._open = set(self._fds)
         self._decoders = {fd: codecs.getincrementaldecoder("utf-8")("replace") for fd in self._fds}
-        self._pending: list[tuple[int, int, bool, str]] = []  # (task, fd, after, text)
+        self._pending: list[tuple[int, wire.Descriptor, bool, str]] = []  # (task, fd, after, text)
         self._size = 0
         self._task = 0
         self._n = 0

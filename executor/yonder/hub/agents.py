@@ -17,12 +17,13 @@ from yonder.hub.worker import Worker
 class Floor(Protocol):
     """Where what agents tell is dealt with."""
 
-    workers: dict[str, Worker]
+    def worker_on(self, agent: str, worker: str) -> Worker | None:
+        """This worker, if it lives on this agent's machine: an agent may speak for no other."""
 
     def changed(self) -> None:
         """Something in the status is new."""
 
-    def fork_failed(self, worker: str, sentence: str) -> None:
+    def fork_failed(self, worker: Worker, sentence: str) -> None:
         """A worker will not be born."""
 
     def preloaded(self, message: wire.Preloaded) -> None:
@@ -52,21 +53,22 @@ class Agent:
     def received(self, message: wire.AgentToHub) -> None:
         match message:
             case wire.WorkerOutput():
-                if (worker := self._floor.workers.get(message.worker)) is not None:
+                if (worker := self._mine(message.worker)) is not None:
                     worker.printed(message)
             case wire.Beat():
                 for usage in message.usage:
-                    if (worker := self._floor.workers.get(usage.worker)) is not None:
+                    if (worker := self._mine(usage.worker)) is not None:
                         worker.usage = usage
                 self._floor.changed()
             case wire.Forked():
-                if (worker := self._floor.workers.get(message.worker)) is not None:
+                if (worker := self._mine(message.worker)) is not None:
                     worker.pid = message.pid
             case wire.Exited():
-                if (worker := self._floor.workers.get(message.worker)) is not None:
+                if (worker := self._mine(message.worker)) is not None:
                     worker.exited(message.report)
             case wire.ForkFailed():
-                self._floor.fork_failed(message.worker, message.sentence)
+                if (worker := self._mine(message.worker)) is not None:
+                    self._floor.fork_failed(worker, message.sentence)
             case wire.Preloaded():
                 self._floor.preloaded(message)
             case wire.Hello():
@@ -74,6 +76,9 @@ class Agent:
 
     def lost(self) -> None:
         self._floor.agent_lost(self)
+
+    def _mine(self, worker: str) -> Worker | None:
+        return self._floor.worker_on(self.id, worker)
 
 
 class Agents:

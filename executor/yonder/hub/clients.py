@@ -42,15 +42,23 @@ class Asked(Protocol):
 
 
 class Client:
-    """One client. `worker` is the worker whose code opened it, None for a plain program; `asked` what it waits for, by
-    its own numbers."""
+    """One client. `worker` is the worker whose code opened it, None for a plain program; `elsewhere`: that worker is on
+    another machine; `asked` what it waits for, by its own numbers."""
 
-    def __init__(self, send: Callable[[wire.HubToClient], None], requests: Requests, worker: Worker | None) -> None:
+    def __init__(
+        self,
+        send: Callable[[wire.HubToClient], None],
+        requests: Requests,
+        worker: Worker | None,
+        *,
+        elsewhere: bool = False,
+    ) -> None:
         self._send = send
         self._requests = requests
         self._functions: dict[bytes, bytes] = {}
         self._name = f"client-{id(self):x}"
         self.worker = worker
+        self.elsewhere = elsewhere
         self.asked: dict[int, Asked] = {}
         self.gone = False
         self.slow = False

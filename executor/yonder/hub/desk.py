@@ -11,11 +11,14 @@ from typing import Any, Protocol
 import msgspec
 
 from yonder import wire
+from yonder.hub import borders
 from yonder.hub.clients import Client
+from yonder.hub.executor import Executor
 from yonder.hub.lent import Lent
 from yonder.hub.pools import PoolRoom
 from yonder.hub.pools import Surroundings as PoolSurroundings
 from yonder.hub.worker import clock
+from yonder.version import __version__
 
 
 class Surroundings(PoolSurroundings, Protocol):
@@ -82,7 +85,9 @@ class Desk:
         match message:
             case wire.OpenPool(id=number):
                 room = self._open(client, message)
-                client.say(wire.PoolOpened(number, room.spec.name, room.spec))
+                client.say(
+                    room if isinstance(room, wire.Refused) else wire.PoolOpened(number, room.spec.name, room.spec)
+                )
             case wire.Broadcast(call=number, pool=name):
                 if (pool := self._room(client, name)) is not None:
                     pool.broadcast(client, message)
@@ -121,26 +126,34 @@ class Desk:
             return
         wishes = {"min": message.min, "max": message.max, "buffer": message.buffer}
         given = {key: value for key, value in wishes.items() if value is not None}
-        room.adapt(msgspec.structs.replace(room.spec, **given))
+        wanted = msgspec.structs.replace(room.spec, **given)
+        if client.elsewhere and (why := borders.unreasonable(wanted)):
+            client.say(self._refused(client, why))
+            return
+        room.adapt(wanted)
         client.say(wire.PoolOpened(message.id, room.spec.name, room.spec))
 
     # ── who holds which pool ──
 
-    def _open(self, client: Client, message: wire.OpenPool) -> PoolRoom:
+    def _open(self, client: Client, message: wire.OpenPool) -> PoolRoom | wire.Refused:
         room = self.pools.get(message.spec.name)
         if room is not None and room.closed:
             room = None
         named = self._specs.get(message.spec.name)
-        settled = named or (room.spec if room else message.spec)
+        own = self._executor_of(client)
+        settled = named or (room.spec if room else borders.at_home(message.spec, own) if own else message.spec)
         given = {name: getattr(message.spec, name) for name in message.given}
         wanted = msgspec.structs.replace(settled, **given)
         if "preload" not in given:
             wanted = msgspec.structs.replace(
                 wanted, preload=list(dict.fromkeys([*wanted.preload, *message.spec.preload]))
             )
-        place = message.place or self._place_of(client)
+        if client.elsewhere and (why := borders.forbidden(wanted, own, settled)):
+            return self._refused(client, why)
+        # What a worker submits is pickled by its own Python, whatever the owner has chosen since.
+        place = own.spec.place if own else message.place or self._hub.place
         if room is None:
-            room = self._pool(wanted, place, kept=message.place is None)
+            room = self._pool(wanted, place, kept=client.worker is not None or message.place is None)
         else:
             room.adapt(wanted)
             room.move(place)
@@ -149,10 +162,13 @@ class Desk:
         room.open()
         return room
 
-    def _place_of(self, client: Client) -> wire.Place:
-        """What a worker submits is pickled by its own Python, whatever the owner has chosen since."""
-        executor = self._hub.executors.all.get(client.worker.executor) if client.worker else None
-        return executor.spec.place if executor else self._hub.place
+    def _refused(self, client: Client, why: str) -> wire.Refused:
+        self._hub.log(f"a worker of {client.worker.executor if client.worker else '?'} was refused a pool: {why}")
+        return wire.Refused(code="role", sentence=why, version=wire.VERSION, package=__version__)
+
+    def _executor_of(self, client: Client) -> Executor | None:
+        """The executor whose code this client is; None for a plain program."""
+        return self._hub.executors.all.get(client.worker.executor) if client.worker else None
 
     def _pool(self, spec: wire.PoolSpec, place: wire.Place, *, kept: bool) -> PoolRoom:
         room = self.pools[spec.name] = PoolRoom(

@@ -159,14 +159,13 @@ class Executors:
         await self._confirm(executor, told=False)
         executor.resident.boot_failed(executor, sentence)
 
-    def fork_failed(self, worker: str, sentence: str) -> None:
-        found = self.workers.get(worker)
-        executor = self.all.get(found.executor) if found else None
-        if found is None or executor is None:
+    def fork_failed(self, worker: Worker, sentence: str) -> None:
+        executor = self.all.get(worker.executor)
+        if executor is None:
             return
         if executor.ending or executor.state in ("ready", "busy"):
             # withdrawn before it was born, or one that should have come later: no more and no less than dead
-            found.exited(wire.ExitReport(code=0, stderr="" if executor.ending else sentence))
+            worker.exited(wire.ExitReport(code=0, stderr="" if executor.ending else sentence))
         else:
             self._spawn(self._half_made(executor, sentence))
 
@@ -404,10 +403,12 @@ class Executors:
     def _on(self, agent: str) -> list[Executor]:
         return [one for one in self.all.values() if one.handle is not None and one.handle.agent == agent]
 
-    def lives_on(self, worker: Worker, agent: str) -> bool:
-        """Is this the agent of that worker?"""
-        executor = self.all.get(worker.executor)
-        return executor is not None and executor.handle is not None and executor.handle.agent == agent
+    def worker_on(self, agent: str, worker: str) -> Worker | None:
+        """This worker, if it lives on this agent's machine: an agent may speak for no other."""
+        found = self.workers.get(worker)
+        executor = self.all.get(found.executor) if found is not None else None
+        here = executor is not None and executor.handle is not None and executor.handle.agent == agent
+        return found if here else None
 
     async def _confirm(self, executor: Executor, *, told: bool = True) -> None:
         """Have the platform say that nothing is left, then say so ourselves."""

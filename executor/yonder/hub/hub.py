@@ -160,15 +160,14 @@ class Hub:
         if hello.role == "client" and not hello.id and home is None and self.patron is not None:
             conversation.send(self._welcome())
             return self._program(conversation, self.patron)
-        worker = self.executors.workers.get(hello.id)
-        if worker is not None and home is not None and not self.executors.lives_on(worker, home):
-            worker = None
+        executors = self.executors
+        worker = executors.workers.get(hello.id) if home is None else executors.worker_on(home, hello.id)
         if worker is None:
             sentence = f"there is no worker {hello.id!r} here"
             return wire.Refused(code="role", sentence=sentence, version=wire.VERSION, package=__version__)
         conversation.send(self._welcome())
         if hello.role == "client":
-            client = Client(conversation.send, self, worker)
+            client = Client(conversation.send, self, worker, elsewhere=home is not None)
             conversation.pressed = client.pressed
             return client
         return worker.attach(hello.role, conversation)
