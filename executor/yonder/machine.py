@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from yonder.backends.local import Process, kill, processes
-from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
+from yonder.places import HubNote, OwnerFolder, answers, runtime_root, started_at
 
 END_SECONDS = 20.0
 FRESH_SECONDS = 60.0
@@ -61,7 +60,7 @@ def serves(owner: str, found: Iterable[Process] = ()) -> bool:
         if folder.note() is not None:
             return True
         sockets = {str(folder.hub_socket), *(_hub_of(one) for one in found if one.owner == owner)}
-        return any(_answers(path) for path in sockets if path)
+        return any(answers(path) for path in sockets if path)
     finally:
         with contextlib.suppress(OSError):  # the look itself may have made the folder; one that is in use is not empty
             folder.path.rmdir()
@@ -75,19 +74,6 @@ def _hub_of(one: Process) -> str:
         return ""
     marks = [part for part in environment.split(b"\0") if part.startswith(_HUB_MARK)]
     return os.fsdecode(marks[0][len(_HUB_MARK) :]) if marks else ""
-
-
-def _answers(path: str) -> bool:
-    """Whether a process listens at this socket."""
-    with socket.socket(socket.AF_UNIX) as knock:
-        knock.settimeout(2.0)
-        try:
-            knock.connect(path)
-        except TimeoutError:
-            return True  # it listens, and is busy
-        except OSError:
-            return False
-        return True
 
 
 def left_over(owner: str = "") -> list[Process]:
@@ -133,7 +119,7 @@ def sweep_folders(now: float) -> int:
 
 def _lives(folder: Path) -> bool:
     """Whether a hub serves from this folder."""
-    return any(_answers(str(folder / name)) for name in ("hub.sock", "owner.sock"))
+    return any(answers(str(folder / name)) for name in ("hub.sock", "owner.sock"))
 
 
 def _stop_hubs(owner: str) -> int:

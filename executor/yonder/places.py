@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import socket
 import stat
 import struct
@@ -58,6 +59,41 @@ def peer_uid(endpoint: socket.socket) -> int | None:
         _, uid = struct.unpack_from("=II", endpoint.getsockopt(0, option, 76))
         return int(uid)
     return None
+
+
+def installation() -> str:
+    """Who we are to platforms that others use, too: drawn at random for this user's state folder, and different on each
+    machine that shares it."""
+    machine = _read(Path("/etc/machine-id")) or socket.gethostname()
+    file = state_root() / "installation"
+    if not (drawn := _read(file)):
+        partial = file.with_name(f"installation.{os.getpid()}.new")
+        partial.write_text(secrets.token_hex(8))
+        with contextlib.suppress(FileExistsError):  # another process of ours was first
+            os.link(partial, file)
+        partial.unlink()
+        drawn = _read(file)
+    return f"{drawn}-{hashlib.sha256(machine.encode()).hexdigest()[:8]}"
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+def answers(path: str) -> bool:
+    """Whether a process listens at this Unix socket."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        knock.settimeout(2.0)
+        try:
+            knock.connect(path)
+        except TimeoutError:
+            return True  # it listens, and is busy
+        except OSError:
+            return False
+        return True
 
 
 class OwnerFolder:

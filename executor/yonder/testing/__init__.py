@@ -60,6 +60,7 @@ class FakeBackend:
         phase(plan.phase, plan.broken)
         if plan.broken:
             raise BootFailed(plan.broken, phase=plan.phase)
+        await asyncio.sleep(0)  # no platform answers at once: here a boot may be cancelled
         handle = Handle(executor=spec.executor, owner=spec.owner, native=f"fake:{len(self.booted)}")
         self._platform[spec.executor] = handle
         return handle
