@@ -67,7 +67,7 @@ class Pier:
 
     async def invite(self, agent, *, listen, reach="", lifetime=0.0):
         self.invited.append((agent, listen, reach, lifetime))
-        return b'{"nobody": "listens"}\n'
+        return b'{"nobody": "listens"}'
 
     def withdraw(self, agent):
         self.withdrawn.append(agent)

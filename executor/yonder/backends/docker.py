@@ -167,7 +167,7 @@ class DockerBackend:
             creating = fleet.spawn(self._create(fleet, spec.executor, name, body))
             native = await asyncio.shield(creating)
             phase("starting", name)
-            words = await self._start(fleet.engine, native, invitation)
+            words = await self._start(fleet.engine, native, invitation + b"\n")
         except BaseException:
             self._boarding.withdraw(agent)
             if creating is not None:

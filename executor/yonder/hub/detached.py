@@ -16,6 +16,8 @@ import sys
 import time
 
 from yonder import wire
+from yonder.backends import known
+from yonder.backends.gpus import Gpus
 from yonder.backends.local import LocalBackend
 from yonder.core.lease import OwnerLease
 from yonder.hub.hub import Hub, hub_id
@@ -166,7 +168,11 @@ async def serve(owner: str, service: type[WindowService | ProgramService]) -> No
     token = folder.token()
     serving = service(folder, token, log)
     hub = serving.hub
-    substrates = Substrates.only(local=LocalBackend(folder, token, hub.agent_ended))
+    gpus = Gpus()  # one book, so that no device is given to a process and to a container
+    local = LocalBackend(folder, token, hub.agent_ended, gpus)
+    substrates = Substrates(
+        lambda name: local if name == "local" else known.make(name, folder, hub.gate, gpus, log.line)
+    )
     hub.furnish(serving.teller, substrates)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
