@@ -85,7 +85,7 @@ class RemoteHub(FakeHub):
         self.proxy = await self._stack.enter_async_context(a_proxy((host, int(port))))
         self.invitation = msgspec.structs.replace(invited, hub="{}:{}".format(*self.proxy.address), **more)
 
-    async def start(self, line=None, *, env=None):
+    async def launch(self, line=None, *, env=None):
         """The agent's process, with the invitation (or something else) as its first words."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("YONDER_")}
         environment |= {"YONDER_OWNER": self.owner, "PYTHONPATH": CORE}  # the agent itself is to be found, too
@@ -104,7 +104,7 @@ class RemoteHub(FakeHub):
 
     async def open(self, *, env=None, **more):
         await self.invite(**more)
-        await self.start(env=env)
+        await self.launch(env=env)
         await self.until(lambda: ("agent", self.name) in self.peers, "the agent's hello")
 
     async def ended(self):

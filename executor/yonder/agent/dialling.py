@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from yonder import wire
-from yonder.carrier import BULK_WINDOW, LARGEST, MANNERS, SMALL_WINDOW, Carrier, hang_up
+from yonder.carrier import BULK_WINDOW, MANNERS, SMALL_WINDOW, WEBSOCKET, Carrier, hang_up
 from yonder.credentials import client_context
 from yonder.errors import CannotRun, VersionMismatch
 from yonder.version import __version__
@@ -63,7 +63,7 @@ class Link:
                 connection = await self._dial(role, key)
                 await carrier.carry(connection, told=told)
             except (OSError, TimeoutError, WebSocketException) as error:
-                self.trouble = f"{self._invitation.hub}: {error or type(error).__name__}"
+                self.trouble = f"{self._invitation.hub}: {_words(error)}"
             await asyncio.sleep(min(LONGEST, SHORTEST * 2**failures) * (0.5 + random.random() / 2))  # noqa: S311 - no secret
             failures = min(failures + 1, 10)
 
@@ -88,9 +88,7 @@ class Link:
             port=int(port),
             ssl=self._context,
             server_hostname=name,
-            compression=None,
-            max_size=LARGEST,
-            ping_interval=None,
+            **WEBSOCKET,
             open_timeout=None,
             close_timeout=MANNERS,
             user_agent_header=None,
@@ -117,3 +115,9 @@ def _judge(body: str | bytes) -> None:
             raise ConnectionRefusedError(sentence)  # not yet
         case wire.Refused(sentence=sentence):
             raise CannotRun(sentence)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio says only that a call failed
+    return str(error) or type(error).__name__
