@@ -20,6 +20,8 @@ PATIENCE = 10.0
 class Remembers:
     """A list of messages and a way to wait for one."""
 
+    relayed = False
+
     def __init__(self):
         self.said = []
         self._changed = asyncio.Event()

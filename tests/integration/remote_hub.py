@@ -69,6 +69,8 @@ class RemoteHub(FakeHub):
         self.gate = Gate("test.hub.yonder", self.owner, manners, silence=lambda: 600.0, told_ended=lambda *_: None)
         self.proxy = None
         self.invitation = None
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
         self._stack = contextlib.AsyncExitStack()
 
     def _accept(self, distant, conversation, hello):
@@ -88,7 +90,7 @@ class RemoteHub(FakeHub):
     async def launch(self, line=None, *, env=None):
         """The agent's process, with the invitation (or something else) as its first words."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("YONDER_")}
-        environment |= {"YONDER_OWNER": self.owner, "PYTHONPATH": CORE}  # the agent itself is to be found, too
+        environment |= {"YONDER_OWNER": self.owner, "PYTHONPATH": CORE, "TMPDIR": str(self.temporary)}
         with self.log.open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *COMMAND,

@@ -90,7 +90,9 @@ async def test_a_program_in_a_worker_reaches_the_hub_as_a_client(hub):
 
 async def test_workers_know_nothing_of_the_invitation(hub):
     worker = await hub.worker()
-    environ = Path(f"/proc/{hub.pid(worker)}/environ").read_bytes() + Path(f"/proc/{hub.process.pid}/environ").read_bytes()
+    environ = (
+        Path(f"/proc/{hub.pid(worker)}/environ").read_bytes() + Path(f"/proc/{hub.process.pid}/environ").read_bytes()
+    )
     lines = Path(f"/proc/{hub.process.pid}/cmdline").read_bytes()
     invitation = hub.invitation
     for secret in (invitation.secret, invitation.lane, invitation.key.splitlines()[1]):
@@ -121,7 +123,7 @@ async def test_what_is_printed_and_returned_while_the_link_is_cut_arrives_once(h
     await hub.until(lambda: "begun" in hub.output(task), "the first line")
     await _break(hub)
     (hub.folder / "go").touch()
-    await hub.poll(lambda: (hub.folder / "printed").exists(), lambda: "it does not go on")
+    await hub.poll((hub.folder / "printed").exists, lambda: "it does not go on")
     before = hub.proxy.accepted
     assert not hub.find(wire.Done)
     await hub.proxy.heal()
@@ -160,9 +162,9 @@ async def test_a_link_that_breaks_at_any_byte_loses_and_doubles_nothing(hub):
 
     worker = await hub.worker("pool")
     way = hub.proxy.up
-    way.cut_at(*(way.passed + n * 7919 for n in range(1, 21)))
+    way.cut_at(*(way.passed + n * 7919 for n in range(1, 11)))
     down = hub.proxy.down
-    down.cut_at(*(down.passed + n * 977 for n in range(1, 11)))
+    down.cut_at(*(down.passed + n * 977 for n in range(1, 6)))
     tasks = []
     for n in range(40):
         tasks.append(hub.call_later(worker, speaks, n))
@@ -170,7 +172,7 @@ async def test_a_link_that_breaks_at_any_byte_loses_and_doubles_nothing(hub):
         assert payload.unpack(done.body) == bytes([n]) * 10_000
         assert await hub.all_output(done) == f"line {n}\n"
     assert len(hub.find(wire.Done)) == 40
-    assert hub.proxy.broken >= 20
+    assert hub.proxy.broken >= 10
     assert not hub.trouble
 
 
@@ -183,14 +185,6 @@ async def test_an_interrupt_that_is_asked_for_during_a_cut_comes_after_it(hub):
     await hub.proxy.heal()
     assert (await hub.first(wire.Raised, task=task)).outcome == "interrupted"
     assert (await hub.first(wire.BlockDone, task=task)).failure.type == "KeyboardInterrupt"
-
-
-async def test_a_silent_line_is_given_up_and_dialled_again(hub):
-    worker = await hub.worker()
-    accepted = hub.proxy.accepted
-    hub.proxy.vanish()
-    assert (await hub.block(worker, "6 * 7")).preview.short == "42"
-    assert hub.proxy.accepted == accepted + 2
 
 
 # ── ends ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,10 +206,10 @@ async def _busy(hub):
 async def _nothing_left(hub, pids):
     await hub.gone()
     assert not any(map(_alive, pids))
-    assert not list(Path("/tmp").glob(f"agent-*/{hub.owner}"))
+    assert not list(hub.temporary.iterdir())
 
 
-@pytest.mark.parametrize("how", ["exit", "SIGTERM", "withdrawn", "silence"])
+@pytest.mark.parametrize("how", ["exit", "SIGTERM", "silence"])
 async def test_nothing_is_left_when_the_agent_ends(how):
     async with a_remote_hub() as hub:
         await hub.open(**({"silence": 3.0} if how == "silence" else {}))
@@ -224,16 +218,12 @@ async def test_nothing_is_left_when_the_agent_ends(how):
             hub.agent.say(wire.AgentExit("the test is over"))
         elif how == "SIGTERM":
             hub.process.send_signal(signal.SIGTERM)
-        elif how == "withdrawn":
-            hub.gate.withdraw(hub.name)
-            hub.proxy.cut()
         else:
             await _break(hub)
         code, words = await hub.ended()
         said = {
             "exit": (0, "the test is over"),
             "SIGTERM": (0, "signal 15"),
-            "withdrawn": (0, "the hub is gone"),
             "silence": (0, r"nothing was heard of the hub for 3 s \(127.0.0.1:\d+: .*refused|reset"),
         }[how]
         assert code == said[0]
@@ -311,7 +301,15 @@ async def test_another_hub_under_the_same_address_is_not_spoken_to():
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"hello", b"{}", b"[1, 2]", b'{"version": 1, "package": "0", "secret": "sesame"}', b"\xff\xfe", b"x" * 70_000],
+    [
+        b"",
+        b"hello",
+        b"{}",
+        b"[1, 2]",
+        b'{"version": 1, "package": "0", "secret": "sesame"}',
+        b"\xff\xfe",
+        b"x" * 70_000,
+    ],
     ids=["nothing", "word", "empty", "list", "half", "binary", "long"],
 )
 async def test_what_is_no_invitation_is_refused_in_words(line):

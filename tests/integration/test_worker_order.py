@@ -4,6 +4,7 @@ other; and a dead worker's last words are still heard."""
 import asyncio
 
 from yonder import wire
+from yonder.hub import worker as module
 from yonder.hub.worker import Worker
 
 
@@ -40,8 +41,9 @@ class Ear:
 class Wire:
     """A lane that remembers what was said."""
 
-    def __init__(self):
+    def __init__(self, *, relayed=False):
         self.said = []
+        self.relayed = relayed
 
     def send(self, message):
         self.said.append(message)
@@ -50,10 +52,10 @@ class Wire:
         self.said.append("closed")
 
 
-def a_worker():
+def a_worker(*, relayed=False):
     ear = Ear()
     worker = Worker("x.0", "x", ear)
-    call, control = Wire(), Wire()
+    call, control = Wire(relayed=relayed), Wire(relayed=relayed)
     return ear, worker, call, control, worker.attach("call", call), worker.attach("control", control)
 
 
@@ -140,6 +142,20 @@ async def test_a_child_that_keeps_a_lane_open_does_not_delay_the_burial_for_ever
     async with asyncio.timeout(5):
         await ear.buried.wait()
     assert worker.alive is False
+
+
+async def test_last_words_from_another_machine_may_come_much_later(monkeypatch):
+    monkeypatch.setattr(module, "LAST_WORDS", 0.0)
+    ear, worker, _, _, call_lane, control_lane = a_worker(relayed=True)
+    task = worker.start(ear)
+    worker.exited(wire.ExitReport(code=0))
+    control_lane.lost()
+    for _ in range(3):
+        await asyncio.sleep(0)  # the loop turns: on this machine it would be buried now
+    assert worker.alive
+    call_lane.received(done(task, 0, 0))
+    call_lane.lost()
+    assert [type(one).__name__ for one in ear.heard[1:]] == ["Done", "ExitReport"]
 
 
 async def test_an_interrupt_names_its_task():

@@ -28,11 +28,11 @@ class Relay:
     def __init__(self, small: Carrier, bulk: Carrier) -> None:
         self._carriers = {"control": small, "call": bulk, "client": bulk}
         self._callers: set[Caller] = set()
-        self._server: asyncio.Server | None = None
 
-    async def listen(self, path: str) -> None:
+    async def listen(self, path: str) -> asyncio.Server:
+        """Workers may dial `path` from now on, for as long as the server is kept."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Caller(self._open, self._callers.discard), path)
+        return await loop.create_unix_server(lambda: Caller(self._open, self._callers.discard), path)
 
     def _open(self, caller: Caller, hello: wire.Hello) -> Channel | None:
         """The conversation of one who said this, if it is one that goes to the hub."""

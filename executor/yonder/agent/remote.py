@@ -129,8 +129,8 @@ async def _serve(invitation: wire.Invitation, agent: Agent, home: Home, lease: A
     link.small.open(Conversation(agent))
     relay = Relay(link.small, link.bulk)
     agent.dead = relay.bury
-    await relay.listen(home.socket)
-    await asyncio.gather(link.hold(), agent.beat(), _watch(lease, link, agent, home))
+    async with await relay.listen(home.socket):
+        await asyncio.gather(link.hold(), agent.beat(), _watch(lease, link, agent, home))
 
 
 async def _watch(lease: AgentLease, link: Link, agent: Agent, home: Home) -> NoReturn:

@@ -53,6 +53,11 @@ class Conversation(asyncio.BufferedProtocol):
         self.pressed: Callable[[bool], None] = lambda _: None
         """Told when the other side does not read what it is sent, and when it does again."""
 
+    @property
+    def relayed(self) -> bool:
+        """Does it come over the link of another machine? Then its end is told for certain, and late."""
+        return self._transport is not None and self._transport.get_extra_info("socket") is None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=1 << 20)

@@ -94,6 +94,7 @@ class Worker:
         self.report: wire.ExitReport | None = None
         self._functions: dict[bytes, None] = {}
         self._open: set[str] = set()
+        self._relayed = False  # its lanes come over the link of another machine
         self._hub = hub
         self._call: Conversation | None = None
         self._control: Conversation | None = None
@@ -114,6 +115,7 @@ class Worker:
         else:
             self._control = conversation
         self._open.add(role)
+        self._relayed = self._relayed or conversation.relayed
         if self.attached:
             self._hub.ready(self)
         return Lane(self, role)
@@ -268,15 +270,16 @@ class Worker:
 
     def exited(self, report: wire.ExitReport) -> None:
         """The agent reaped it (everything it printed came before), or the agent itself is gone. Its last messages may
-        still lie in the lanes' sockets: they are read to the end, but a child that keeps a lane open is not waited for."""
+        still lie in the lanes' sockets: they are read to the end, but a child that keeps a lane open is not waited for. On
+        another machine the agent sees to that, and the lanes' ends may come long after this, or with the loss of the link."""
         if self.report is not None:
             return
         self.report = report
         self.hold_back(False)
-        if self._open:
-            asyncio.get_running_loop().call_later(LAST_WORDS, self._bury)
-        else:
+        if not self._open:
             self._bury()
+        elif not self._relayed:
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._bury)
 
     def lane_ended(self, role: str) -> None:
         self._open.discard(role)
