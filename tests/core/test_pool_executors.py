@@ -404,6 +404,26 @@ def test_any_object_can_be_the_strategy() -> None:
     assert len(pool.told) == 4
 
 
+class Always(Pack):
+    """One, whatever there is to do."""
+
+    def count(self, demand: Demand, bounds: Bounds) -> int:
+        return 1
+
+
+def test_a_strategy_that_always_wants_one_lets_its_pool_close() -> None:
+    pool = PaperPool(PoolSpec(max=2), strategy=Always())
+    call = pool.submit()
+    up(pool)
+    pool.close()
+    assert pool.told == []
+    pool.over(call)
+    [last] = pool.told
+    pool.gone(last)
+    assert pool.booting == []
+    assert pool.pool.executors == 0
+
+
 def test_a_strategy_is_kept_within_min_and_max() -> None:
     assert len(PaperPool(PoolSpec(min=1, max=8), strategy=Crowd()).booting) == 1
     pool = PaperPool(PoolSpec(max=3), strategy=Crowd())

@@ -26,8 +26,10 @@ class Sizes:
 
     @property
     def strategy(self) -> Strategy:
-        """The one that was given, else the one that the spec names; a name that nobody knows means packing."""
-        return self._strategy or STRATEGIES.get(self.spec.strategy) or STRATEGIES["pack"]
+        """The one that was given, else the one that the spec names; a name that nobody knows means packing. One that was
+        given has no say in a pool that closes: it may want executors for ever."""
+        given = None if self.closing else self._strategy
+        return given or STRATEGIES.get(self.spec.strategy) or STRATEGIES["pack"]
 
     @property
     def concurrency(self) -> int:

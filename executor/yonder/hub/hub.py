@@ -178,7 +178,8 @@ class Hub:
 
         def pressed(slow: bool) -> None:
             client.pressed(slow)
-            patron.pressed()
+            if not slow:
+                patron.relieved()
 
         conversation.pressed = pressed
         patron.joined(client)

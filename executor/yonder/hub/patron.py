@@ -50,7 +50,7 @@ class Patron:
             self._clients.remove(client)
             if not self._clients:
                 self._end("the program has ended, or closed its last pool")
-            self.pressed()
+            self.relieved()
 
     def asked_to_end(self) -> None:
         """A signal: end now, in order."""
@@ -69,7 +69,7 @@ class Patron:
         except TimeoutError:
             self._end(f"the program did not connect within {spell(FIRST_CONTACT)}")
         await self._over.wait()
-        self.pressed()
+        self.relieved()
         return self._reason
 
     # ── what it is told (hub.Teller) ──
@@ -80,15 +80,15 @@ class Patron:
         asker = self._hub.asker(event.call)
         for client in [asker] if asker in self._clients else self._clients[:1]:
             client.say(wire.Printed(event.fd, event.text))
-            if client.slow:
-                self.pressed()
+            if client.slow and not self._held:
+                self._held = True
+                self._hub.hold_agents(True)
 
-    def pressed(self) -> None:
-        """One of its conversations is full, or has room again."""
-        held = not self._over.is_set() and any(client.slow for client in self._clients)
-        if held != self._held:
-            self._held = held
-            self._hub.hold_agents(held)
+    def relieved(self) -> None:
+        """A conversation has room again, or is over."""
+        if self._held and (self._over.is_set() or not any(client.slow for client in self._clients)):
+            self._held = False
+            self._hub.hold_agents(False)
 
     def reply(self, message: wire.HubToOwner) -> None:
         """Nobody asked."""
