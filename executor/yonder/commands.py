@@ -11,7 +11,7 @@ import getpass
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from yonder import doctor as checks
-from yonder import machine, settings, wire
+from yonder import elsewhere, machine, settings, wire
 from yonder.backends.local import processes
 from yonder.errors import YonderError
 from yonder.version import __version__
@@ -80,23 +80,34 @@ def doctor() -> None:
 
 @app.command()
 def ps() -> None:
-    """Show the hubs and executors on this machine, by owner, from the process table."""
+    """Show the hubs and executors by owner: those on this machine, and containers on every engine that was used."""
     with _in_words():
-        living, found = machine.hubs(), processes()
+        living, found, away = machine.hubs(), processes(), elsewhere.look()
     known = {note.pid for note in living}
-    rows = [(note.owner, "hub", note.pid, "", f"yonder {note.package}") for note in living]
-    rows += [(one.owner, one.role, one.pid, one.executor, one.command) for one in found if one.pid not in known]
-    if not rows:
-        print("Nothing of Yonder runs on this machine.")
-        return
-    table = Table("owner", "what", "pid", "executor", "command", "hub")
+    rows = [(note.owner, "hub", str(note.pid), "", f"yonder {note.package}") for note in living]
+    rows += [(one.owner, one.role, str(one.pid), one.executor, one.command) for one in found if one.pid not in known]
     alive = {owner: machine.serves(owner, found) for owner in {row[0] for row in rows}}
-    for owner, role, pid, executor, command in sorted(rows):
+    for one in away.found:
+        handle = one.seen.handle
+        alive[handle.owner] = alive.get(handle.owner, False) or one.alive
+        what = f"{one.seen.name} ({one.seen.image}, {one.seen.state}) on {one.host}"
+        rows.append((handle.owner, "container", handle.native[:12], handle.executor, what))
+    if rows:
+        _table_of(rows, alive)
+    elif not away.silent:
+        print("Nothing of Yonder runs on this machine.")
+    for sentence in away.silent:
+        print(f"yonder: {sentence}", file=sys.stderr)
+
+
+def _table_of(rows: list[tuple[str, str, str, str, str]], alive: Mapping[str, bool]) -> None:
+    table = Table("owner", "what", "pid or id", "executor", "command", "hub")
+    for owner, role, native, executor, what in sorted(rows):
         state = "alive" if alive[owner] else "[red]dead[/]"
-        table.add_row(escape(owner), role, str(pid), escape(executor), escape(command[:60]), state)
+        table.add_row(escape(owner), role, native, escape(executor), escape(what[:100]), state)
     _console().print(table)
     if not all(alive.values()):
-        print("Processes whose hub is dead can be ended with: yonder reap")
+        print("What has a dead hub can be ended with: yonder reap")
 
 
 @app.command()
@@ -105,16 +116,21 @@ def reap(
     owner: Annotated[str, typer.Option(help="Only this owner.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Also stop the hubs that live, with their runs.")] = False,
 ) -> None:
-    """End what is left of owners whose hub is dead."""
+    """End what is left of owners whose hub is dead, here and on every engine that was used."""
     with _in_words():
         done = machine.reap(owner, stop_hubs=everything)
+        away = elsewhere.reap(owner)
         swept = 0 if owner else machine.sweep_folders(time.time())
     stopped = f"{done.hubs} hub{'' if done.hubs == 1 else 's'} stopped, " if everything else ""
     folders = f" {swept} folders of ended hubs removed." if swept else ""
-    print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.{folders}")
+    boxes = f" {len(away.found)} containers of dead hubs removed." if away.found else ""
+    print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.{boxes}{folders}")
+    for sentence in away.silent:
+        print(f"yonder: {sentence}", file=sys.stderr)
     if done.survivors:
         pids = ", ".join(str(one.pid) for one in done.survivors)
         print(f"yonder: the kernel does not let go of pids {pids}.", file=sys.stderr)
+    if done.survivors or away.silent:
         raise typer.Exit(1)
 
 

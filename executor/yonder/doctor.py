@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from yonder import settings, wire
+from yonder import elsewhere, settings, wire
 from yonder.backends.base import Finding
 from yonder.backends.local import LocalBackend
 from yonder.errors import YonderError
@@ -42,6 +42,7 @@ def findings(folder: Path) -> Iterator[Finding]:
     yield _fork()
     yield from _local()
     yield _agent()
+    yield from _docker(folder)
     yield _left_over()
 
 
@@ -160,10 +161,30 @@ def _agent() -> Finding:
     )
 
 
+def _docker(folder: Path) -> list[Finding]:
+    """What the docker backend says of each pool that uses it; nothing where none does."""
+    try:
+        found = settings.load(folder)
+    except YonderError:
+        return []  # told above
+    specs = [spec for spec in (*found.pool_specs(), found.session.spec) if spec.backend == "docker"]
+    return asyncio.run(_ask_engines(specs)) if specs else []
+
+
+async def _ask_engines(specs: list[wire.PoolSpec]) -> list[Finding]:
+    """Each thing is said once, however many pools it is about."""
+    from yonder.backends.docker import look
+
+    said: dict[Finding, None] = {}
+    for spec in specs:
+        said |= dict.fromkeys(await look(spec))
+    return list(said)
+
+
 def _left_over() -> Finding:
-    count = len(left_over())
-    if count:
-        return Finding(
-            name="left over", ok=False, sentence=f"{count} processes whose hub is dead", remedy="yonder reap"
-        )
-    return Finding(name="left over", ok=True, sentence="nothing without a living hub")
+    count, away = len(left_over()), elsewhere.look()
+    boxes = sum(not one.alive for one in away.found)
+    if count or boxes:
+        sentence = f"{count} processes and {boxes} containers whose hub is dead"
+        return Finding(name="left over", ok=False, sentence=sentence, remedy="yonder reap")
+    return Finding(name="left over", ok=True, sentence=" ".join(["nothing without a living hub", *away.silent]))

@@ -158,7 +158,7 @@ class DockerBackend:
         body = containers.creation(
             spec, wanted, agent=agent, installation=installation(), hub=self._hub, image=image, gpus=devices
         )
-        listen, reach = await self._meeting_place(fleet.engine, wanted)
+        listen, reach = await meeting_place(fleet.engine, wanted)
         creating: asyncio.Task[str] | None = None
         try:
             invitation = await self._boarding.invite(agent, listen=listen, reach=reach, lifetime=spec.pool.max_lifetime)
@@ -176,20 +176,6 @@ class DockerBackend:
         handle = Handle(executor=spec.executor, owner=spec.owner, native=native, agent=agent)
         fleet.started(handle, name, words)
         return handle
-
-    async def _meeting_place(self, engine: Engine, wanted: Wanted) -> tuple[str, str]:
-        network = await engine.network(wanted.network)
-        if network is None:
-            raise BootFailed(told.refusal(f"network {wanted.network} not found"), phase="creating")
-        return containers.meeting_place(
-            wanted,
-            host=engine.address.host,
-            facts=engine.facts,
-            network=network,
-            machine=socket.gethostname(),
-            ours=is_ours,
-            facing=facing,
-        )
 
     async def _create(self, fleet: Fleet, executor: str, name: str, body: dict[str, Any]) -> str:
         fleet.unwanted.discard(executor)
@@ -212,7 +198,7 @@ class DockerBackend:
         marks = (found.get("Config") or {}).get("Labels") or {}
         if marks.get(told.INSTALLATION) != installation() or marks.get(told.OWNER) != self._owner:
             return False
-        await fleet.gone(found["Id"])
+        await fleet.engine.gone(found["Id"])
         return True
 
     @staticmethod
@@ -262,39 +248,7 @@ class DockerBackend:
     # ── what is missing ──
 
     async def preflight(self) -> list[Finding]:
-        return await self.look(PoolSpec(backend="docker"))
-
-    async def look(self, pool: PoolSpec) -> list[Finding]:
-        """What would keep executors of this pool from working: the engine, its bounds, the image, the way to the hub."""
-        try:
-            wanted = Wanted.of(pool)
-            engine = await Engine.open(resolve(wanted.host, wanted.cert_path, os.environ, Path.home()))
-        except CannotRun as error:
-            return [told.finding("engine", str(error), "start it, or say which: DOCKER_HOST, or the option host")]
-        try:
-            return await self._findings(engine, pool, wanted)
-        except (EngineAwayError, Refusal) as error:
-            return [told.finding("engine", str(error), "see the engine's own log")]
-        finally:
-            await engine.close()
-
-    async def _findings(self, engine: Engine, pool: PoolSpec, wanted: Wanted) -> list[Finding]:
-        name = containers.image_of(pool)
-        image = await engine.image(name)
-        problem = (
-            containers.image_problem(name, image, user=wanted.user) if image else containers.missing_image(name, "")
-        )
-        try:
-            listen, reach = await self._meeting_place(engine, wanted)
-            way = told.finding("network", f"{wanted.network}: executors dial {reach or listen}")
-        except BootFailed as error:
-            way = told.finding("network", str(error), "see docs/docker.md, Networks")
-        return [
-            *told.engine_findings(engine.facts, engine.address.host),
-            told.finding("image", problem, "yonder image") if problem else told.finding("image", name),
-            way,
-            *containers.gpu_findings(pool, wanted, engine.facts, socket.gethostname()),
-        ]
+        return await look(PoolSpec(backend="docker"))
 
 
 def is_ours(address: str) -> bool:
@@ -318,3 +272,51 @@ def facing(host: str) -> str:
     except OSError as error:
         raise BootFailed(f"the engine's machine {host} cannot be found: {error.strerror}", phase="creating") from error
     return f"[{found}]" if ":" in found else found
+
+
+async def meeting_place(engine: Engine, wanted: Wanted) -> tuple[str, str]:
+    """Where the hub listens and what executors dial. Raises BootFailed, EngineAwayError."""
+    network = await engine.network(wanted.network)
+    if network is None:
+        raise BootFailed(told.refusal(f"network {wanted.network} not found"), phase="creating")
+    return containers.meeting_place(
+        wanted,
+        host=engine.address.host,
+        facts=engine.facts,
+        network=network,
+        machine=socket.gethostname(),
+        ours=is_ours,
+        facing=facing,
+    )
+
+
+async def look(pool: PoolSpec) -> list[Finding]:
+    """What would keep executors of this pool from working: the engine, its bounds, the image, the way to the hub."""
+    try:
+        wanted = Wanted.of(pool)
+        engine = await Engine.open(resolve(wanted.host, wanted.cert_path, os.environ, Path.home()))
+    except CannotRun as error:
+        return [told.finding("engine", str(error), "start it, or say which: DOCKER_HOST, or the option host")]
+    try:
+        return await _findings(engine, pool, wanted)
+    except (EngineAwayError, Refusal) as error:
+        return [told.finding("engine", str(error), "see the engine's own log")]
+    finally:
+        await engine.close()
+
+
+async def _findings(engine: Engine, pool: PoolSpec, wanted: Wanted) -> list[Finding]:
+    name = containers.image_of(pool)
+    image = await engine.image(name)
+    problem = containers.image_problem(name, image, user=wanted.user) if image else containers.missing_image(name, "")
+    try:
+        listen, reach = await meeting_place(engine, wanted)
+        way = told.finding("network", f"{wanted.network}: executors dial {reach or listen}")
+    except BootFailed as error:
+        way = told.finding("network", str(error), "see docs/docker.md, Networks")
+    return [
+        *told.engine_findings(engine.facts, engine.address.host),
+        told.finding("image", problem, "yonder image") if problem else told.finding("image", name),
+        way,
+        *containers.gpu_findings(pool, wanted, engine.facts, socket.gethostname()),
+    ]

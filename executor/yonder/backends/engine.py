@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import ssl
@@ -61,6 +62,12 @@ class Address(NamedTuple):
 
     host: str
     cert_path: str = ""
+
+
+def check_installed() -> None:
+    """Raises BootFailed where the extra is missing."""
+    if importlib.util.find_spec("aiodocker") is None:
+        raise BootFailed("the docker backend needs aiodocker: pip install 'yonder[docker]'", phase="creating")
 
 
 # ── which engine ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,6 +192,7 @@ class Engine:
     @classmethod
     async def open(cls, address: Address) -> Engine:
         """Dial it and ask what it is. Raises BootFailed, EngineAwayError."""
+        check_installed()
         import aiodocker
         import aiohttp
 
@@ -291,6 +299,16 @@ class Engine:
         except Refusal as error:
             if error.status not in (404, 409):
                 raise
+
+    async def gone(self, native: str) -> None:
+        """Kill it and remove it; returns when there is no such container any more."""
+        pause = 0.01
+        while True:
+            await self.remove(native)
+            if await self.container(native) is None:
+                return
+            await asyncio.sleep(pause)  # another removal of the same one is under way
+            pause = min(0.5, pause * 2)
 
     async def listed(self, filters: Mapping[str, list[str]]) -> list[dict[str, Any]]:
         """Containers in all states."""

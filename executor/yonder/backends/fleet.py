@@ -97,7 +97,7 @@ class Fleet:
         for one in left:
             if one.handle.owner == self._owner or not await asyncio.to_thread(answers, one.hub):
                 with contextlib.suppress(EngineAwayError, Refusal):  # the next sweep finds it again
-                    await self.gone(one.handle.native)
+                    await self.engine.gone(one.handle.native)
                     self._log(f"removed the container {one.name}: its hub was dead")
 
     # ── ending ──
@@ -113,7 +113,7 @@ class Fleet:
             async with asyncio.timeout(PATIENCE):
                 while True:
                     try:
-                        await self.gone(handle.native)
+                        await self.engine.gone(handle.native)
                         break
                     except (EngineAwayError, Refusal) as error:
                         why = str(error)
@@ -128,16 +128,6 @@ class Fleet:
         if self._here.pop(handle.native, None) is not None and here is not None:
             here.listening.cancel()
             self._tell(here, f"the container {here.name} was removed", None)
-
-    async def gone(self, native: str) -> None:
-        """Kill and remove; returns when the engine knows of no such container. Raises EngineAwayError, Refusal."""
-        pause = 0.01
-        while True:
-            await self.engine.remove(native)
-            if await self.engine.container(native) is None:
-                return
-            await asyncio.sleep(pause)  # another removal of the same one is under way
-            pause = min(0.5, pause * 2)
 
     # ── listening ──
 
@@ -173,7 +163,7 @@ class Fleet:
 
     async def _gone_late(self, event: Happening) -> None:
         with contextlib.suppress(EngineAwayError, Refusal):  # the next sweep finds it again
-            await self.gone(event.native)
+            await self.engine.gone(event.native)
 
     async def _compare(self) -> None:
         expected = list(self._here.values())  # before the list is made: what is started meanwhile is not in it

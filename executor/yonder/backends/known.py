@@ -5,7 +5,6 @@ What this file must not know: what any of them needs beyond `make`'s arguments.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 
 from yonder.backends.base import Backend, Boarding
@@ -19,9 +18,9 @@ def make(name: str, folder: OwnerFolder, boarding: Boarding, gpus: Gpus, log: Ca
     """The backend `name` of the hub that serves `folder`. `gpus` is this machine's one book of devices, `log` takes what
     belongs to nobody's boot. Raises BootFailed where there is no such backend, or what it needs is not installed."""
     if name == "docker":
-        if importlib.util.find_spec("aiodocker") is None:
-            raise BootFailed("the docker backend needs aiodocker: pip install 'yonder[docker]'", phase="creating")
         from yonder.backends.docker import DockerBackend
+        from yonder.backends.engine import check_installed
 
+        check_installed()
         return DockerBackend(folder, boarding, gpus, log)
     raise BootFailed(f"there is no backend {name!r} here; known: {', '.join(BACKENDS)}", phase="creating")
