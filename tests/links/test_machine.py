@@ -229,6 +229,21 @@ async def test_a_reader_that_does_not_read_holds_up_its_producer_and_nobody_else
 
 
 @virtual
+async def test_credit_that_was_lost_in_a_cut_is_given_again():
+    """Everything that was allowed is sent and read, and all that would allow more is lost."""
+    async with a_machine() as machine:
+        machine.proxy.down.hold()
+        for n in range(1, 41):
+            machine.call.say(wire.Yielded(1, n, bytes(250_000)))
+        await asyncio.sleep(1)
+        assert 10 < len(machine.ears["call"].heard) < 40
+        machine.proxy.cut()
+        await machine.proxy.heal()
+        await machine.until(lambda: len(machine.ears["call"].heard) == 40)
+        assert [one.n for one in machine.ears["call"].heard] == list(range(1, 41))
+
+
+@virtual
 async def test_a_conversation_that_ended_in_the_cut_said_its_last_word():
     async with a_machine() as machine:
         await machine.proxy.refuse()
