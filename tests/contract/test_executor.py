@@ -1,5 +1,6 @@
 """What a `concurrent.futures.Executor` promises, asked of the standard library's process pool and of ours in the same
-words. Whoever replaces one by the other in a program that keeps to the documentation should notice nothing.
+words, on this machine and over the link of another one. Whoever replaces one by the other in a program that keeps to the
+documentation should notice nothing.
 
 Where a test has to hold a call still, the call waits for a file: `gate`. Nothing here asks how long something took.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
+import contextlib
 import functools
 import itertools
 import logging
@@ -23,6 +25,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
+from tests.links.elsewhere import elsewhere
 
 import yonder
 
@@ -107,17 +110,32 @@ def ours(workers=WORKERS):
     return yonder.Pool(max=workers, preload=[])
 
 
-@pytest.fixture(params=[standard, ours], ids=["stdlib", "yonder"], scope="module")
-def pool(request):
+def distant(workers=WORKERS):
+    return yonder.Pool(backend="docker", max=workers, preload=[])
+
+
+MAKERS = {"params": [standard, ours, distant], "ids": ["stdlib", "yonder", "distant"]}
+
+
+@contextlib.contextmanager
+def surroundings(make, paths):
+    """What a maker needs to be there."""
+    with elsewhere(paths.mktemp("meeting")) if make is distant else contextlib.nullcontext():
+        yield
+
+
+@pytest.fixture(**MAKERS, scope="module")
+def pool(request, tmp_path_factory):
     """One executor for the tests that leave it as it was."""
-    with request.param() as made:
+    with surroundings(request.param, tmp_path_factory), request.param() as made:
         yield made
 
 
-@pytest.fixture(params=[standard, ours], ids=["stdlib", "yonder"])
-def make(request):
+@pytest.fixture(**MAKERS)
+def make(request, tmp_path_factory):
     """A maker, for the tests that end their executor."""
-    return request.param
+    with surroundings(request.param, tmp_path_factory):
+        yield request.param
 
 
 class Gate:
@@ -588,7 +606,7 @@ def test_a_worker_that_dies_is_an_exception_at_the_call(make):
     try:
         with pytest.raises((BrokenProcessPool, yonder.ExecutorLost)):
             fresh.submit(die).result(60)
-        if make is ours:
+        if make is not standard:
             assert fresh.submit(double, 4).result(60) == 8
     finally:
         fresh.shutdown()

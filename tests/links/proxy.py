@@ -91,7 +91,8 @@ class Way:
 
 
 class Proxy:
-    """Listens in the place of `target`, a (host, port) or the path of a Unix socket, and connects to it."""
+    """Listens in the place of `target`, a (host, port) or the path of a Unix socket, and connects to it; a function gives
+    it at every connection."""
 
     def __init__(self, target):
         self.target = target
@@ -207,9 +208,10 @@ class _Line:
             self.end()
 
     async def _dialled(self):
-        if isinstance(self._proxy.target, tuple):
-            return await asyncio.open_connection(*self._proxy.target, limit=CHUNK)
-        return await asyncio.open_unix_connection(str(self._proxy.target), limit=CHUNK)
+        target = self._proxy.target() if callable(self._proxy.target) else self._proxy.target
+        if isinstance(target, tuple):
+            return await asyncio.open_connection(*target, limit=CHUNK)
+        return await asyncio.open_unix_connection(str(target), limit=CHUNK)
 
     async def _along(self, way, source, sink):
         """One direction of this connection, from its first byte to its end."""
