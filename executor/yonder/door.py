@@ -54,7 +54,7 @@ class SocketDoor:
         self._lost = lost
         # A `__del__` that garbage collection runs may come here in the middle of a send, before or after its one write.
         self._sending = threading.RLock()
-        self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient)
+        self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient, gather=True)
         self._inbox: deque[wire.HubToClient] = deque()
         self._over = False
         hello = wire.Hello(
@@ -73,7 +73,8 @@ class SocketDoor:
     def send(self, message: wire.ClientToHub) -> None:
         try:
             with self._sending, _uninterrupted():
-                self._socket.sendall(wire.frames(message))
+                for part in wire.parts(message):
+                    self._socket.sendall(part)
         except OSError as error:
             raise CannotRun("the hub has ended") from error
 

@@ -149,7 +149,7 @@ class Future(concurrent.futures.Future[T]):
                 self._error = error
             self._packed = None  # last: who is interrupted while unpacking may ask again
 
-    def _open(self, body: bytes) -> Any:
+    def _open(self, body: wire.Body) -> Any:
         return payload.unpack(body)
 
     def __reduce__(self) -> str:
@@ -205,7 +205,7 @@ class SpawnedFuture(Future[T]):
 class ChunkFuture(Future[list[payload.Outcome]]):
     """Several calls that travelled as one; its value is their ends."""
 
-    def _open(self, body: bytes) -> list[payload.Outcome]:
+    def _open(self, body: wire.Body) -> list[payload.Outcome]:
         return payload.unpack_outcomes(body)
 
 

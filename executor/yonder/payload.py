@@ -24,7 +24,7 @@ import msgspec
 
 from yonder import culprit, likeness
 from yonder.errors import RemoteTraceback, SerializationError, YonderError
-from yonder.wire import Failure, Frame
+from yonder.wire import Body, Failure, Frame, whole
 
 MAX_TEXT = 100_000
 MAX_FRAMES = 200
@@ -68,9 +68,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         return super().reducer_override(obj)
 
 
-def unpack(body: bytes) -> Any:
+def unpack(body: Body) -> Any:
     """The value of `pack`'s bytes. Raises whatever unpickling raises (it runs code of the classes inside)."""
-    return pickle.loads(body)  # noqa: S301 - only between a program and its own workers, over token-checked sockets
+    return pickle.loads(whole(body))  # noqa: S301 - only between a program and its own workers, over token-checked sockets
 
 
 def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
@@ -142,10 +142,10 @@ def pack_chunk(calls: Sequence[bytes]) -> bytes:
     return msgspec.msgpack.encode(calls)
 
 
-def unpack_chunk(body: bytes) -> list[bytes]:
+def unpack_chunk(body: Body) -> list[bytes]:
     """The members of `pack_chunk`, each still to be unpacked. Raises SerializationError where it is nothing of the kind."""
     try:
-        return _chunks.decode(body)
+        return _chunks.decode(whole(body))
     except msgspec.DecodeError as error:
         raise SerializationError(f"not the arguments of a chunk: {error}") from error
 
@@ -155,12 +155,12 @@ def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:
     return msgspec.msgpack.encode(outcomes)
 
 
-def unpack_outcomes(body: bytes) -> list[Outcome]:
+def unpack_outcomes(body: Body) -> list[Outcome]:
     """The members' ends of `pack_outcomes`; what they hold is unpacked with `unpack` and `exception`.
 
     Raises SerializationError where it is nothing of the kind."""
     try:
-        return _outcomes.decode(body)
+        return _outcomes.decode(whole(body))
     except msgspec.DecodeError as error:
         raise SerializationError(f"not the outcomes of a chunk: {error}") from error
 
@@ -305,7 +305,7 @@ def _syntax_frame(error: SyntaxError, folder: str, user_file: str) -> Frame:
     )
 
 
-def exception(body: bytes, told: Failure | None) -> BaseException:
+def exception(body: Body, told: Failure | None) -> BaseException:
     """A failed call's exception, to be raised: the original, with the remote traceback as its cause; where it does not
     unpickle here, a YonderError that says the same."""
     error: BaseException | None = None

@@ -27,7 +27,7 @@ class Ear:
     stream itself is its reader's alone, so that one that is let go of ends."""
 
     def __init__(self) -> None:
-        self.bodies: Mailbox[bytes] = Mailbox()
+        self.bodies: Mailbox[wire.Body] = Mailbox()
         self.future: Future[Any] | None = None
 
     def attach(self, future: Future[Any]) -> None:
@@ -118,7 +118,7 @@ class Stream(Generic[T]):
     def _has_news(self) -> bool:
         return not self._bodies.empty()
 
-    def _opened(self, body: bytes) -> T:
+    def _opened(self, body: wire.Body) -> T:
         self._taken += 1
         ahead = self._taken + WINDOW
         if ahead - self._granted >= WINDOW // 2:  # half a window at a time: not a message for each value

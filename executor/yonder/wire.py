@@ -3,8 +3,10 @@
 What belongs here: message shapes, the version, the size limits, encoding and incremental decoding. What this file must
 not know: sockets, loops, clocks, pickles (bodies are opaque bytes), what a receiver does with a message.
 
-Frames: four bytes little-endian, of which the top bit says "more of this message follows" and the rest is the length
-(at most MAX_FRAME), then that many bytes. A message is one msgpack value of a closed, tagged union.
+Frames: four bytes little-endian, of which the top bit says "more of this follows", the next one "this is part of a load",
+and the rest is the length (at most MAX_FRAME), then that many bytes. A message is one msgpack value of a closed, tagged
+union. A body over LARGE bytes travels in front of its message as a load (eight bytes of its size, then pieces), so that
+whoever passes it on never needs it in one piece; the message itself then holds an empty list in its place.
 
 Who speaks what::
 
@@ -24,8 +26,8 @@ Times are seconds since the epoch (float) where a person sees them and *seconds 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
@@ -35,8 +37,14 @@ MAX_PIECE = MAX_FRAME + 4
 """Bytes of one Carry: a whole frame with its header."""
 MAX_MESSAGE = 2 * 1024 * 1024 * 1024
 MAX_HELLO = 4 * 1024
+LARGE = 64 * 1024
 _MORE = 0x8000_0000
+_LOAD = 0x4000_0000
 _HEADER = struct.Struct("<I")
+_SIZE = struct.Struct("<Q")
+
+Body = bytes | list[bytes]
+"""A pickle that only its two ends open: in one piece, or in the pieces in which it came."""
 
 
 class WireError(Exception):
@@ -716,8 +724,8 @@ class Submit(_Msg, frozen=True, tag=True):
     call: int
     pool: str
     function: bytes
-    function_body: bytes
-    arguments: bytes
+    function_body: Body
+    arguments: Body
     label: str
     options: CallOptions | None = None
 
@@ -746,7 +754,7 @@ class ActorCall(_Msg, frozen=True, tag=True):
     call: int
     number: int
     method: str
-    arguments: bytes
+    arguments: Body
 
 
 class ActorClose(_Msg, frozen=True, tag=True):
@@ -762,8 +770,8 @@ class Broadcast(_Msg, frozen=True, tag=True):
     call: int
     pool: str
     function: bytes
-    function_body: bytes
-    arguments: bytes
+    function_body: Body
+    arguments: Body
     label: str
 
 
@@ -824,7 +832,7 @@ class CallDone(_Msg, frozen=True, tag=True):
 
     call: int
     outcome: CallOutcome
-    body: bytes = b""
+    body: Body = b""
     failure: Failure | None = None
     report: ExitReport | None = None
     sentence: str = ""
@@ -848,7 +856,7 @@ class CallYield(_Msg, frozen=True, tag=True):
 
     call: int
     n: int
-    body: bytes
+    body: Body
 
 
 class ActorReady(_Msg, frozen=True, tag=True):
@@ -865,7 +873,7 @@ class ActorReply(_Msg, frozen=True, tag=True):
     call: int
     number: int
     ok: bool
-    body: bytes = b""
+    body: Body = b""
     failure: Failure | None = None
 
 
@@ -1035,8 +1043,8 @@ class Call(_Msg, frozen=True, tag=True):
 
     task: int
     function: bytes
-    function_body: bytes
-    arguments: bytes
+    function_body: Body
+    arguments: Body
     mode: Mode | None = None
     forget: list[bytes] = []
 
@@ -1047,7 +1055,7 @@ class Method(_Msg, frozen=True, tag=True):
     task: int
     number: int
     name: str
-    arguments: bytes
+    arguments: Body
 
 
 class Block(_Msg, frozen=True, tag=True):
@@ -1072,7 +1080,7 @@ class Done(_Msg, frozen=True, tag=True):
 
     task: int
     ok: bool
-    body: bytes
+    body: Body
     control: int
     output: int
     summary: str = ""
@@ -1085,7 +1093,7 @@ class Yielded(_Msg, frozen=True, tag=True):
 
     task: int
     n: int
-    body: bytes
+    body: Body
 
 
 class Placed(_Msg, frozen=True, tag=True):
@@ -1101,7 +1109,7 @@ class MethodDone(_Msg, frozen=True, tag=True):
     task: int
     number: int
     ok: bool
-    body: bytes
+    body: Body
     failure: Failure | None = None
     control: int = 0
     output: int = -1
@@ -1317,11 +1325,81 @@ def _speakable(value: Any) -> Any:
     return value
 
 
-def frames(message: Message) -> bytes:
-    """One message as length-prefixed frames, ready for a stream socket.
+_BODIES: dict[type, tuple[str, ...]] = {
+    Submit: ("function_body", "arguments"),
+    ActorCall: ("arguments",),
+    Broadcast: ("function_body", "arguments"),
+    CallDone: ("body",),
+    CallYield: ("body",),
+    ActorReply: ("body",),
+    Call: ("function_body", "arguments"),
+    Method: ("arguments",),
+    Done: ("body",),
+    Yielded: ("body",),
+    MethodDone: ("body",),
+}
+"""What may travel as a load, in this order."""
+
+
+def heavy(message: Message) -> bool:
+    """Has it a body that travels as a load?"""
+    for name in _BODIES.get(type(message), ()):
+        body = getattr(message, name)
+        if type(body) is not bytes or len(body) > LARGE:
+            return True
+    return False
+
+
+def loads(message: Message) -> list[Any]:
+    """Its bodies that came in pieces."""
+    bodies = [getattr(message, name) for name in _BODIES.get(type(message), ())]
+    return [body for body in bodies if isinstance(body, list)]
+
+
+def whole(body: Body) -> bytes | bytearray:
+    """A body in one piece."""
+    if not isinstance(body, list):
+        return body
+    return body[0] if len(body) == 1 else b"".join(body)
+
+
+def parts(message: Message) -> Iterator[bytes]:
+    """One message as length-prefixed frames, a few at a time, so that a large one is never held twice.
 
     Raises WireError when it is larger than MAX_MESSAGE.
     """
+    if not heavy(message):
+        yield _framed(message)
+        return
+    light: dict[str, Any] = {}
+    for name in _BODIES[type(message)]:
+        body = getattr(message, name)
+        if isinstance(body, list) or len(body) > LARGE:
+            yield from _load(body if isinstance(body, list) else [body])
+            light[name] = []
+    yield _framed(msgspec.structs.replace(message, **light))
+
+
+def _load(body: list[bytes]) -> Iterator[bytes]:
+    size = sum(len(piece) for piece in body)
+    if size > MAX_MESSAGE:
+        raise WireError(f"a message of {size} bytes is over the limit of {MAX_MESSAGE}")
+    more = _MORE if size else 0
+    yield _HEADER.pack(_SIZE.size | _LOAD | more) + _SIZE.pack(size)
+    for piece in body:
+        view = memoryview(piece)
+        for start in range(0, len(view), MAX_FRAME):
+            part = view[start : start + MAX_FRAME]
+            size -= len(part)
+            yield b"".join((_HEADER.pack(len(part) | _LOAD | (_MORE if size else 0)), part))
+
+
+def frames(message: Message) -> bytes:
+    """One message as length-prefixed frames, all at once. Raises WireError when it is larger than MAX_MESSAGE."""
+    return b"".join(parts(message)) if heavy(message) else _framed(message)
+
+
+def _framed(message: Message) -> bytes:
     body = encode(message)
     size = len(body)
     if size <= MAX_FRAME:
@@ -1343,14 +1421,27 @@ M = TypeVar("M")
 class Parser(Generic[M]):
     """Bytes to messages of one direction; what it does not know it refuses.
 
-    `kind` is one of the unions above. `limit` bounds one message in bytes; raise it once the peer is trusted.
+    `kind` is one of the unions above. `limit` bounds one message in bytes; raise it once the peer is trusted. `gather`:
+    loads are wanted in one piece, else in the pieces in which they come. `announced` is told the size of each load before
+    its first piece, and gives the list that holds them.
     """
 
-    def __init__(self, kind: Any, limit: int = MAX_MESSAGE) -> None:
+    def __init__(
+        self,
+        kind: Any,
+        limit: int = MAX_MESSAGE,
+        *,
+        gather: bool = False,
+        announced: Callable[[int], list[bytes]] | None = None,
+    ) -> None:
         self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(kind)
         self._buffer = bytearray()
         self._parts: list[bytes] = []
         self._size = 0
+        self._gather = gather
+        self._announced = announced or (lambda _: [])
+        self._load: _Load | None = None
+        self._loads: list[list[bytes]] = []
         self.limit = limit
 
     @property
@@ -1373,18 +1464,19 @@ class Parser(Generic[M]):
         try:
             while len(buffer) - at >= 4:
                 (word,) = _HEADER.unpack_from(buffer, at)
-                size = word & ~_MORE
+                size = word & ~(_MORE | _LOAD)
                 if size > MAX_FRAME:
                     raise WireError(f"a frame of {size} bytes is over the limit of {MAX_FRAME}")
-                if word & _MORE and size != MAX_FRAME:
+                if word & _MORE and size != MAX_FRAME and not word & _LOAD:
                     raise WireError("only a full frame may have more after it")
                 if len(buffer) - at < 4 + size:
                     break
                 body = bytes(memoryview(buffer)[at + 4 : at + 4 + size])
                 at += 4 + size
-                self._size += size
-                if self._size > self.limit:
-                    raise WireError(f"a message of over {self.limit} bytes is not accepted here")
+                if word & _LOAD:
+                    self._loaded(body, more=bool(word & _MORE))
+                    continue
+                self._grow(size)
                 if word & _MORE:
                     self._parts.append(body)
                     continue
@@ -1393,6 +1485,74 @@ class Parser(Generic[M]):
                     body = b"".join(self._parts)
                     self._parts.clear()
                 self._size = 0
-                yield self.message(body)
+                message = self.message(body)
+                if self._loads or self._load is not None:
+                    self._unload(message)
+                yield message
         finally:
             del buffer[:at]
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self.limit:
+            raise WireError(f"a message of over {self.limit} bytes is not accepted here")
+
+    def _loaded(self, body: bytes, *, more: bool) -> None:
+        """One frame of a load: its size, or the next piece."""
+        if self._parts:
+            raise WireError("a load in the middle of a message")
+        load = self._load
+        if load is None:
+            if len(body) != _SIZE.size or len(self._loads) == MOST_LOADS:
+                raise WireError("a load begins with its size, and a message has few")
+            (size,) = _SIZE.unpack(body)
+            self._grow(size)
+            load = self._load = _Load(size, self._announced(size), gather=self._gather)
+        else:
+            load.add(body)
+        if not more:
+            self._loads.append(load.all())
+            self._load = None
+
+    def _unload(self, message: M) -> None:
+        """Put the loads where the message has room for them."""
+        loads, self._loads = self._loads, []
+        places = [
+            name
+            for name in _BODIES.get(type(message), ())
+            if isinstance(body := getattr(message, name), list) and not body
+        ]
+        if self._load is not None or len(places) != len(loads):
+            raise WireError("the loads are not those of the message behind them")
+        for name, load in zip(places, loads, strict=True):
+            msgspec.structs.force_setattr(cast(msgspec.Struct, message), name, load)
+
+
+MOST_LOADS = 2
+
+
+class _Load:
+    """A body on its way in. `pieces` is empty yet; it is what the message will hold."""
+
+    def __init__(self, size: int, pieces: list[bytes], *, gather: bool) -> None:
+        self._left = size
+        self._pieces = pieces
+        self._space = bytearray(size) if gather else None
+
+    def add(self, piece: bytes) -> None:
+        space = self._space
+        self._left -= len(piece)
+        if self._left < 0 or not piece:
+            raise WireError("a load is not as large as it was said to be")
+        if space is None:
+            self._pieces.append(piece)
+        else:
+            end = len(space) - self._left
+            space[end - len(piece) : end] = piece
+
+    def all(self) -> list[bytes]:
+        if self._left:
+            raise WireError("a load is not as large as it was said to be")
+        if self._space is not None:
+            self._pieces.append(cast(bytes, self._space))
+        return self._pieces

@@ -13,6 +13,7 @@ from yonder.agent.guard import Ran
 from yonder.agent.stage import MAX_RESULT, Stage
 from yonder.errors import SerializationError
 from yonder.payload import Outcome
+from yonder.wire import Body
 
 
 class Chunk:
@@ -22,7 +23,7 @@ class Chunk:
         self._stage = stage
         self._ends: list[Outcome] = []
 
-    def run(self, digest: bytes, arguments: bytes) -> Ran[bytes]:
+    def run(self, digest: bytes, arguments: Body) -> Ran[bytes]:
         """The packed outcomes; an error only where the function or the list of arguments itself does not unpack."""
         stage = self._stage
         ready = stage.guard.run(lambda: (stage.function(digest), payload.unpack_chunk(arguments)))

@@ -25,7 +25,7 @@ class Lane(Generic[M]):
     def __init__(self, sock: socket.socket, kind: Any) -> None:
         self.sock = sock
         self._space = bytearray(SPACE)  # made once: a new one for every read costs more than a small message
-        self._parser: wire.Parser[M] = wire.Parser(kind)
+        self._parser: wire.Parser[M] = wire.Parser(kind, gather=True)
         self._waiting: deque[M] = deque()
 
     @classmethod
@@ -68,7 +68,8 @@ class Lane(Generic[M]):
         return size > 0
 
     def send(self, message: wire.Message) -> None:
-        self.sock.sendall(wire.frames(message))
+        for part in wire.parts(message):
+            self.sock.sendall(part)
 
     def close(self) -> None:
         self.sock.close()

@@ -43,7 +43,9 @@ class Stage:
         self._folder = folder
         self._workspace = payload.Workspace(folder)
         self._functions: dict[bytes, Callable[..., Any]] = {}
-        self._bodies: dict[bytes, bytes] = {}  # those that are not unpacked yet: sent once, though unpacking may fail
+        self._bodies: dict[
+            bytes, wire.Body
+        ] = {}  # those that are not unpacked yet: sent once, though unpacking may fail
 
     # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from yonder import wire
 from yonder.hub.calls import Call
 from yonder.hub.clients import Client
+from yonder.hub.room import passed_on
 from yonder.hub.worker import End, Part, Worker
 
 
 class Rite:
     """One broadcast as the pool keeps it for workers to come; `dropped` when it is not to be tried again."""
 
-    def __init__(self, name: str, message: wire.Broadcast, function: bytes, run: str) -> None:
+    def __init__(self, name: str, message: wire.Broadcast, function: wire.Body, run: str) -> None:
         self.name = name
         self.function = function
         self.message = message
@@ -48,6 +49,7 @@ class Broadcasting:
         """One of the members says something."""
         if not isinstance(message, wire.CallDone):
             return
+        passed_on(wire.loads(message))  # they are told together at the end: none may wait for another's room
         if message.outcome != "lost" or message.attempts:  # else it ended before it ran: its successor will run it
             self._ends.append(message)
         self._left -= 1

@@ -41,7 +41,7 @@ class Order(NamedTuple):
     """What is to be run, and how: the client's message, the pickled function, the options with the pool's defaults."""
 
     submit: wire.Submit
-    function: bytes
+    function: wire.Body
     options: wire.CallOptions
 
 

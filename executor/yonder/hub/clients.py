@@ -55,7 +55,7 @@ class Client:
     ) -> None:
         self._send = send
         self._requests = requests
-        self._functions: dict[bytes, bytes] = {}
+        self._functions: dict[bytes, wire.Body] = {}
         self._name = f"client-{id(self):x}"
         self.worker = worker
         self.elsewhere = elsewhere
@@ -86,7 +86,7 @@ class Client:
         for asked in list(self.asked.values()):
             asked.hold()
 
-    def function(self, message: wire.Submit | wire.Broadcast) -> bytes:
+    def function(self, message: wire.Submit | wire.Broadcast) -> wire.Body:
         """The pickled function of a call: sent along the first time, remembered later. Raises KeyError when neither."""
         if message.function_body:
             self._functions[message.function] = message.function_body

@@ -6,10 +6,12 @@ Knows the wire and asyncio; not what any message means. Whoever accepts the hell
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 from yonder import wire
+from yonder.hub.room import Load, Room, passed_on
 from yonder.places import foreigner
 
 
@@ -38,9 +40,11 @@ Trouble = Callable[[str], None]
 
 class Conversation(asyncio.BufferedProtocol):
     """The hub's end of one connection. `accept` judges the hello; `trouble` is told what broke the protocol. `space` is
-    where arriving bytes are put until they are parsed; all conversations of one loop may share it."""
+    where arriving bytes are put until they are parsed; all conversations of one loop may share it. Large results of
+    workers wait for `room`."""
 
-    def __init__(self, accept: Accept, trouble: Trouble, space: bytearray) -> None:
+    def __init__(self, accept: Accept, trouble: Trouble, space: bytearray, room: Room | None = None) -> None:
+        self._room = room or Room()
         self._accept = accept
         self._trouble = trouble
         # The loop would make a new buffer of this size at every read, which costs more than a small message.
@@ -49,6 +53,9 @@ class Conversation(asyncio.BufferedProtocol):
         self._receiver: Receiver | None = None
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.TimerHandle | None = None
+        self._backlog: deque[tuple[Iterator[bytes], wire.Message]] = deque()
+        self._full = False
+        self._holds: set[str] = set()  # why nothing is read at present
         self.hello: wire.Hello | None = None
         self.pressed: Callable[[bool], None] = lambda _: None
         """Told when the other side does not read what it is sent, and when it does again."""
@@ -106,7 +113,8 @@ class Conversation(asyncio.BufferedProtocol):
             return
         self.hello = hello
         self._receiver = answer
-        self._parser = wire.Parser(SPOKEN[hello.role])
+        announced = self._announced if hello.role == "call" else None
+        self._parser = wire.Parser(SPOKEN[hello.role], announced=announced)
         if rest:
             self._pass_on(rest)
 
@@ -117,25 +125,58 @@ class Conversation(asyncio.BufferedProtocol):
         for message in self._parser.feed(data):
             receiver.received(message)
 
-    def send(self, message: wire.Message) -> None:
-        """Queue a message; nothing happens when the connection has ended."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(wire.frames(message))
+    # ── out ──
 
-    def hold(self, paused: bool) -> None:
-        """Stop or go on reading, so that a fast producer waits."""
+    def send(self, message: wire.Message) -> None:
+        """Queue a message; nothing happens when the connection has ended. A large one goes piece by piece, as the other
+        side reads it."""
         if self._transport is None or self._transport.is_closing():
             return
-        if paused and self._transport.is_reading():
-            self._transport.pause_reading()
-        elif not paused and not self._transport.is_reading():
-            self._transport.resume_reading()
+        if not self._backlog and not wire.heavy(message):
+            self._transport.write(wire.frames(message))
+            return
+        self._backlog.append((wire.parts(message), message))
+        self._pump()
+
+    def _pump(self) -> None:
+        transport = self._transport
+        while self._backlog and not self._full and transport is not None and not transport.is_closing():
+            parts, message = self._backlog[0]
+            part = next(parts, None)
+            if part is not None:
+                transport.write(part)
+                continue
+            self._backlog.popleft()
+            passed_on(wire.loads(message))
 
     def pause_writing(self) -> None:
+        self._full = True
         self.pressed(True)
 
     def resume_writing(self) -> None:
-        self.pressed(False)
+        self._full = False
+        self._pump()
+        if not self._full:
+            self.pressed(False)
+
+    # ── in ──
+
+    def _announced(self, size: int) -> Load:
+        return self._room.enter(size, self._wait_for_room)
+
+    def _wait_for_room(self) -> Callable[[], None]:
+        self.hold(True, "room")
+        return lambda: self.hold(False, "room")
+
+    def hold(self, paused: bool, why: str = "") -> None:
+        """Stop or go on reading, so that a fast producer waits; it goes on when nobody wants it to stop any more."""
+        (self._holds.add if paused else self._holds.discard)(why)
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._holds and self._transport.is_reading():
+            self._transport.pause_reading()
+        elif not self._holds and not self._transport.is_reading():
+            self._transport.resume_reading()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -143,6 +184,7 @@ class Conversation(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
+        self._backlog.clear()
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.lost()

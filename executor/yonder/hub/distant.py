@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from yonder import wire
 from yonder.carrier import BEAT, BULK_WINDOW, SMALL_WINDOW, Carrier
 from yonder.core.lease import spell
 from yonder.core.link import Heartbeat
 from yonder.hub.connection import Conversation, Receiver, Trouble
+from yonder.hub.room import Room
 
 MARGIN = 10.0
 """Seconds that an agent may take to end after its lease told it to."""
@@ -41,6 +42,7 @@ class Manners:
     away: Callable[[str, str], None]
     lost: Callable[[str, wire.ExitReport], None]
     trouble: Trouble
+    room: Room = field(default_factory=Room)
 
 
 class Distant:
@@ -55,7 +57,9 @@ class Distant:
         space = bytearray(READ_AT_ONCE)
         accept = functools.partial(manners.accept, self)
         self._carriers = {
-            role: Carrier(dialled=False, window=window, accept=lambda: Conversation(accept, manners.trouble, space))
+            role: Carrier(
+                dialled=False, window=window, accept=lambda: Conversation(accept, manners.trouble, space, manners.room)
+            )
             for role, window in (("agent", SMALL_WINDOW), ("bulk", BULK_WINDOW))
         }
         self._ear = Heartbeat(BEAT, int((silence + MARGIN) / BEAT))

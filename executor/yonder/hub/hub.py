@@ -26,6 +26,7 @@ from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
 from yonder.hub.executors import Executors
 from yonder.hub.patron import Patron
+from yonder.hub.room import Room
 from yonder.hub.sessions import SessionRoom
 from yonder.hub.substrates import Substrates
 from yonder.places import OwnerFolder, started_at
@@ -90,6 +91,7 @@ class Hub:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._held = False
         self.executors: Executors
+        self.room = Room()
         self._gate: Gate | None = None
 
     def furnish(self, teller: Teller, substrates: Substrates) -> None:
@@ -120,7 +122,7 @@ class Hub:
             from yonder.hub.gate import Gate
 
             name = f"{secrets.token_hex(8)}.hub.yonder"
-            manners = Manners(self._accept_distant, self._away, self._distant_lost, self.log)
+            manners = Manners(self._accept_distant, self._away, self._distant_lost, self.log, self.room)
             self._gate = Gate(name, self.owner, manners, silence=lambda: self.silence, told_ended=self.agent_ended)
         return self._gate
 
@@ -130,7 +132,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         space = bytearray(READ_AT_ONCE)
         self._server = await loop.create_unix_server(
-            lambda: Conversation(self._accept, self.log, space), str(path), backlog=512
+            lambda: Conversation(self._accept, self.log, space, self.room), str(path), backlog=512
         )
         path.chmod(0o600)
 

@@ -23,6 +23,7 @@ from yonder.errors import CannotRun
 from yonder.hub.clients import Client
 from yonder.hub.hub import Hub
 from yonder.hub.log import Log
+from yonder.hub.room import passed_on
 from yonder.hub.substrates import Substrates
 from yonder.hub.turns import Turns
 from yonder.places import OwnerFolder
@@ -135,6 +136,7 @@ class InProcessDoor:
 
     def _post(self, message: wire.HubToClient) -> None:
         self._thread.turns.post(self._receive, message)
+        passed_on(wire.loads(message))
 
     def send(self, message: wire.ClientToHub) -> None:
         self._thread.turns.do(self._client.received, message)
