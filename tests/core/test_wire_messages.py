@@ -50,6 +50,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin in (typing.Union, types.UnionType):
         return st.one_of([values(one) for one in arguments])
+    if origin is typing.Annotated:
+        return st.integers(arguments[1].ge, arguments[1].le)
     if origin is list:
         return st.lists(values(arguments[0]), max_size=3)
     if origin is dict:
@@ -296,6 +298,8 @@ def _smallest(kind: Any) -> Any:
         return arguments[0]
     if origin in (typing.Union, types.UnionType):
         return None if type(None) in arguments else _smallest(arguments[0])
+    if origin is typing.Annotated:
+        return arguments[1].ge
     if origin in (list, dict):
         return origin()
     return _plain(kind)
