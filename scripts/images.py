@@ -27,6 +27,9 @@ from yonder.image.wheel import requirements, write_wheel
 EXAMPLES = ("torch", "scikit-learn", "matplotlib")
 """What examples/ imports."""
 
+KEPT = 8
+"""So many images of one name stay on an engine, for as many trees."""
+
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 """The Debian release whose python3 has this minor version."""
 
@@ -44,7 +47,7 @@ def examples_image(host: str) -> str:
 
 
 def _image(host: str, name: str, extras: tuple[str, ...]) -> str:
-    base, base_recipe = _base(host)
+    base, base_recipe = base_image(host)
     wanted = closure([*requirements(), *extras])
     listing = [f"{one.metadata['Name']}=={one.version}" for one in wanted]
     tag = f"{name}:{_digest([base_recipe, *listing, *_tree()])}"
@@ -52,7 +55,16 @@ def _image(host: str, name: str, extras: tuple[str, ...]) -> str:
         return tag
     with _wheelhouse(wanted, _digest(listing)) as wheels:
         build(base=base, tag=tag, extras=" ".join(extras), wheels=wheels, host=host, options=("--quiet",))
+    _forget(host, name)
     return tag
+
+
+def _forget(host: str, name: str) -> None:
+    """Remove the oldest images of this name: every edit of the tree made one. One that a container uses stays."""
+    listed = ["docker", "--host", host, "images", "--format", "{{.Repository}}:{{.Tag}}", name]
+    newest_first = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    for old in newest_first[KEPT:]:
+        subprocess.run(["docker", "--host", host, "image", "rm", old], capture_output=True, check=False)
 
 
 def _has(host: str, tag: str) -> bool:
@@ -77,8 +89,8 @@ def _digest(parts: Iterable[str]) -> str:
 # ── the base ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _base(host: str) -> tuple[str, str]:
-    """A base image with this Python's minor version, and what it was made from."""
+def base_image(host: str) -> tuple[str, str]:
+    """A base image with this Python's minor version, and what it is made from. Raises NoEngineError."""
     suite = SUITES.get(sys.version_info[:2])
     if suite is None or os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
         return usual_base(), usual_base()  # from a registry

@@ -24,7 +24,8 @@ from yonder import doctor as checks
 from yonder import elsewhere, machine, settings, wire
 from yonder.backends.local import processes
 from yonder.errors import YonderError
-from yonder.version import __version__
+from yonder.image.build import build, usual_base
+from yonder.version import IMAGE, __version__
 
 app = typer.Typer(name="yonder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -163,6 +164,25 @@ def _ask(prompt: str, secret: bool) -> str | None:
         return getpass.getpass("") if secret else input()
     except EOFError:
         return None
+
+
+# ── image ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def image(
+    *,
+    base: Annotated[str, typer.Option(help="The image to start from: any with Python 3.11+, or with apt.")] = "",
+    tag: Annotated[str, typer.Option(help="The new image's name.")] = IMAGE,
+    extras: Annotated[str, typer.Option(help='Packages besides, for pip: "torch==2.13.0 scikit-learn".')] = "",
+    offline_wheels: Annotated[
+        Path | None, typer.Option(help="Take packages from this folder; ask no registry.")
+    ] = None,
+) -> None:
+    """Build the executors' image with the docker client, for the engine that it reaches."""
+    with _in_words():
+        name = build(base=base or usual_base(), tag=tag, extras=extras, wheels=offline_wheels)
+    print(f"{name} is ready.")
 
 
 @app.command(hidden=True)

@@ -2,13 +2,16 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 
 import pytest
 from scripts.engine import Engine, main
+from scripts.images import base_image, closure, pack
 from scripts.private_engine import PrivateEngine, answers
 
+from yonder.image.wheel import requirements
 from yonder.version import __version__
 
 
@@ -84,3 +87,24 @@ def test_a_missing_engine_is_a_skip_or_a_failure(monkeypatch, capfd):
     assert "skipped, no engine answers at DOCKER_HOST=unix:///no/such/docker.sock" in capfd.readouterr().err
     monkeypatch.setenv("YONDER_DOCKER", "require")
     assert main(["with", "--", "true"]) == 1
+
+
+def test_the_command_builds_an_image_from_the_installed_package(engine, tmp_path):
+    """`yonder image` as a person calls it, on a base and with wheels that are at hand, since there is no registry."""
+    for distribution in closure(requirements()):
+        pack(distribution, tmp_path)
+    base, _ = base_image(engine.host)
+    tag = f"yonder-command-test:{secrets.token_hex(4)}"
+    command = [sys.executable, "-P", "-c", "from yonder.cli import main; main()", "image", "--base", base]
+    done = subprocess.run(
+        [*command, "--tag", tag, "--offline-wheels", str(tmp_path)],
+        env={**os.environ, "DOCKER_HOST": engine.host},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        assert (done.returncode, done.stdout) == (0, f"{tag} is ready.\n"), done.stderr
+        assert engine.docker("run", "--rm", "--entrypoint", "python3", tag, "-c", "import yonder.agent") == ""
+    finally:
+        engine.docker("image", "rm", "--force", tag)

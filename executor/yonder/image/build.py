@@ -26,14 +26,14 @@ def usual_base() -> str:
 
 def build(
     *,
-    base: str = "",
+    base: str,
     tag: str = IMAGE,
     extras: str = "",
     wheels: Path | None = None,
     host: str = "",
     options: Sequence[str] = (),
 ) -> str:
-    """Build the image and return its name. `extras` are requirements for pip, apart by spaces; with `wheels`, a folder,
+    """Build the image on another, the `base`, and return its name. `extras` are requirements for pip, apart by spaces; with `wheels`, a folder,
     pip asks no registry; `host` is the engine (as DOCKER_HOST, "": the client's own), `options` go to `docker build`.
     Raises UsageError and CannotRun."""
     client = shutil.which("docker")
@@ -49,7 +49,7 @@ def build(
         write_context(context, wheels)
         command = [
             *(client, *(("--host", host) if host else ()), "build", "--tag", tag),
-            *("--build-arg", f"BASE={base or usual_base()}", "--build-arg", f"VERSION={__version__}"),
+            *("--build-arg", f"BASE={base}", "--build-arg", f"VERSION={__version__}"),
             *("--build-arg", f"EXTRAS={extras}", "--build-arg", f"PIP={'--no-index' if wheels else ''}"),
             *(*options, str(context)),
         ]
