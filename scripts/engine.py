@@ -53,7 +53,11 @@ class Engine:
     def docker(self, *words: str, timeout: float = 60) -> str:
         """What the docker client prints. Raises CalledProcessError; its `stderr` has the engine's words."""
         asked = ["docker", "--host", self.host, *words]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=timeout, check=True).stdout
+        try:
+            return subprocess.run(asked, capture_output=True, text=True, timeout=timeout, check=True).stdout
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr)
+            raise
 
     def close(self) -> list[Left]:
         """End it if it is ours; what its ending left behind."""

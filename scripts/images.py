@@ -36,27 +36,60 @@ SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 NOT_WANTED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
 
 
+PACKAGES = """\
+ARG BASE
+FROM ${BASE}
+COPY packages /opt/packages
+RUN python3 -c "import pathlib, sysconfig; there = pathlib.Path(sysconfig.get_path('purelib')); \\
+    there.mkdir(parents=True, exist_ok=True); (there / 'packages.pth').write_text('/opt/packages\\n')"
+"""
+"""Large packages are put below the image: an edit of the tree does not send them to the engine again."""
+
+
 def executor_image(host: str) -> str:
     """The name of an image of this tree's executor on this engine. Raises NoEngineError."""
-    return _image(host, "yonder-executor-test", ())
+    return _image(host, "yonder-executor-test", *base_image(host))
 
 
 def examples_image(host: str) -> str:
     """The same with what the examples import. Raises NoEngineError."""
-    return _image(host, "yonder-examples-test", EXAMPLES)
+    base, recipe = base_image(host)
+    wanted = closure(EXAMPLES)
+    below = _digest([recipe, PACKAGES, *_listing(wanted)])
+    tag = f"yonder-examples-base:{below}"
+    if not _has(host, tag):
+        print("yonder: making the base of the examples' image (torch and others; minutes, once)", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix="yonder-packages-", dir=_kept()) as context:
+            lay_out(wanted, Path(context) / "packages")
+            (Path(context) / "Dockerfile").write_text(PACKAGES)
+            command = [
+                "docker",
+                "--host",
+                host,
+                "build",
+                "--quiet",
+                "--build-arg",
+                f"BASE={base}",
+                "--tag",
+                tag,
+                context,
+            ]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return _image(host, "yonder-examples-test", tag, below)
 
 
-def _image(host: str, name: str, extras: tuple[str, ...]) -> str:
-    base, base_recipe = base_image(host)
-    wanted = closure([*requirements(), *extras])
-    listing = [f"{one.metadata['Name']}=={one.version}" for one in wanted]
-    tag = f"{name}:{_digest([base_recipe, *listing, *_tree()])}"
-    if _has(host, tag):
-        return tag
-    with _wheelhouse(wanted, _digest(listing)) as wheels:
-        build(base=base, tag=tag, extras=" ".join(extras), wheels=wheels, host=host, options=("--quiet",))
-    _forget(host, name)
+def _image(host: str, name: str, base: str, recipe: str) -> str:
+    wanted = closure(requirements())
+    tag = f"{name}:{_digest([recipe, *_listing(wanted), *_tree()])}"
+    if not _has(host, tag):
+        with _wheelhouse(wanted) as wheels:
+            build(base=base, tag=tag, wheels=wheels, host=host, options=("--quiet",))
+        _forget(host, name)
     return tag
+
+
+def _listing(distributions: Iterable[importlib.metadata.Distribution]) -> list[str]:
+    return [f"{one.metadata['Name']}=={one.version}" for one in distributions]
 
 
 def _forget(host: str, name: str) -> None:
@@ -80,6 +113,12 @@ def _tree() -> Iterable[str]:
     for path in sorted(package.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield f"{path.relative_to(package)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def _kept() -> Path:
+    folder = cache_folder() / "docker"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -111,8 +150,7 @@ def base_image(host: str) -> tuple[str, str]:
 @contextlib.contextmanager
 def _base_archive(words: list[str], recipe: str) -> Iterator[Path]:
     """The root file system as an archive, from the cache if it is there."""
-    folder = cache_folder() / "docker"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _kept()
     kept = folder / f"base-{recipe}.tar"
     if not kept.exists():
         print(f"yonder: making the base of the test images from Debian {words[-1]} (a minute, once)", file=sys.stderr)
@@ -158,12 +196,26 @@ def closure(wanted: Iterable[str]) -> list[importlib.metadata.Distribution]:
 
 
 @contextlib.contextmanager
-def _wheelhouse(wanted: list[importlib.metadata.Distribution], key: str) -> Iterator[Path]:
+def _wheelhouse(wanted: list[importlib.metadata.Distribution]) -> Iterator[Path]:
     """A folder with a wheel of each, made from the files that are installed."""
-    with tempfile.TemporaryDirectory(prefix=f"yonder-wheels-{key}-") as name:
+    with tempfile.TemporaryDirectory(prefix="yonder-wheels-") as name:
         for distribution in wanted:
             pack(distribution, Path(name))
         yield Path(name)
+
+
+def lay_out(wanted: list[importlib.metadata.Distribution], folder: Path) -> None:
+    """Their installed files, byte code included, as one folder to import from: linked, so that it costs no room."""
+    for distribution in wanted:
+        for path in distribution.files or []:
+            source, target = Path(str(path.locate())), folder / path
+            if ".." in path.parts or not source.exists():  # scripts; byte code that was removed since
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.hardlink_to(source)
+            except OSError:  # another file system
+                shutil.copy2(source, target)
 
 
 def pack(distribution: importlib.metadata.Distribution, folder: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cloudpickle
 import pytest
-from scripts.images import closure, pack
+from scripts.images import closure, lay_out, pack
 from scripts.private_engine import NoEngineError
 
 import yonder
@@ -126,6 +126,20 @@ def test_an_installed_package_becomes_a_wheel_again(tmp_path):
         assert archive.read("cloudpickle/__init__.py") == Path(cloudpickle.__file__).read_bytes()
     assert {f"cloudpickle-{version}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD")} <= set(names)
     assert not [name for name in names if "INSTALLER" in name or ".." in name or name.endswith(".pyc")]
+
+
+def test_installed_packages_are_laid_out_to_be_imported_elsewhere(tmp_path, monkeypatch):
+    one = [importlib.metadata.distribution("cloudpickle")]
+    lay_out(one, tmp_path / "linked")
+
+    def refuse(target, source):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    lay_out(one, tmp_path / "copied")
+    for name in ("linked", "copied"):
+        assert (tmp_path / name / "cloudpickle" / "__init__.py").read_bytes() == Path(cloudpickle.__file__).read_bytes()
+        assert (tmp_path / name / f"cloudpickle-{one[0].version}.dist-info" / "METADATA").exists()
 
 
 def test_a_closure_holds_what_is_needed_and_nothing_besides():

@@ -41,6 +41,24 @@ def test_the_executor_runs_without_rights_on_a_read_only_root(engine):
     assert "Read-only" in refused.value.stderr or "Permission denied" in refused.value.stderr
 
 
+def test_no_executor_compiles_what_an_agent_imports(engine):
+    """A read-only root could never keep byte code, so each executor would compile it anew."""
+    probe = (
+        "import sys, yonder.agent.remote, yonder.agent.dialling, yonder.agent.worker, yonder.agent.zygote; "
+        "from importlib.util import cache_from_source; from os.path import exists; "
+        "files = [getattr(module, '__file__', None) or '' for module in sys.modules.values()]; "
+        "print([file for file in files if file.endswith('.py') and not exists(cache_from_source(file))])"
+    )
+    assert engine.docker("run", "--rm", "--entrypoint", "python3", engine.image, "-P", "-c", probe).strip() == "[]"
+
+
+def test_an_agent_without_an_invitation_says_so_and_ends(engine):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        engine.docker("run", "--rm", "--read-only", "--tmpfs", "/run/yonder:uid=10001", "-i", engine.image)
+    assert refused.value.returncode == 2
+    assert refused.value.stderr.startswith("yonder agent: ")
+
+
 def test_health_is_the_age_of_the_beat(engine):
     (image,) = json.loads(engine.docker("image", "inspect", engine.image))
     kind, check = image["Config"]["Healthcheck"]["Test"]
