@@ -87,12 +87,14 @@ class RemoteHub(FakeHub):
         self.proxy = await self._stack.enter_async_context(a_proxy((host, int(port))))
         self.invitation = msgspec.structs.replace(invited, hub="{}:{}".format(*self.proxy.address), **more)
 
-    async def launch(self, line=None, *, env=None):
-        """The agent's process, with the invitation (or something else) as its first words."""
+    async def launch(self, line=None, *, env=None, around=()):
+        """The agent's process, with the invitation (or something else) as its first words; `around` is a command that
+        starts it in surroundings of its own."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("YONDER_")}
         environment |= {"YONDER_OWNER": self.owner, "PYTHONPATH": CORE, "TMPDIR": str(self.temporary)}
         with self.log.open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(
+                *around,
                 *COMMAND,
                 env=environment | (env or {}),
                 stdin=asyncio.subprocess.PIPE,
@@ -104,9 +106,9 @@ class RemoteHub(FakeHub):
         await self.process.stdin.drain()
         self.process.stdin.close()
 
-    async def open(self, *, env=None, **more):
+    async def open(self, *, env=None, around=(), **more):
         await self.invite(**more)
-        await self.launch(env=env)
+        await self.launch(env=env, around=around)
         await self.until(lambda: ("agent", self.name) in self.peers, "the agent's hello")
 
     async def ended(self):

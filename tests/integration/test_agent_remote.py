@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -20,10 +22,15 @@ async def hub():
 
 
 def _alive(pid):
+    return _fields(pid)[0] not in "ZX"
+
+
+def _fields(pid):
+    """State and parent, first of all."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return ["X", "0"]
 
 
 async def _break(hub):
@@ -347,3 +354,54 @@ async def test_an_invitation_may_end_without_a_newline():
         await hub.launch(msgspec.json.encode(hub.invitation).rstrip())
         assert "did not let it in" in (await hub.ended())[1]
         assert not processes.marked("YONDER_OWNER", [hub.owner])
+
+
+# ── as the first process of a container ───────────────────────────────────────────────────────────────────────────────
+
+CONTAINED = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def _can_contain():
+    return (
+        shutil.which("unshare")
+        and not subprocess.run([*CONTAINED, "true"], capture_output=True, check=False).returncode
+    )
+
+
+@pytest.fixture
+async def contained():
+    """The hub of an agent that has number 1 in a process table of its own."""
+    if not _can_contain():
+        pytest.skip("no process namespaces here (they need root and unshare)")
+    async with living_remote_hub(around=CONTAINED) as found:
+        yield found
+
+
+def _first(hub):
+    """The agent's number outside."""
+    (found,) = [pid for pid in hub.left() if _fields(pid)[1] == str(hub.process.pid)]
+    return found
+
+
+def _zombies(parent):
+    return [pid for pid in processes.all_pids() if _fields(pid)[:2] == ["Z", str(parent)]]
+
+
+async def test_the_first_process_reaps_every_orphan(contained):
+    worker = await contained.worker()
+    assert contained.agent.hello.pid == 1
+    code = "import subprocess\nfor _ in range(5): subprocess.run(['sh', '-c', 'sleep 0 & sleep 0 & exit 0'])"
+    assert (await contained.block(worker, code)).failure is None
+
+    first = _first(contained)
+    await contained.poll(lambda: not _zombies(first), lambda: f"left: {_zombies(first)}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_the_end_of_the_first_process_is_the_end_of_all(contained, number):
+    await _busy(contained)
+    pids = contained.left()
+    assert len(pids) >= 7  # unshare, agent, zygote, two workers, two children of user code
+    os.kill(_first(contained), number)
+    await contained.process.wait()
+    await contained.poll(lambda: not any(map(_alive, pids)), lambda: "somebody lives on")
