@@ -87,7 +87,7 @@ class RemoteHub(FakeHub):
         self.proxy = await self._stack.enter_async_context(a_proxy((host, int(port))))
         self.invitation = msgspec.structs.replace(invited, hub="{}:{}".format(*self.proxy.address), **more)
 
-    async def launch(self, line=None, *, env=None, around=()):
+    async def launch(self, line=None, *, env=None, around=(), **more):
         """The agent's process, with the invitation (or something else) as its first words; `around` is a command that
         starts it in surroundings of its own."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("YONDER_")}
@@ -101,6 +101,7 @@ class RemoteHub(FakeHub):
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                **more,
             )
         self.process.stdin.write((msgspec.json.encode(self.invitation) if line is None else line) + b"\n")
         await self.process.stdin.drain()

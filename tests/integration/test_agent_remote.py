@@ -5,10 +5,12 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from tests.integration.agent_hub import CORE
 from tests.integration.remote_hub import a_remote_hub, living_remote_hub
 
 from yonder import payload, wire
@@ -107,6 +109,43 @@ async def test_workers_know_nothing_of_the_invitation(hub):
         assert secret not in hub.log.read_text()
     done = await hub.block(worker, "import os; os.readlink('/proc/self/fd/0')")
     assert done.preview.short == "'/dev/null'"
+
+
+NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
+
+
+def _nobody_runs_python():
+    command = [sys.executable, "-P", "-c", "import yonder"]
+    return not subprocess.run(command, check=False, capture_output=True, env={"PYTHONPATH": CORE}, **NOBODY).returncode
+
+
+async def test_workers_cannot_read_the_agents_memory():
+    """As a user without privileges, which root's processes are not."""
+
+    def tries(pid):
+        import pathlib
+
+        found = []
+        for file in (f"/proc/{pid}/mem", f"/proc/{pid}/environ", "/proc/self/mem"):
+            try:
+                pathlib.Path(file).open("rb").close()
+                found.append("open")
+            except PermissionError:
+                found.append("refused")
+        return found
+
+    if os.getuid() != 0 or not _nobody_runs_python():
+        pytest.skip("only root can start it as another user, where that one may read this checkout")
+    async with a_remote_hub() as hub:
+        await hub.invite()
+        await hub.launch(**NOBODY, env={"TMPDIR": "/tmp"})
+        await hub.until(lambda: ("agent", hub.name) in hub.peers, "the agent's hello")
+        worker = await hub.worker("pool", folder="")
+        done = await hub.call(worker, tries, hub.process.pid)
+        assert payload.unpack(done.body) == ["refused", "refused", "open"]
+        hub.agent.say(wire.Preload(["json.tool"]))  # another zygote can be started all the same
+        await hub.first(wire.Preloaded, modules=["json.tool"])
+        await hub.close()
 
 
 # ── breaks ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,6 +24,7 @@ LAST = 19
 """The niceness of who runs when nobody else wants to."""
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -46,6 +47,12 @@ def wake_with_parent() -> None:
     """Have the kernel continue this process when its parent ends: one that was stopped could not end itself. To a running
     one it means nothing, however often it comes (it comes at the end of any thread that is the parent)."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
+def keep_to_itself() -> None:
+    """Nobody of this user may read this process's memory, nor what /proc tells of its files. Programs that it starts are
+    like any other; while this is on, it cannot reopen a file of its own by /proc/self/fd."""
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def die_first() -> None:
