@@ -10,11 +10,13 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import os
 import secrets
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # run by its path: this is where the package `scripts` lies
 
 from scripts.editor import ENDED, Document, Editor, ServerError, ServerGone  # noqa: E402
+from scripts.engine import Engine, get_engine  # noqa: E402
+from scripts.private_engine import NoEngineError  # noqa: E402
 from scripts.process_table import marked  # noqa: E402
 from scripts.view import Lines, LiveTable, Picture, View  # noqa: E402
 from yonder_lsp import protocol  # noqa: E402
@@ -38,6 +42,7 @@ GONE_LIMIT = 30.0
 
 
 class _Options(argparse.Namespace):
+    backend: str
     executors: int
     quick: bool
     folder: Path
@@ -73,6 +78,7 @@ class Demo:
     editor: Editor
     owner: str
     view: View
+    engine: Engine | None = None
     tally: Tally = field(default_factory=Tally)
     picture: Picture = field(default_factory=Picture)
     _printed: dict[str, int] = field(default_factory=dict)
@@ -164,7 +170,7 @@ class Demo:
         self.tally.executors_peak = max(self.tally.executors_peak, status.peak)
 
     async def count_what_is_left(self) -> None:
-        """Wait until the hub has ended by itself, then ask the process table."""
+        """Wait until the hub has ended by itself, then ask the process table, and the engine for containers."""
         limit = time.monotonic() + LINGER + GONE_LIMIT
         while any(one.hub for one in marked(self.owner)) and time.monotonic() < limit:  # noqa: ASYNC110 - the kernel sends no event
             await asyncio.sleep(0.1)
@@ -172,6 +178,13 @@ class Demo:
         self.tally.executors_left = len(left)
         for one in left:
             self.view.say(f"still there: process {one.pid}: {one.command}")
+        if self.engine is not None:
+            containers = self.engine.docker(
+                "ps", "--all", "--quiet", "--filter", f"label=dev.yonder.owner={self.owner}"
+            )
+            self.tally.executors_left += len(containers.split())
+            for container in containers.split():
+                self.view.say(f"still there: container {container}")
 
 
 def parse(arguments: list[str] | None = None) -> _Options:
@@ -179,7 +192,11 @@ def parse(arguments: list[str] | None = None) -> _Options:
         prog="npm run demo --",
         description="Runs examples/digits_sweep.py on the cluster, cell by cell, through the real language server.",
         epilog="first_executor_s is the time from the first press of Run to the first line running on an executor; "
-        "executors_peak counts the pool's executors, not the session's own; executors_left is the process table's answer.",
+        "executors_peak counts the pool's executors, not the session's own; executors_left is the process table's answer, "
+        "with docker the engine's, too.",
+    )
+    parser.add_argument(
+        "--backend", choices=["local", "docker"], default="local", help="where the pool's executors run (local)"
     )
     parser.add_argument("--executors", type=int, default=8, metavar="N", help="most executors at a time, 1 to 64 (8)")
     parser.add_argument("--quick", action="store_true", help="two epochs instead of fifteen, edited as a person would")
@@ -192,17 +209,18 @@ def parse(arguments: list[str] | None = None) -> _Options:
     return options
 
 
-async def demo(options: _Options, console: Console) -> Tally:
+async def demo(options: _Options, console: Console, engine: Engine | None) -> Tally:
     """The whole job; the tally is filled in even when something on the way fails."""
     owner = f"demo-{secrets.token_hex(6)}"
     storage = Path(tempfile.mkdtemp(prefix="yonder-demo-"))
-    settings = protocol.Settings(
-        provide="without", linger=LINGER, tool={"pools": {"default": {"max": options.executors}}}
-    )
+    pool: dict[str, object] = {"max": options.executors, "backend": options.backend}
+    if engine is not None:
+        pool["image"] = engine.examples_image()
+    settings = protocol.Settings(provide="without", linger=LINGER, tool={"pools": {"default": pool}})
     folder = options.folder.resolve()
     editor = Editor(folder, owner=owner, storage=storage, python=sys.executable, settings=settings)
     view: View = LiveTable(console) if console.is_terminal else Lines(console)
-    job = Demo(editor, owner, view)
+    job = Demo(editor, owner, view, engine)
     try:
         with view:
             await _in_a_window(job, options, folder)
@@ -229,11 +247,31 @@ async def _in_a_window(job: Demo, options: _Options, folder: Path) -> None:
             await job.editor.goodbye()
 
 
+@contextlib.contextmanager
+def _engine(backend: str) -> Iterator[Engine | None]:
+    """The engine for the time of the demo, found by everything started here; one of our own is ended afterwards.
+    Raises NoEngineError."""
+    if backend != "docker":
+        yield None
+        return
+    engine = get_engine()
+    try:
+        os.environ["DOCKER_HOST"] = engine.host
+        yield engine
+    finally:
+        for left in engine.close():
+            print(f"the engine left process {left.pid}: {left.command}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     console = Console()
     try:
-        tally = asyncio.run(demo(options, console))
+        with _engine(options.backend) as engine:
+            tally = asyncio.run(demo(options, console, engine))
+    except NoEngineError as error:
+        console.print(f"no Docker engine can be had: {error}", highlight=False, soft_wrap=True)
+        return 1
     except KeyboardInterrupt:
         console.print("interrupted; the window was closed and its cluster ends by itself")
         return 130

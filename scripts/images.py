@@ -27,6 +27,9 @@ from yonder.image.wheel import requirements, write_wheel
 EXAMPLES = ("torch", "scikit-learn", "matplotlib")
 """What examples/ imports."""
 
+INSTALLED_RUNS_THERE = sys.platform == "linux"
+"""Whether what is installed here runs in a container; elsewhere (macOS) packages come from their registry."""
+
 KEPT = 8
 """So many images of one name stay on an engine, for as many trees."""
 
@@ -53,6 +56,8 @@ def executor_image(host: str) -> str:
 
 def examples_image(host: str) -> str:
     """The same with what the examples import. Raises NoEngineError."""
+    if not INSTALLED_RUNS_THERE:
+        return _image(host, "yonder-examples-test", usual_base(), usual_base(), EXAMPLES)
     base, recipe = base_image(host)
     wanted = closure(EXAMPLES)
     below = _digest([recipe, PACKAGES, *_listing(wanted)])
@@ -78,12 +83,13 @@ def examples_image(host: str) -> str:
     return _image(host, "yonder-examples-test", tag, below)
 
 
-def _image(host: str, name: str, base: str, recipe: str) -> str:
+def _image(host: str, name: str, base: str, recipe: str, extras: Iterable[str] = ()) -> str:
     wanted = closure(requirements())
     tag = f"{name}:{_digest([recipe, *_listing(wanted), *_tree()])}"
     if not _has(host, tag):
         with _wheelhouse(wanted) as wheels:
-            build(base=base, tag=tag, wheels=wheels, host=host, options=("--quiet",))
+            offline = wheels if INSTALLED_RUNS_THERE else None
+            build(base=base, tag=tag, extras=" ".join(extras), wheels=offline, host=host, options=("--quiet",))
         _forget(host, name)
     return tag
 
