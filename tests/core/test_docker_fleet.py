@@ -117,6 +117,9 @@ class Words:
     async def listen(self):
         """It has said all it had to say."""
 
+    async def close(self):
+        """Nothing is open."""
+
 
 class Pier:
     """A boarding that can be waited at."""

@@ -211,9 +211,9 @@ class Engine:
         await self._docker.close()
         await self._connector.close()
 
-    async def _ask(self, request: Awaitable[T], seconds: float | None = ANSWER) -> T:
+    async def _ask(self, request: Awaitable[T]) -> T:
         with self._translated():
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(ANSWER):
                 return await request
 
     @contextlib.contextmanager
@@ -351,7 +351,10 @@ class Words:
         """Until it ends, or the connection does."""
         import aiohttp
 
-        with contextlib.suppress(aiohttp.ClientError, OSError):
+        try:
             while (message := await self._stream.read_out()) is not None:
                 self.last = (self.last + message.data.decode(errors="replace"))[-KEPT:]
-        await self.close()
+        except (aiohttp.ClientError, OSError):
+            pass  # what it said until then is kept
+        finally:
+            await self.close()

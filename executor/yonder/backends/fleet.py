@@ -50,6 +50,11 @@ class Container:
     dying: bool = False
     told: bool = False
 
+    async def hush(self) -> None:
+        """Listen no more."""
+        self.listening.cancel()
+        await self.words.close()
+
 
 class Fleet:
     """`boarding` is told of each end once. `log` takes what belongs to no executor of this hub."""
@@ -77,7 +82,7 @@ class Fleet:
         """Hear no more; ends nothing."""
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *(here.hush() for here in self._here.values()), return_exceptions=True)
         await self.engine.close()
 
     # ── who is there ──
@@ -126,7 +131,7 @@ class Fleet:
                 f"has not heard of its hub for long; to end it now: docker rm -f {name}, or yonder reap"
             ) from None
         if self._here.pop(handle.native, None) is not None and here is not None:
-            here.listening.cancel()
+            await here.hush()
             self._tell(here, f"the container {here.name} was removed", None)
 
     # ── listening ──
