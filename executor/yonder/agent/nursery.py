@@ -203,7 +203,6 @@ class Nursery:
             stdout=2,  # what imports print belongs in the log
             pass_fds=[theirs.fileno()],
             env=defaults | dict(os.environ) | marks,
-            cwd="/",
             start_new_session=True,  # its workers share one scheduling group, apart from the agent's and the hub's
         )
         theirs.close()
