@@ -102,6 +102,10 @@ class _Part(msgspec.Struct, frozen=True, array_like=True):
     """Base of what travels inside messages."""
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1.7e308)]
+"""A span of time: a number, and finite. What is none would upset every clock that it is compared with."""
+
+
 class Resources(_Part, frozen=True):
     """What an executor has to itself. `gpu` are alternatives, best first ("l40s", "l40s:2", "any:1"; none = no GPU),
     `cpus` processors, `memory` bytes (0 = whatever is there)."""
@@ -131,12 +135,12 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     max: int = 8
     concurrency: int = 1
     buffer: int = 0
-    idle_timeout: float = 60.0
-    boot_timeout: float = 120.0
-    max_lifetime: float = 0.0
-    timeout: float = 0.0
-    queue_timeout: float = 0.0
-    grace: float = 5.0
+    idle_timeout: Seconds = 60.0
+    boot_timeout: Seconds = 120.0
+    max_lifetime: Seconds = 0.0
+    timeout: Seconds = 0.0
+    queue_timeout: Seconds = 0.0
+    grace: Seconds = 5.0
     isolation: Literal["worker", "process", "executor"] = "worker"
     retries: int = 0
     resources: Resources = Resources()
@@ -701,17 +705,17 @@ class Mode(_Part, frozen=True):
     chunk: int = 0
     credit: int = 0
     max_batch: int = 0
-    max_wait: float = 0.0
+    max_wait: Seconds = 0.0
 
 
 class CallOptions(_Part, frozen=True):
     """A call's own wishes, defaults of the pool already mixed in. Times are seconds left, 0 = none. `affinity`: calls with
     the same key go to the same executor for as long as it lives. `resources` None: the pool's."""
 
-    timeout: float = 0.0
-    queue_timeout: float = 0.0
+    timeout: Seconds = 0.0
+    queue_timeout: Seconds = 0.0
     retries: int = 0
-    grace: float = 5.0
+    grace: Seconds = 5.0
     affinity: str = ""
     resources: Resources | None = None
     mode: Mode = Mode()

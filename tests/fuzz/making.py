@@ -16,7 +16,15 @@ texts = st.sampled_from(["", "\x00", "r", "c", "w", "a" * 2000, "\N{SNOWMAN}", "
 )
 bodies = st.sampled_from([b"", b"\x00" * 8, b"\xff" * 8, b"\x00" * 7, b"\x89PNG"]) | st.binary(max_size=24)
 
-names = {"run": st.sampled_from(["r", "r", "", "q"]) | texts, "call": st.sampled_from(["", "c", "d"]) | texts}
+names = {
+    "run": st.sampled_from(["r", "r", "", "q"]) | texts,
+    "call": st.sampled_from(["", "c", "d"]) | texts,
+    "worker": st.sampled_from(["w", "w", "v"]) | texts,
+    "pool": st.sampled_from(["p", "p", "q"]) | texts,
+    "name": st.sampled_from(["p", "p", "q"]) | texts,
+}
+few = st.sampled_from([1, 1, 1, 2, 3]) | numbers
+counted = {"task": few, "call": few, "channel": few, "n": few, "number": few, "id": few, "control": few, "output": few}
 """Fields that name what is there must often name the same, else little happens."""
 
 
@@ -42,10 +50,10 @@ def _made(shape: inspect.Type, making: dict[type, st.SearchStrategy[Any]]) -> st
             return st.dictionaries(_made(key, making), _made(value, making), max_size=3)
         case inspect.LiteralType(values=values):
             return st.sampled_from(values)
-        case inspect.IntType():
-            return numbers
-        case inspect.FloatType():
-            return floats
+        case inspect.IntType(ge=least, le=most):
+            return numbers if least is None else st.integers(least, most)
+        case inspect.FloatType(ge=least, le=most):
+            return floats if least is None else st.floats(least, most)
         case inspect.StrType():
             return texts
         case inspect.BytesType():
@@ -60,6 +68,8 @@ def _made(shape: inspect.Type, making: dict[type, st.SearchStrategy[Any]]) -> st
 def _part(field: inspect.Field, making: dict[type, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
     if isinstance(field.type, inspect.StrType) and field.name in names:
         return names[field.name]
+    if isinstance(field.type, inspect.IntType) and field.name in counted and field.type.ge is None:
+        return counted[field.name]
     return _made(field.type, making)
 
 

@@ -145,19 +145,18 @@ EVIL = wire.Place(python="/tmp/evil", core="/tmp/evil", folder="/tmp", env={"LD_
         {"concurrency": 10**9},
         {"min": 10**9, "max": 10**9},
         {"max": -1},
-        {"timeout": float("nan")},
-        {"idle_timeout": -1.0},
-        {"boot_timeout": float("inf")},
+        {"name": "a\nb"},
+        {"name": ""},
     ],
 )
 async def test_code_on_another_machine_does_not_choose_where_pools_run_nor_breaks_them(wanted):
     async with a_paper_hub(docker=Elsewhere()) as paper:
         _, workers, *_ = await two_machines(paper)
         boots = len(paper.backend.booted)
-        _, answer = asked_by(paper, workers[0], wire.PoolSpec(name="mine", **wanted), *wanted, place=EVIL)
+        _, answer = asked_by(paper, workers[0], wire.PoolSpec(**{"name": "mine", **wanted}), *wanted, place=EVIL)
         assert isinstance(answer, wire.Refused)
         assert answer.code == "role"
-        assert "mine" not in paper.hub.desk.pools
+        assert list(paper.hub.desk.pools) == ["far"]
         assert len(paper.backend.booted) == boots
         assert paper.log.pop().startswith("a worker of ")
 

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 import msgspec
 
 from yonder.agent import page
+from yonder.wire import WireError
 
 _HEADER = struct.Struct("<I")
 MAX_DESCRIPTORS = 8
+MAX_REPLY = 1 << 24
+"""Bytes of one thing that a zygote says, at most: modules, and why they failed."""
 
 
 class _Msg(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -110,7 +113,7 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 class Replies:
-    """Bytes from a zygote to messages."""
+    """Bytes from a zygote to messages. What is none raises WireError: a module that was imported wrote into the socket."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -121,9 +124,14 @@ class Replies:
         found: list[FromZygote] = []
         while len(self._buffer) >= _HEADER.size:
             (size,) = _HEADER.unpack_from(self._buffer)
+            if size > MAX_REPLY:
+                raise WireError(f"a zygote says {size} bytes at once")
             if len(self._buffer) < _HEADER.size + size:
                 break
-            found.append(self._decoder.decode(bytes(self._buffer[_HEADER.size : _HEADER.size + size])))
+            try:
+                found.append(self._decoder.decode(bytes(self._buffer[_HEADER.size : _HEADER.size + size])))
+            except msgspec.MsgspecError as error:
+                raise WireError(f"a zygote says what is no message: {error}") from error
             del self._buffer[: _HEADER.size + size]
         return found
 

@@ -220,10 +220,14 @@ class Nursery:
             return
         except OSError:
             data = b""
+        try:
+            said = zygote.replies.feed(data)
+        except wire.WireError:  # whatever got into it, it is no use any more
+            data = b""
         if not data:
             self._dead(zygote)
             return
-        for message in zygote.replies.feed(data):
+        for message in said:
             match message:
                 case birth.Importing(module=module):
                     zygote.at = module

@@ -6,8 +6,6 @@ anything there, nor choose the engine, the image or the folders that executors a
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from yonder.hub.executor import Executor
@@ -18,8 +16,6 @@ HERE = "local"
 
 MOST = {"min": 10_000, "max": 10_000, "buffer": 10_000, "concurrency": 1024, "retries": 1000, "queue_limit": 10**9}
 """Counts of a pool beyond these are meant to hurt."""
-
-SECONDS = ("idle_timeout", "boot_timeout", "max_lifetime", "timeout", "queue_timeout", "grace")
 
 
 def at_home(spec: PoolSpec, own: Executor) -> PoolSpec:
@@ -51,10 +47,6 @@ def unreasonable(spec: PoolSpec) -> str:
     for name, most in MOST.items():
         if not 0 <= (count := getattr(spec, name)) <= most:
             return f"the pool {spec.name!r} asks for {name}={count}; allowed: 0 to {most}"
-    for name in SECONDS:
-        seconds = getattr(spec, name)
-        if not math.isfinite(seconds) or seconds < 0:
-            return f"the pool {spec.name!r} asks for {name}={seconds}, which is no span of time"
     if not 1 <= len(spec.name) <= 63 or not spec.name.isprintable():
         return "a pool's name is a text of 1 to 63 characters"
     return ""

@@ -93,9 +93,14 @@ class Conversation(asyncio.BufferedProtocol):
             else:
                 self._pass_on(data)
         except wire.WireError as error:
-            who = f"{self.hello.role} {self.hello.id}" if self.hello else "a stranger"
-            self._trouble(f"{who} broke the protocol and was cut off: {error}")
+            self._trouble(f"{self._who()} broke the protocol and was cut off: {error}")
             self.close()
+        except Exception as error:  # noqa: BLE001 - below may be a link with other conversations, which go on
+            self._trouble(f"{self._who()} said what this hub could not take, and was cut off: {error!r}")
+            self.close()
+
+    def _who(self) -> str:
+        return f"{self.hello.role} {self.hello.id!r}" if self.hello else "a stranger"
 
     def _greet(self, data: memoryview) -> None:
         first = next(iter(self._parser.feed(data)), None)
@@ -107,7 +112,7 @@ class Conversation(asyncio.BufferedProtocol):
         answer: Receiver | wire.Refused
         answer = self._accept(self, hello)
         if isinstance(answer, wire.Refused):
-            self._trouble(f"{hello.role} {hello.id} (pid {hello.pid}) was refused: {answer.sentence}")
+            self._trouble(f"{hello.role} {hello.id!r} (pid {hello.pid}) was refused: {answer.sentence}")
             self.send(answer)
             self.close()
             return

@@ -20,6 +20,8 @@ from yonder.hub.pools import Surroundings as PoolSurroundings
 from yonder.hub.worker import clock
 from yonder.version import __version__
 
+FIELDS = frozenset(wire.PoolSpec.__struct_fields__)
+
 
 class Surroundings(PoolSurroundings, Protocol):
     """What the desk needs of the hub."""
@@ -142,7 +144,7 @@ class Desk:
         named = self._specs.get(message.spec.name)
         own = self._executor_of(client)
         settled = named or (room.spec if room else borders.at_home(message.spec, own) if own else message.spec)
-        given = {name: getattr(message.spec, name) for name in message.given}
+        given = {name: getattr(message.spec, name) for name in message.given if name in FIELDS}
         wanted = msgspec.structs.replace(settled, **given)
         if "preload" not in given:
             wanted = msgspec.structs.replace(
