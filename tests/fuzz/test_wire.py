@@ -144,6 +144,8 @@ def test_a_zygote_that_talks_nonsense_is_one_that_is_dead():
         replies.feed(struct.pack("<I", birth.MAX_REPLY + 1))
     with pytest.raises(wire.WireError, match="no message"):
         birth.Replies().feed(framed(b"\x91\xa4Evil"))
+    with pytest.raises(wire.WireError, match="no message"):
+        birth.Replies().feed(framed(b"\x92\xa9Importing\xa1\xff"))
 
 
 def test_an_admission_remembers_no_strangers():

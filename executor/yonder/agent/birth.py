@@ -130,7 +130,7 @@ class Replies:
                 break
             try:
                 found.append(self._decoder.decode(bytes(self._buffer[_HEADER.size : _HEADER.size + size])))
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise WireError(f"a zygote says what is no message: {error}") from error
             del self._buffer[: _HEADER.size + size]
         return found
