@@ -42,7 +42,9 @@ def hubs() -> list[HubNote]:
     """The detached hubs of this user that live, by the notes they leave."""
     found = []
     for file in sorted(runtime_root().glob("*/hub.json")):
-        with contextlib.suppress(OSError, msgspec.MsgspecError):  # it ended while we looked, or is no note of ours
+        with contextlib.suppress(
+            OSError, UnicodeDecodeError, msgspec.MsgspecError
+        ):  # it ended while we looked, or is no note of ours
             note = msgspec.json.decode(file.read_bytes(), type=HubNote)
             if started_at(note.pid) == note.started:
                 found.append(note)

@@ -146,7 +146,7 @@ def unpack_chunk(body: Body) -> list[bytes]:
     """The members of `pack_chunk`, each still to be unpacked. Raises SerializationError where it is nothing of the kind."""
     try:
         return _chunks.decode(whole(body))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerializationError(f"not the arguments of a chunk: {error}") from error
 
 
@@ -161,7 +161,7 @@ def unpack_outcomes(body: Body) -> list[Outcome]:
     Raises SerializationError where it is nothing of the kind."""
     try:
         return _outcomes.decode(whole(body))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerializationError(f"not the outcomes of a chunk: {error}") from error
 
 

@@ -114,7 +114,7 @@ class OwnerFolder:
         """Which hub says it serves this owner, if its process is still that one."""
         try:
             found = msgspec.json.decode(self.note_file.read_bytes(), type=HubNote)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
             return None
         return found if started_at(found.pid) == found.started else None
 

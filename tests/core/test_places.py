@@ -117,6 +117,13 @@ def test_without_a_token_there_is_an_error_and_no_empty_secret() -> None:
 # ── the note ──
 
 
+@pytest.mark.parametrize("text", [b"", b"{}", b"\xff", b'{"owner": "\xff"}', b"[" * 10_000])
+def test_what_is_no_note_is_none(text: bytes) -> None:
+    folder = OwnerFolder("o")
+    folder.note_file.write_bytes(text)
+    assert folder.note() is None
+
+
 def test_a_note_of_a_living_hub_is_believed() -> None:
     folder = OwnerFolder("a")
     assert folder.note() is None

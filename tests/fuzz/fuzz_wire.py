@@ -58,7 +58,13 @@ def main() -> None:
         seeds(Path(corpus))
         options = [corpus, f"-max_total_time={what}"] if what.isdigit() else [what]
         # A run that takes 5 s or 1 GB is a finding, too.
-        limits = ["-timeout=5", "-rss_limit_mb=1024", "-max_len=8192", f"-artifact_prefix={FOUND}/", "-print_final_stats=1"]
+        limits = [
+            "-timeout=5",
+            "-rss_limit_mb=1024",
+            "-max_len=8192",
+            f"-artifact_prefix={FOUND}/",
+            "-print_final_stats=1",
+        ]
         atheris.Setup([sys.argv[0], *options, *limits, *theirs.split()], one)
         atheris.Fuzz()
 
