@@ -1,10 +1,23 @@
 """What all tests share: the mark of those with containers, and the engine that they run on."""
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 CONTAINERS = Path(__file__).parent / "docker"
+STATE = pytest.StashKey[str]()
+
+
+def pytest_configure(config):
+    """Receipts and the like of what tests start are not this user's."""
+    config.stash[STATE] = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="yonder-state-")
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.stash[STATE], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):

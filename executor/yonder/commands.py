@@ -21,7 +21,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from yonder import doctor as checks
-from yonder import elsewhere, machine, settings, wire
+from yonder import elsewhere, machine, receipts, settings, wire
+from yonder.account import COLUMNS, account
 from yonder.backends.local import processes
 from yonder.errors import YonderError
 from yonder.image.build import build, usual_base
@@ -133,6 +134,27 @@ def reap(
         print(f"yonder: the kernel does not let go of pids {pids}.", file=sys.stderr)
     if done.survivors or away.silent:
         raise typer.Exit(1)
+
+
+# ── receipt ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def receipt(*, owner: Annotated[str, typer.Option(help="The last one of this owner.")] = "") -> None:
+    """Show the last receipt: every executor of a cluster, from its start to its end, and the totals."""
+    with _in_words():
+        found = next(iter(receipts.read(owner)), None)
+    if found is None:
+        print(f"There is no receipt{f' of {owner}' if owner else ''}: no cluster has run an executor yet.")
+        return
+    shown = account(found, alive=not found.finished and not found.abandoned, now=time.time())
+    print(shown.head)
+    table = Table(*COLUMNS)
+    for row in shown.rows:
+        table.add_row(*(escape(cell) for cell in row))
+    _console().print(table)
+    for sentence in shown.totals:
+        print(sentence)
 
 
 # ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from yonder import machine
+from yonder import machine, receipts, wire
 from yonder.doctor import limits
 from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
 from yonder.version import __version__
@@ -262,3 +262,37 @@ def test_a_wrong_setting_stops_a_run_in_words(home: Path) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("yonder: ")
     assert "line 2, [tool.yonder.pools.default]" in done.stderr
+
+
+# ── receipt ──
+
+
+def test_receipt_shows_the_last_one_as_a_table_with_totals(home: Path) -> None:
+    lives = [
+        wire.Life("x-1", "default", "docker", "c0ffee", 100.0, 160.0, "idle for 60 s"),
+        wire.Life("x-2", "default", "docker", "decade", 100.0, 130.0, "the window [was] closed"),
+    ]
+    for owner, began in (("window-1", 90.0), ("window-2", 50.0)):
+        receipts.write(
+            receipts.Sheet(
+                owner=owner,
+                package="1.0",
+                pid=1,
+                started="0",
+                began=began,
+                ended=200.0,
+                reason="the window was closed",
+                lives=lives,
+            )
+        )
+    done = yonder(home, "receipt")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("window-1, hub 1 of yonder 1.0, began ")
+    assert "docker c0ffee" in done.stdout
+    assert "the window [was] closed" in done.stdout
+    assert done.stdout.endswith("2 executors, at most 2 at a time, 1:30 min in all.\n")
+    assert yonder(home, "receipt", "--owner", "window-2").stdout.startswith("window-2, ")
+
+
+def test_receipt_without_one_says_so(home: Path) -> None:
+    assert "no receipt of window-3" in yonder(home, "receipt", "--owner", "window-3").stdout

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from yonder.backends.told import Facts, moment
-from yonder.errors import BootFailed, CannotRun
+from yonder.errors import BootFailed, CannotRun, UsageError
 from yonder.places import state_root
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def remembered() -> list[Address]:
     """The engines that hubs of this user have used, the latest first. One whose socket is gone is left out."""
     try:
         found = msgspec.json.decode((state_root() / "engines.json").read_bytes(), type=list[Address])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, UsageError, msgspec.MsgspecError):
         return []
     return [one for one in found if not one.host.startswith("unix://") or Path(one.host[7:]).exists()]
 

@@ -15,13 +15,17 @@ import signal
 import sys
 import time
 
-from yonder import wire
+import msgspec
+
+from yonder import receipts, wire
 from yonder.backends import known
 from yonder.backends.gpus import Gpus
 from yonder.backends.local import LocalBackend
 from yonder.core.lease import OwnerLease
+from yonder.errors import YonderError
 from yonder.hub.hub import Hub, hub_id
 from yonder.hub.journal import Journal
+from yonder.hub.ledger import Ledger
 from yonder.hub.log import Log
 from yonder.hub.owner import OwnerLink
 from yonder.hub.patron import Patron
@@ -94,10 +98,7 @@ class Attendance:
 
     def receipt(self, receipt: wire.Receipt) -> None:
         if self._stop is not None and self.link is not None:
-            number = self._stop.id
-            self.link.reply(
-                wire.Receipt(number, receipt.executors, receipt.peak, receipt.left, receipt.seconds, receipt.sentence)
-            )
+            self.link.reply(msgspec.structs.replace(receipt, id=self._stop.id))
 
 
 class WindowService:
@@ -161,6 +162,24 @@ class ProgramService:
         """The hub closes its own."""
 
 
+def _take_over(hub: Hub) -> None:
+    """What killed hubs of this owner have left is ended before anything is started, and their receipts are finished."""
+    try:
+        abandoned = [sheet for sheet in receipts.read(hub.owner) if sheet.abandoned]
+    except (OSError, YonderError) as error:
+        hub.log(f"no receipt can be read: {error}")
+        return
+    if not abandoned:
+        return
+    sweep = hub.executors.endings.sweep(abandoned)
+
+    async def finish() -> None:
+        for sheet in await sweep:
+            receipts.write(sheet)
+
+    hub.spawn(finish())
+
+
 async def serve(owner: str, service: type[WindowService | ProgramService]) -> None:
     """Serve one owner until there is no reason to."""
     folder = OwnerFolder(owner)
@@ -173,7 +192,8 @@ async def serve(owner: str, service: type[WindowService | ProgramService]) -> No
     substrates = Substrates(
         lambda name: local if name == "local" else known.make(name, folder, hub.gate, gpus, log.line)
     )
-    hub.furnish(serving.teller, substrates)
+    hub.furnish(serving.teller, substrates, Ledger(owner, receipts.write, log.line))
+    _take_over(hub)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, serving.asked_to_end)

@@ -17,7 +17,9 @@ from yonder import wire
 from yonder.backends.base import HELD, BootSpec, Handle
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
+from yonder.hub.endings import Endings
 from yonder.hub.executor import Executor, Renewal, Resident
+from yonder.hub.ledger import Ledger
 from yonder.hub.lessons import Lessons
 from yonder.hub.substrates import Substrates
 from yonder.hub.worker import Worker, clock
@@ -46,6 +48,8 @@ class Executors:
         self,
         owner: str,
         substrates: Substrates,
+        ledger: Ledger,
+        trouble: Callable[[str], None],
         tell: Callable[[wire.Event], None],
         changed: Callable[[], None],
         *,
@@ -53,6 +57,8 @@ class Executors:
     ) -> None:
         self._owner = owner
         self._substrates = substrates
+        self._ledger = ledger
+        self.endings = Endings(owner, substrates, trouble)
         self._tell_owner = tell
         self.changed = changed
         self._beside_editor = beside_editor
@@ -89,6 +95,7 @@ class Executors:
     def boot(self, spec: BootSpec, resident: Resident) -> Executor:
         """Start one; the resident is told how it went."""
         executor = self.all[spec.executor] = Executor(spec, resident)
+        self._ledger.begun(spec.executor, executor.pool or spec.kind, executor.backend)
         self._state(executor, "creating")
         self._spawn(self._boot(executor))
         return executor
@@ -99,11 +106,13 @@ class Executors:
         try:
             backend = self._substrates.of(spec.pool.backend)
             async with asyncio.timeout(spec.pool.boot_timeout) as limit:
+                await self.endings.swept()
                 if executor.unwanted():  # before it was begun
                     raise asyncio.CancelledError
                 executor.handle = await backend.boot(
                     spec, lambda phase, detail: self._phase(executor, limit, phase, detail)
                 )
+                self._ledger.named(executor.id, executor.handle.native)
                 agent = await self.agents.arrival(executor.handle.agent)
                 if not executor.ending:
                     executor.creating = None
@@ -153,6 +162,7 @@ class Executors:
         if executor.broken:
             return
         executor.broken = executor.ending = True
+        executor.reason = executor.reason or sentence
         executor.settled.set()
         for worker in executor.everyone():
             self._kill(executor, worker)
@@ -412,17 +422,18 @@ class Executors:
 
     async def _confirm(self, executor: Executor, *, told: bool = True) -> None:
         """Have the platform say that nothing is left, then say so ourselves."""
-        if executor.handle is not None:
-            await self._substrates.of(executor.backend).terminate(executor.handle)
+        silent = await self.endings.confirm(executor, lambda words: self._state(executor, "draining", words))
         if self.all.pop(executor.id, None) is None:
             return
         for worker in executor.everyone():
             self.workers.pop(worker.id, None)
-        self._state(executor, "gone", executor.reason or executor.report.sentence())
+        reason = executor.reason or executor.report.sentence()
+        self._ledger.ended(executor.id, f"{reason}; {silent}" if silent else reason)
+        self._state(executor, "gone", reason)
         executor.settled.set()
         executor.gone.set()
         if told:
-            executor.resident.down(executor, executor.report, executor.reason or executor.report.sentence())
+            executor.resident.down(executor, executor.report, reason)
 
     async def end_all(self, reason: str) -> None:
         """End every executor and every agent and come back when the platforms say so."""
@@ -432,10 +443,6 @@ class Executors:
         with contextlib.suppress(TimeoutError):  # what is left then is counted by `left` and swept by the backends
             await asyncio.wait_for(asyncio.gather(*(executor.gone.wait() for executor in ending)), END_LIMIT)
         self.agents.dismiss(reason)
-
-    async def left(self) -> int:
-        """How many things of this owner the platforms still run."""
-        return sum([len(await backend.owned(self._owner)) for backend in self._substrates.made()])
 
     # ── small things ──
 

@@ -25,6 +25,7 @@ from yonder.hub.connection import Conversation, Receiver
 from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
 from yonder.hub.executors import Executors
+from yonder.hub.ledger import Ledger
 from yonder.hub.patron import Patron
 from yonder.hub.room import Room
 from yonder.hub.sessions import SessionRoom
@@ -92,12 +93,16 @@ class Hub:
         self._held = False
         self.executors: Executors
         self.room = Room()
+        self._ledger: Ledger
         self._gate: Gate | None = None
 
-    def furnish(self, teller: Teller, substrates: Substrates) -> None:
-        """Give the hub its ear and its substrates; before `listen`."""
+    def furnish(self, teller: Teller, substrates: Substrates, ledger: Ledger | None = None) -> None:
+        """Give the hub its ear, its substrates and its ledger (without one nothing is written down); before `listen`."""
         self._teller = teller
-        self.executors = Executors(self.owner, substrates, self.tell, self.changed, beside_editor=self._beside_editor)
+        self._ledger = ledger or Ledger(self.owner, None, self.log)
+        self.executors = Executors(
+            self.owner, substrates, self._ledger, self.log, self.tell, self.changed, beside_editor=self._beside_editor
+        )
 
     def agent_ended(self, agent: str, sentence: str) -> None:
         """A backend saw the end of an agent's process."""
@@ -367,11 +372,12 @@ class Hub:
         for room in self.desk.pools.values():
             room.stop_timer()
         await self.executors.end_all(reason)
-        left = await self.executors.left()
+        left, silent = await self.executors.endings.left()
         seconds = asyncio.get_running_loop().time() - began
-        sentence = f"{had} executors ended ({reason}); {left} left, says the process table"
+        sentence = f"{had} executors ended ({reason}); {left} left, says the platform"
+        sentence += f", as far as it could be asked: {silent}" if silent else ""
         self.log(sentence)
-        return wire.Receipt(0, had, self.executors.peak, left, seconds, sentence)
+        return wire.Receipt(0, had, self.executors.peak, left, seconds, sentence, self._ledger.close(reason, left))
 
     async def shut(self) -> None:
         """Close the doors (after `close`)."""

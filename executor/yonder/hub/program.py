@@ -16,12 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from yonder import wire
+from yonder import receipts, wire
 from yonder.backends.local import LocalBackend
 from yonder.core.scaling import Strategy
 from yonder.errors import CannotRun
 from yonder.hub.clients import Client
 from yonder.hub.hub import Hub
+from yonder.hub.ledger import Ledger
 from yonder.hub.log import Log
 from yonder.hub.room import passed_on
 from yonder.hub.substrates import Substrates
@@ -88,7 +89,8 @@ class HubThread:
     async def _serve(self) -> None:
         hub = self.hub
         backend = LocalBackend(self.folder, self._token, hub.agent_ended)
-        hub.furnish(self.terminal, Substrates.only(local=backend))
+        ledger = Ledger(hub.owner, receipts.write, hub.log, live=False)  # a short program must not wait for a disk
+        hub.furnish(self.terminal, Substrates.only(local=backend), ledger)
         await hub.listen()
         self._up.set()
         await self._over.wait()
