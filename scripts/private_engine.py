@@ -262,8 +262,9 @@ def _overlaps(engine: PrivateEngine) -> bool:
 
 
 def _of_slot(slot: int) -> list[Left]:
-    """By three marks: the environment (daemon and what it starts), the exec root in argv (shims), the cgroup (containers)."""
-    mark, folder, group = f"{MARK}={slot}".encode(), f"{RUN}/{slot}/", f"/yonder-engine-{slot}/"
+    """By three marks: the environment (daemon and what it starts), containerd's socket in argv (shims), the cgroup
+    (containers). Whoever talks to the engine has none of them."""
+    mark, folder, group = f"{MARK}={slot}".encode(), f"{RUN}/{slot}/exec/containerd/", f"/yonder-engine-{slot}/"
     found = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
