@@ -1,0 +1,154 @@
+"""A plain program whose pool is in containers, on a real engine; and what `yonder ps` and `yonder reap` say when its hub is
+killed."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+PROGRAM = """
+import json, os, sys, yonder
+
+def where(n):
+    print("call", n, flush=True)
+    return n, os.getuid(), open("/proc/1/cmdline").read().split("\\0")[3]
+
+def eat():
+    return len(bytearray(2_000_000_000))
+
+if __name__ == "__main__":
+    with yonder.Pool(backend="docker", image=sys.argv[1], max=2, memory="400MB", preload=[]) as pool:
+        found = {"calls": list(pool.map(where, range(4)))}
+        try:
+            pool.call(eat)
+        except yonder.ExecutorLost as error:
+            found["lost"] = [error.out_of_memory, error.signal]
+        found["again"] = pool.call(where, 7)
+        print("FOUND", json.dumps(found), flush=True)
+        if sys.argv[2:] == ["stay"]:
+            sys.stdin.read()
+"""
+
+
+class Program:
+    """One running program with folders of its own, so that it is an installation of its own. Use as a context."""
+
+    def __init__(self, engine, *arguments):
+        self._engine = engine
+        self.folder = Path(tempfile.mkdtemp(prefix="yd-"))  # socket paths are short
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "executor"),
+            "DOCKER_HOST": engine.host,
+            "XDG_RUNTIME_DIR": str(self.folder),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+        }
+        file = self.folder / "program.py"
+        file.write_text(PROGRAM)
+        self.process = subprocess.Popen(
+            [sys.executable, str(file), engine.image, *arguments],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+        self.yonder("reap", "--all")
+        shutil.rmtree(self.folder)
+
+    def found(self):
+        """What it has found out, and what its executors had printed by then."""
+        printed = []
+        for line in self.process.stdout:
+            if line.startswith("FOUND"):
+                return json.loads(line[6:]), printed
+            printed.append(line.strip())
+        raise AssertionError(f"it ended with {self.process.wait()}; printed: {printed}")
+
+    def yonder(self, *words):
+        """The command line, seen from this installation."""
+        command = [sys.executable, "-m", "yonder.cli", *words]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+
+    def hub(self):
+        """The pid of its hub."""
+        (note,) = self.folder.glob("yonder/*/hub.json")
+        return json.loads(note.read_text())["pid"]
+
+    async def containers(self):
+        """What the engine has of this program, by docker's own client."""
+        mark = (self.folder / "state" / "yonder" / "installation").read_text().strip()
+        listed = await asyncio.to_thread(
+            self._engine.docker, "ps", "--all", "--format", '{{.Names}} {{.Label "dev.yonder.installation"}}'
+        )
+        return [line.split()[0] for line in listed.splitlines() if mark in line]
+
+    async def emptied(self):
+        async with asyncio.timeout(60):
+            while await self.containers():  # noqa: ASYNC110 - asked of the engine, from outside
+                await asyncio.sleep(0.1)
+
+
+def test_a_pool_in_containers(engine):
+    with Program(engine) as program:
+        found, printed = program.found()
+        assert program.process.wait(60) == 0
+        assert asyncio.run(program.containers()) == []
+    assert [one[0] for one in found["calls"]] == [0, 1, 2, 3]
+    assert {tuple(one[1:]) for one in found["calls"]} == {(10001, "yonder.agent.remote")}
+    assert found["lost"] == [True, 9]
+    assert found["again"][0] == 7
+    assert sorted(line for line in printed if line.startswith("call")) == [f"call {n}" for n in (0, 1, 2, 3, 7)]
+
+
+def test_a_program_that_is_killed_leaves_no_container(engine):
+    with Program(engine, "stay") as program:
+        program.found()
+        assert asyncio.run(program.containers())
+        program.process.kill()
+        asyncio.run(program.emptied())
+
+
+def test_what_a_killed_hub_left_is_seen_and_reaped(engine):
+    with Program(engine, "stay") as program:
+        program.found()
+        names = asyncio.run(program.containers())
+        seen = program.yonder("ps")
+        assert all(name in seen.stdout for name in names)
+        assert "dead" not in seen.stdout
+        assert "0 processes" in program.yonder("reap").stdout
+        assert asyncio.run(program.containers()) == names
+
+        os.kill(program.hub(), signal.SIGKILL)
+        seen = program.yonder("ps")
+        assert "dead" in seen.stdout
+        assert "yonder reap" in seen.stdout
+        reaped = program.yonder("reap")
+        assert f"{len(names)} containers of dead hubs removed" in reaped.stdout
+        assert asyncio.run(program.containers()) == []
+
+
+def test_an_engine_that_does_not_answer_is_named(engine):
+    with Program(engine) as program:
+        program.found()
+        program.process.wait(60)
+        known = program.folder / "state" / "yonder" / "engines.json"
+        known.write_text('[["tcp://127.0.0.1:1", ""]]')
+        assert "What runs on tcp://127.0.0.1:1 cannot be seen" in program.yonder("ps").stderr
+        reaped = program.yonder("reap")
+        assert reaped.returncode == 1
+        assert "tcp://127.0.0.1:1" in reaped.stderr
+        known.unlink()
