@@ -1,0 +1,94 @@
+"""A session in a container, beside an editor's hub: blocks, a look at live objects, an interrupt, a pool inside a block; and
+the belts of that hub's containers."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+from tests.docker.harbour import containers
+from tests.integration.cluster import a_cluster
+
+from yonder import wire
+
+
+@pytest.fixture
+def placed(engine, tmp_path, monkeypatch):
+    """Settings of a window whose session and pool are in containers."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    options = {"host": engine.host, "pull": "never"}
+    common = {"backend": "docker", "image": engine.image, "options": options}
+    return {
+        "linger": 1.0,
+        "pools": [wire.PoolSpec(max=2, **common), wire.PoolSpec(name="session", env={"MARK": "seen"}, **common)],
+    }
+
+
+async def emptied(engine, cluster):
+    async with asyncio.timeout(60):
+        while await containers(engine, f"label=dev.yonder.owner={cluster.owner}"):  # noqa: ASYNC110 - from outside
+            await asyncio.sleep(0.1)
+
+
+async def test_a_session_in_a_container(engine, placed, tmp_path):
+    async with a_cluster(tmp_path, **placed) as (cluster, owner):
+        end = await owner.run("import os\nprint('hello')\nos.getuid(), os.environ['MARK']")
+        assert (end.outcome, end.preview.short) == ("ok", "(10001, 'seen')")
+        assert owner.text(end.run) == "hello\n"
+        assert len(await containers(engine, f"label=dev.yonder.owner={cluster.owner}")) == 1
+
+        assert (await owner.run("answer = 42")).outcome == "ok"
+        assert (await owner.peek("describe", "answer")).short == "42"
+
+        run = await owner.execute("import time\nwhile True: time.sleep(0.01)")
+        await owner.running(run)
+        assert (await owner.answer(wire.Interrupt(7, run), wire.Interrupted)).outcome == "interrupted"
+        assert (await owner.ended(run)).failure.type == "KeyboardInterrupt"
+
+        end = await owner.run(
+            "import yonder\nwith yonder.Pool() as pool: found = list(pool.map(lambda n: (n + answer, os.getpid()), range(3)))\n"
+            "[n for n, _ in found]"
+        )
+        assert (end.outcome, end.preview.short) == ("ok", "[42, 43, 44]")
+        await owner.hang_up(goodbye=True)
+        await cluster.gone()
+        assert await containers(engine, f"label=dev.yonder.owner={cluster.owner}") == []
+
+
+async def test_phases_of_a_boot_are_seen(engine, placed, tmp_path):
+    async with a_cluster(tmp_path, **placed) as (_, owner):
+        await owner.run("1")
+        states = [one.state for one in owner.of(wire.ExecutorChanged)]
+        assert states[:1] == ["creating"]
+        assert "starting" in states
+        assert states.index("starting") < states.index("ready")
+
+
+async def test_a_boot_that_fails_says_why_to_the_person(engine, placed, tmp_path):
+    session = wire.PoolSpec(
+        name="session", backend="docker", image="yonder-none:1", options={"host": engine.host, "pull": "never"}
+    )
+    async with a_cluster(tmp_path, linger=1.0, pools=[session]) as (_, owner):
+        end = await owner.run("1")
+        assert end.outcome != "ok"
+        assert "yonder image --tag yonder-none:1" in end.sentence
+
+
+async def test_a_hub_that_is_killed_is_swept_after_by_the_next_one_of_its_owner(engine, placed, tmp_path):
+    async with a_cluster(tmp_path, **placed) as (cluster, owner):
+        await owner.run("1")
+        (left,) = await containers(engine, f"label=dev.yonder.owner={cluster.owner}")
+        os.kill(cluster.note.pid, signal.SIGKILL)
+        with contextlib.suppress(Exception):
+            await owner.hang_up()
+        cluster.memory.events.clear()
+        await cluster.wait_for(lambda: cluster.files.note() is None, "the end of the hub")
+        await cluster.start()
+        again = await cluster.attach()
+        await again.run("2")
+        now = await containers(engine, f"label=dev.yonder.owner={cluster.owner}")
+        assert left not in now
+        assert len(now) == 1
+        await again.hang_up(goodbye=True)
+        await emptied(engine, cluster)
