@@ -11,7 +11,7 @@ from yonder.version import __version__
 
 
 def main() -> None:
-    """`yonder …`: doctor, ps, reap, run, image, --version."""
+    """`yonder …`: doctor, ps, reap, hub, run, image, --version."""
     if sys.argv[1:] == ["--version"]:
         print(f"yonder {__version__}")
         return

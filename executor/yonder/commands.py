@@ -157,6 +157,26 @@ def receipt(*, owner: Annotated[str, typer.Option(help="The last one of this own
         print(sentence)
 
 
+# ── hub ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def hub(
+    *,
+    listen: Annotated[str, typer.Option(help="The address of this machine to listen on: HOST or HOST:PORT.")],
+    reach: Annotated[str, typer.Option(help="What others dial, when it is another address: HOST or HOST:PORT.")] = "",
+    key: Annotated[
+        Path | None, typer.Option(help="Where the key file goes; else a private folder. Its path is printed.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Tells several hubs on one machine apart.")] = "hub",
+) -> None:
+    """Serve a window or programs on another machine, which reach this hub with its key file. Ctrl+C ends it."""
+    with _in_words():
+        from yonder.hub import reachable
+
+        reachable.run(name, listen, reach, key, lambda line: print(line, flush=True))
+
+
 # ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -44,7 +44,7 @@ def launch(
     """Start a hub for this owner, or return the one that somebody else started meanwhile.
 
     Raises BootFailed with the last lines of its log when it does not come up."""
-    with _locked(folder.lock_file, patience):
+    with locked(folder.lock_file, patience):
         note = folder.note()
         if note is not None:
             return note
@@ -115,7 +115,7 @@ def end(folder: OwnerFolder, note: HubNote, *, patience: float = PATIENCE) -> No
 
 
 @contextlib.contextmanager
-def _locked(file: Path, patience: float) -> Iterator[None]:
+def locked(file: Path, patience: float) -> Iterator[None]:
     """Hold the owner's lock, so that two servers do not start two hubs. The kernel frees it if this process dies."""
     deadline = time.monotonic() + patience
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -24,6 +24,8 @@ from yonder.errors import SettingsError
 from yonder.wire import PoolSpec
 
 FILE: Final = "pyproject.toml"
+HUB_VARIABLE: Final = "YONDER_HUB_FILE"
+"""The environment variable that names a hub's key file."""
 
 Scope = Literal["tool", "session", "pool"]
 Kind = Literal[
@@ -61,6 +63,13 @@ class Key:
 
 KEYS: Final[tuple[Key, ...]] = (
     Key("tool", "python", "path", "", "The interpreter that runs the code; empty: the selected one, else `.venv`."),
+    Key(
+        "tool",
+        "hub",
+        "path",
+        "",
+        "The key file of a hub on another machine (`yonder hub`); none: a hub is started here. `YONDER_HUB_FILE` wins.",
+    ),
     Key("tool", "linger", "seconds", 20.0, "How long the cluster stays after the window was closed in good order."),
     Key("tool", "silence", "seconds", 600.0, "How long the cluster stays when the window has vanished.", 1),
     Key("tool", "stream_bound", "bytes", 1_000_000_000, "How much text one run may print before a gap is cut.", 65_536),
@@ -158,6 +167,7 @@ class Settings:
     """What is in force. `warnings` are sentences for the person; nothing in them is secret."""
 
     python: str
+    hub: str
     linger: float
     silence: float
     stream_bound: int
@@ -415,8 +425,10 @@ def _build(
     }
     own = _spec("session", session, common | variables(session, "tool.yonder.session"))
     python = tool.get("python", "")
+    hub = environ.get(HUB_VARIABLE) or tool.get("hub", "")
     return Settings(
         python=str(_located(folder, python)) if python else "",
+        hub=str(_located(folder, hub)) if hub else "",
         linger=tool.get("linger", _default("linger")),
         silence=tool.get("silence", _default("silence")),
         stream_bound=tool.get("stream_bound", _default("stream_bound")),

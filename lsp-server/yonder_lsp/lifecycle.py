@@ -1,9 +1,9 @@
 """The only owner of the connection to the hub: finds a living hub, starts one, speaks with it, comes back after a cut,
-says goodbye.
+says goodbye. The hub may be on another machine (`ways`); while it cannot be reached there, the cluster is away.
 
 ::
 
-    find / ensure ─▶ connected ──cut, hub lives──▶ dialling again ─▶ connected
+    find / ensure ─▶ connected ──cut, hub lives──▶ dialling again (elsewhere: away) ─▶ connected
                         │ └──cut, hub is dead──▶ lost ──ensure──▶ a fresh hub
                         └──goodbye / stop──▶ off
 
@@ -16,26 +16,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from yonder import __version__, launch, wire
+from yonder import launch, wire
 from yonder.errors import CannotRun, YonderError
 from yonder.places import HubNote, OwnerFolder
 from yonder_lsp import dialling
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
+from yonder_lsp.ways import Far, Near, Start, Way
 
-Cluster = Literal["off", "starting", "on", "stopping", "lost"]
+Cluster = Literal["off", "starting", "on", "away", "stopping", "lost"]
 T = TypeVar("T")
 M = TypeVar("M", bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus")
 
 BACK_OFF_FIRST, BACK_OFF_LAST = 0.1, 2.0
 STOP_WITHIN = 60.0
+SILENCE = 600.0
 BATCH_BOUND = 4000
-TAKEN_OVER = 1000
+TAKEN_OVER, ENDED = 1000, 1001
+UNREACHED = (OSError, InvalidHandshake, InvalidMessage, ConnectionClosed, EOFError, TimeoutError)
 STORE_AGAIN = 1.0
 
 
@@ -54,7 +59,8 @@ class Listener(Protocol):
 
 
 class Lifecycle:
-    """`start` starts a hub and waits until it is up (a fake in tests)."""
+    """`start` starts a hub and waits until it is up (a fake in tests); `key_file` says which hub elsewhere is to be used
+    ("": none)."""
 
     def __init__(
         self,
@@ -62,15 +68,18 @@ class Lifecycle:
         storing: StoreThread,
         listener: Listener,
         *,
-        start: Callable[[OwnerFolder], Awaitable[HubNote]] | None = None,
+        start: Start | None = None,
+        key_file: Callable[[], str] = lambda: "",
     ) -> None:
         self.cluster: Cluster = "off"
         self.hub_pid = 0
         self._owner = owner
-        self._folder = OwnerFolder(owner)
+        self._near = Near(OwnerFolder(owner), start or _launched)
+        self._way: Way = self._near
+        self._key_file = key_file
+        self._since = 0.0  # from when on the hub could not be reached
         self._storing = storing
         self._listener = listener
-        self._start = start or _launched
         self._configure: wire.Configure | None = None
         self._hub: dialling.Hub | None = None
         self._tending: asyncio.Task[None] | None = None
@@ -87,15 +96,52 @@ class Lifecycle:
     def connected(self) -> bool:
         return self._hub is not None
 
+    @property
+    def where(self) -> str:
+        """Where the hub is when it is elsewhere, or since when it cannot be reached there; "" for one of this machine."""
+        if not isinstance(self._way, Far) or self.cluster in ("off", "lost"):
+            return ""
+        return self._way.away(self._since) if self.cluster == "away" else f"The hub is at {self._way.address}."
+
+    def _choose(self) -> Way:
+        file = self._key_file()
+        self._way = Far(self._owner, Path(file), self._silence) if file else self._near
+        return self._way
+
+    def _silence(self) -> float:
+        return self._configure.silence if self._configure is not None else SILENCE
+
     async def find(self, configure: Callable[[], Awaitable[wire.Configure | None]]) -> bool:
         """Take up a hub that lives already (the window was reloaded). Never starts one."""
-        note = await asyncio.to_thread(self._folder.note)
-        if note is None or note.version != wire.VERSION:
+        way = self._choose()
+        if isinstance(way, Far):
+            return await self._find_far(way, configure)
+        note = await way.find()
+        if note is None:
             return False
         self._configure = await configure()
         async with self._dialling:
             if self._hub is None:
                 await self._dial(note)
+        return True
+
+    async def _find_far(self, way: Far, configure: Callable[[], Awaitable[wire.Configure | None]]) -> bool:
+        """A hub elsewhere is this window's once it has run something there; until then it is left to others."""
+        try:
+            note = await way.find()
+            if not await self._storing.do(Store.last, note.hub):
+                return False
+            self._configure = await configure()
+            async with self._dialling:
+                if self._hub is None:
+                    await self._dial(note)
+        except YonderError as error:
+            self._listener.notice("warning", str(error))
+            return False
+        except UNREACHED as error:
+            self._listener.log("warning", way.unanswered(note, error))
+            self._part()
+            self._tending = asyncio.create_task(self._tend(note, None))
         return True
 
     async def ensure(self, configure: wire.Configure) -> None:
@@ -129,25 +175,28 @@ class Lifecycle:
         finally:
             mended.cancel()
         if self._hub is None and not tending.done():
-            raise CannotRun("The cluster's hub does not answer though its process lives; try again, or: yonder reap.")
+            raise CannotRun(
+                self.where or "The cluster's hub does not answer though its process lives; try again, or: yonder reap."
+            )
 
     async def _come_up(self) -> None:
         gone = self.cluster == "lost"
+        way = self._choose()
         deadline = asyncio.get_running_loop().time() + launch.PATIENCE
         self._become("starting")
         try:
             while True:
-                note = await self._living_or_new()
+                note = await way.come(
+                    lambda sentence: self._listener.notice("warning", sentence),
+                    lambda text: self._listener.log("info", text),
+                )
                 try:
                     await self._dial(note)
                     break
-                except (OSError, InvalidHandshake, InvalidMessage, ConnectionClosed, EOFError, TimeoutError) as error:
+                except UNREACHED as error:
                     # A hub that is just ending still has its note; soon it is gone and a fresh one starts.
                     if asyncio.get_running_loop().time() > deadline:
-                        raise CannotRun(
-                            f"The cluster's hub (process {note.pid}) does not answer: {error or type(error).__name__}. "
-                            f"End it with: yonder reap --owner {self._owner}"
-                        ) from error
+                        raise CannotRun(way.unanswered(note, error)) from error
                     await asyncio.sleep(BACK_OFF_FIRST)
         except BaseException:
             self._become("lost" if gone else "off")
@@ -157,26 +206,10 @@ class Lifecycle:
                 "info", "The cluster had ended; a fresh one was started, so the variables of earlier runs are gone."
             )
 
-    async def _living_or_new(self) -> HubNote:
-        note = await asyncio.to_thread(self._folder.note)
-        if note is not None and note.version != wire.VERSION:
-            self._listener.notice(
-                "warning",
-                f"A cluster of another version of Yonder ({note.package}) was ended and one of {__version__} started; "
-                "its variables are gone.",
-            )
-            await asyncio.to_thread(launch.end, self._folder, note)
-            note = None
-        if note is None:
-            self._listener.log("info", "starting the cluster's hub")
-            note = await self._start(self._folder)
-            self._listener.log("info", f"the hub is up (process {note.pid})")
-        return note
-
     async def _dial(self, note: HubNote) -> None:
         """Connect, shake hands, configure, and keep the connection tended."""
         resume = await self._storing.do(Store.last, note.hub)
-        self._hub = await dialling.dial(self._folder, note, resume)
+        self._hub = await self._way.dial(note, resume)
         self.hub_pid = note.pid
         self._leaving = False
         self._connected.set()
@@ -185,34 +218,51 @@ class Lifecycle:
         await self.send(wire.GetStatus(0))
         self._become("on")
         if self._tending is None or self._tending.done():
-            self._tending = asyncio.create_task(self._tend(self._hub))
+            self._tending = asyncio.create_task(self._tend(note, self._hub))
 
     # ── being there ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _tend(self, hub: dialling.Hub) -> None:
+    async def _tend(self, note: HubNote, hub: dialling.Hub | None) -> None:
         """Read for as long as there is a hub: over cuts, until it is dead or we leave."""
         while True:
-            await self._converse(hub)
-            code = hub.connection.close_code
-            self._forget_connection()
-            if self._leaving:
-                self._become("off")
-                return
-            if code == TAKEN_OVER and hub.connection.close_reason:
-                self._listener.log("info", f"the hub closed the connection: {hub.connection.close_reason}")
-                self._become("off")
-                return
-            again = await self._dial_again(hub.note)
-            if again is None:
-                await self._mourn(hub)
-                return
-            hub = again
+            if hub is not None:
+                await self._converse(hub)
+                self._forget_connection()
+                if self._left(hub):
+                    self._become("off")
+                    return
+                if self._ended(hub):
+                    break
+                self._part()
+            hub = await self._dial_again(note)
+            if hub is None:
+                break
+        await self._mourn(note)
+
+    def _left(self, hub: dialling.Hub) -> bool:
+        """Is it our own will, or another window's, that this conversation is over?"""
+        if self._leaving:
+            return True
+        taken = hub.connection.close_code == TAKEN_OVER and bool(hub.connection.close_reason)
+        if taken:
+            self._listener.log("info", f"the hub closed the connection: {hub.connection.close_reason}")
+        return taken
+
+    def _ended(self, hub: dialling.Hub) -> bool:
+        """Has a hub elsewhere said that it ends? (One of this machine is known by its process.)"""
+        return isinstance(self._way, Far) and hub.connection.close_code == ENDED
+
+    def _part(self) -> None:
+        """The line is cut. A hub elsewhere may stay away for long, and the person is told."""
+        self._since = time.time()
+        if isinstance(self._way, Far):
+            self._become("away")
 
     async def _converse(self, hub: dialling.Hub) -> None:
         batch: list[wire.Numbered] = []
         arrived, room = asyncio.Event(), asyncio.Event()
         room.set()
-        keeper = asyncio.create_task(self._keep(hub, batch, arrived, room))
+        beside = [asyncio.create_task(self._keep(hub, batch, arrived, room)), asyncio.create_task(hub.attend())]
         try:
             async for data in hub.connection:
                 message = self._parser.message(data if isinstance(data, bytes) else data.encode())
@@ -230,8 +280,9 @@ class Lifecycle:
             self._listener.log("error", f"the hub broke the protocol: {error}")
             await hub.connection.close(1002)
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _keep(
         self, hub: dialling.Hub, batch: list[wire.Numbered], arrived: asyncio.Event, room: asyncio.Event
@@ -292,38 +343,30 @@ class Lifecycle:
         """The same hub again, as soon as it answers; None when it is dead."""
         pause = BACK_OFF_FIRST
         while True:
-            living = await asyncio.to_thread(self._folder.note)
-            if living is None or living.pid != note.pid or self._leaving:
+            if self._leaving or not await self._way.lives(note, self._since):
                 return None
             try:
                 async with self._dialling:
                     if self._hub is None:
                         await self._dial(note)
                     return self._hub
-            except (
-                OSError,
-                InvalidHandshake,
-                InvalidMessage,
-                ConnectionClosed,
-                EOFError,
-                TimeoutError,
-                YonderError,
-            ) as error:
+            except dialling.Gone as error:
+                self._listener.log("warning", str(error))
+                return None
+            except (*UNREACHED, YonderError) as error:
                 self._listener.log("info", f"the hub does not answer yet ({error or type(error).__name__})")
             await asyncio.sleep(pause)
             pause = min(pause * 2, BACK_OFF_LAST)
 
-    async def _mourn(self, hub: dialling.Hub) -> None:
+    async def _mourn(self, note: HubNote) -> None:
         """The hub is dead: what it ran is lost, and said so."""
         self.hub_pid = 0
         if self._leaving:
             self._become("off")
             return
-        self._listener.log(
-            "warning", f"the hub (process {hub.note.pid}) is gone.{launch.log_tail(self._folder.log_file)}"
-        )
+        self._listener.log("warning", self._way.last_words(note))
         await self._storing.do(
-            Store.abandoned, "The cluster ended while this was running; the next Run starts a fresh one.", hub.name
+            Store.abandoned, "The cluster ended while this was running; the next Run starts a fresh one.", note.hub
         )
         self._become("lost")
 
@@ -367,6 +410,8 @@ class Lifecycle:
 
     async def stop(self) -> wire.Receipt | None:
         """End the cluster now. None: there was none. The receipt says what the platform found left of it."""
+        if self.cluster == "away":
+            raise CannotRun(f"{self.where} It cannot be told to stop now.")
         if self._hub is None and not await self.find(_nothing):
             self._become("off")
             return None

@@ -149,9 +149,10 @@ class SessionStatus(_Shape, frozen=True, kw_only=True):
 
 
 class StatusResult(_Shape, frozen=True, kw_only=True):
-    """cluster: off (no hub), starting, on, stopping, lost. `python` is the project's interpreter as it would be used."""
+    """cluster: off (no hub), starting, on, away (a hub elsewhere cannot be reached), stopping, lost. `python` is the project's
+    interpreter as it would be used, `where` a sentence about a hub that is not on this machine."""
 
-    cluster: Literal["off", "starting", "on", "stopping", "lost"]
+    cluster: Literal["off", "starting", "on", "away", "stopping", "lost"]
     python: str
     python_version: str
     problem: str
@@ -161,6 +162,7 @@ class StatusResult(_Shape, frozen=True, kw_only=True):
     sessions: list[SessionStatus]
     hub_pid: int
     peak: int
+    where: str = ""
 
 
 class SinceParams(_Shape, frozen=True, kw_only=True):

@@ -23,11 +23,12 @@ class Local:
     problem: str = ""
     slow: bool = False
     folder: str = ""
+    where: str = ""
 
 
 def compose(seen: wire.Status | None, local: Local, sessions: Sequence[Session]) -> protocol.StatusResult:
     """`seen` is the hub's last snapshot; without a living hub there are no executors, whatever it said once."""
-    there = seen is not None and local.cluster in ("on", "stopping")
+    there = seen is not None and local.cluster in ("on", "away", "stopping")
     pools = seen.pools if there and seen else []
     executors = seen.executors if there and seen else []
     alive = [session for session in sessions if there or session.alive]
@@ -79,6 +80,7 @@ def compose(seen: wire.Status | None, local: Local, sessions: Sequence[Session])
         ],
         hub_pid=local.hub_pid if local.cluster != "off" else 0,
         peak=seen.peak if there and seen else 0,
+        where=local.where,
     )
 
 

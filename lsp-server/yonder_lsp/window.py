@@ -58,7 +58,7 @@ class Window:
         self._text = text
         self.workspace = Workspace(options, environ, lambda sentence: self.notice("warning", sentence))
         self.storing = StoreThread(self.workspace.runs_file)
-        self.lifecycle = Lifecycle(options.owner, self.storing, self)
+        self.lifecycle = Lifecycle(options.owner, self.storing, self, key_file=lambda: self.workspace.key_file)
         self._sessions = Sessions()
         self._seen: wire.Status | None = None
         self._board = Board()
@@ -90,11 +90,12 @@ class Window:
         self._background(self._begin())
 
     async def _begin(self) -> None:
+        self._load()
         try:
             await self._take_up()
         finally:
             self._begun.set()
-        await self._look_for_python()
+        await self._look()
 
     async def _take_up(self) -> None:
         for run in (await self.storing.do(Store.runs, 0)).runs:
@@ -103,16 +104,25 @@ class Window:
         if self.storing.notice:
             self.notice("warning", self.storing.notice)
         if await self.lifecycle.find(self._configure_or_none):
-            self.log("info", f"took up the cluster that lives (hub process {self.lifecycle.hub_pid})")
+            self.log(
+                "info",
+                f"took up the cluster that lives ({self.lifecycle.where or f'hub process {self.lifecycle.hub_pid}'})",
+            )
         else:
             await self.storing.do(Store.abandoned, "Its cluster had ended when the window came back.")
         self._runs_news.poke()
 
     async def _look_for_python(self) -> None:
+        self._load()
+        await self._look()
+
+    def _load(self) -> None:
         try:
             self.workspace.load()
         except YonderError as error:
             self.notice("warning", str(error))
+
+    async def _look(self) -> None:
         python = await self.workspace.look()
         self._scene.python = str(python.path) if python is not None and not python.problem else ""
         self._status_news.poke()
@@ -366,5 +376,6 @@ class Window:
             problem=python.problem if python is not None else "",
             slow=self.eyes.slow,
             folder=self.workspace.folder,
+            where=self.lifecycle.where,
         )
         return states.compose(self._seen, local, self._sessions.states())

@@ -76,6 +76,11 @@ class Workspace:
         clocks = {name: getattr(self.settings, name) for name in ("linger", "silence")}
         return {name: value for name, value in clocks.items() if value != getattr(plain, name)} | self.settings.tool
 
+    @property
+    def key_file(self) -> str:
+        """The key file of the hub elsewhere that the settings name, "" for a hub of this machine."""
+        return self._tables.hub if self._tables is not None else ""
+
     def preload(self) -> list[str]:
         """What the settings say a session imports beforehand."""
         return list(self._tables.session.preload) if self._tables is not None else []
@@ -112,6 +117,8 @@ class Workspace:
 
     async def place(self, folder: str) -> wire.Place:
         """Where code of `folder` runs. Raises Refusal with what the person can press."""
+        if self.key_file:
+            return wire.Place()  # the hub's own Python, over there
         python = await self.look()
         if python is None:
             raise Refusal(

@@ -120,7 +120,7 @@ def test_an_unknown_key_of_the_editor_says_so(tmp_path: Path) -> None:
         ("stream_bound = 10", "stream_bound", "at least 65536"),
         ("python = 3", "python", "must be a path"),
         ("lingr = 1", "lingr", 'did you mean "linger"?'),
-        ("zzzz = 1", "zzzz", "Allowed here: python, linger"),
+        ("zzzz = 1", "zzzz", "Allowed here: python, hub, linger"),
         ("env = 'HOME'", "env", "list of variable names"),
         ("env = {A = 'hunter2'}", "env", "values stay out of this file"),
         ("env = ['A=hunter2']", "env", "'A', which is no variable's name alone"),

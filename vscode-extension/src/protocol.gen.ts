@@ -119,9 +119,12 @@ export interface SessionStatus {
   readonly folder: string;
 }
 
-/** cluster: off (no hub), starting, on, stopping, lost. `python` is the project's interpreter as it would be used. */
+/**
+ * cluster: off (no hub), starting, on, away (a hub elsewhere cannot be reached), stopping, lost. `python` is the project's
+ * interpreter as it would be used, `where` a sentence about a hub that is not on this machine.
+ */
 export interface StatusResult {
-  readonly cluster: "lost" | "off" | "on" | "starting" | "stopping";
+  readonly cluster: "away" | "lost" | "off" | "on" | "starting" | "stopping";
   readonly python: string;
   readonly pythonVersion: string;
   readonly problem: string;
@@ -131,6 +134,7 @@ export interface StatusResult {
   readonly sessions: readonly SessionStatus[];
   readonly hubPid: number;
   readonly peak: number;
+  readonly where: string;
 }
 
 /** since: the revision from the last answer (0 at first). */

@@ -56,7 +56,7 @@ export type Phase =
   | { readonly kind: "failed"; readonly sentence: string }
   | { readonly kind: "ready"; readonly status: StatusResult | undefined };
 
-export type ClusterState = "off" | "starting" | "idle" | "running" | "stopping" | "lost";
+export type ClusterState = "off" | "starting" | "idle" | "running" | "away" | "stopping" | "lost";
 
 /** The processes beside the pools: those of sessions and of files. */
 function own(status: StatusResult): StatusResult["executors"] {
@@ -109,6 +109,7 @@ const ICON: Record<ClusterState, string> = {
   starting: "$(loading~spin)",
   idle: "$(circle-large-filled)",
   running: "$(sync~spin)",
+  away: "$(debug-disconnect)",
   stopping: "$(loading~spin)",
   lost: "$(warning)",
 };
@@ -135,6 +136,7 @@ function readyText(status: StatusResult): BarText {
   const slow = status.live === "slow" ? "live: slow" : "";
   const facts = [
     joined(`Cluster: ${state}`, count),
+    status.where,
     status.python === "" ? "No Python interpreter found" : `${interpreterName(status)} — ${status.python}`,
     ...status.pools.map((pool) => joined(`Pool ${pool.name} (${pool.backend}): ${pool.busy} busy, ${pool.executors} of ${pool.max}`, pool.why)),
     status.problem,
@@ -142,6 +144,6 @@ function readyText(status: StatusResult): BarText {
   return {
     text: `${ICON[state]} ${joined(`Yonder: ${state}`, count, interpreterName(status), slow)}`,
     tooltip: facts.filter((fact) => fact !== "").join("\n"),
-    alarm: state === "lost" || status.problem !== "",
+    alarm: state === "lost" || state === "away" || status.problem !== "",
   };
 }

@@ -31,15 +31,23 @@ FIRST_CONTACT = 60.0
 class OwnerLease:
     """`linger` and `silence` are seconds. Not `attended`: no window stands behind the owner (a plain program), so there is
     no silence clock while it is connected. `distant`: the owner is on another machine, where a connection that drops
-    says nothing of it; work goes on for the silence."""
+    says nothing of it; work goes on for the silence. `first` are the seconds for which its first word is waited for."""
 
     def __init__(
-        self, *, linger: float, silence: float, at: float, attended: bool = True, distant: bool = False
+        self,
+        *,
+        linger: float,
+        silence: float,
+        at: float,
+        attended: bool = True,
+        distant: bool = False,
+        first: float = FIRST_CONTACT,
     ) -> None:
         self._linger = linger
         self._silence = silence
         self._attended = attended
         self._distant = distant
+        self._first = first
         self._state: Literal["awaited", "attended", "cut", "goodbye", "dropped", "stopped"] = "awaited"
         self._since = at  # when the present clock began to run
 
@@ -95,7 +103,7 @@ class OwnerLease:
     def _patience(self) -> float:
         match self._state:
             case "awaited":
-                return FIRST_CONTACT
+                return self._first
             case "attended":
                 return self._silence if self._attended else math.inf
             case "cut":
@@ -108,7 +116,7 @@ class OwnerLease:
     def _reason(self) -> str:
         match self._state:
             case "awaited":
-                return f"nobody connected within {spell(FIRST_CONTACT)}"
+                return f"nobody connected within {spell(self._first)}"
             case "attended":
                 return f"the editor was not heard of for {spell(self._silence)}"
             case "cut":

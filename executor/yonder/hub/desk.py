@@ -31,6 +31,9 @@ class Surroundings(PoolSurroundings, Protocol):
     @property
     def log(self) -> Callable[[str], None]: ...
 
+    def located(self, place: wire.Place) -> wire.Place:
+        """Where code runs when a program says `place`."""
+
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
 
 
@@ -153,7 +156,7 @@ class Desk:
         if client.elsewhere and (why := borders.forbidden(wanted, own, settled)):
             return self._refused(client, why)
         # What a worker submits is pickled by its own Python, whatever the owner has chosen since.
-        place = own.spec.place if own else message.place or self._hub.place
+        place = own.spec.place if own else self._hub.located(message.place or self._hub.place)
         if room is None:
             room = self._pool(wanted, place, kept=client.worker is not None or message.place is None)
         else:

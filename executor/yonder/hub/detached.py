@@ -14,6 +14,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -23,7 +25,7 @@ from yonder.backends.gpus import Gpus
 from yonder.backends.local import LocalBackend
 from yonder.core.lease import OwnerLease
 from yonder.errors import YonderError
-from yonder.hub.hub import Hub, hub_id
+from yonder.hub.hub import SILENCE, Hub, Teller, hub_id
 from yonder.hub.journal import Journal
 from yonder.hub.ledger import Ledger
 from yonder.hub.log import Log
@@ -33,14 +35,43 @@ from yonder.hub.substrates import Substrates
 from yonder.places import HubNote, OwnerFolder, started_at
 from yonder.version import __version__
 
+LINGER = 20.0
+"""Seconds for which work goes on after the owner went, until it has said otherwise."""
+
+
+class Service(Protocol):
+    """Whom a hub's process serves, and for how long."""
+
+    @property
+    def hub(self) -> Hub: ...
+
+    @property
+    def teller(self) -> Teller:
+        """Where the hub's events go."""
+
+    async def begin(self) -> None:
+        """Everything is there: open the doors that are not the hub's own."""
+
+    def asked_to_end(self) -> None:
+        """A signal: end now, in order."""
+
+    async def until_the_end(self) -> str:
+        """Returns the reason to end."""
+
+    def ended(self, receipt: wire.Receipt) -> None:
+        """Every executor is gone."""
+
+    async def close(self) -> None:
+        """Close the doors that were opened here."""
+
 
 class Attendance:
     """Connects the owner's link with the lease: who is there, and how long the hub may live on without."""
 
-    def __init__(self, hub: Hub, log: Log) -> None:
+    def __init__(self, hub: Hub, log: Log, lease: OwnerLease) -> None:
         self._hub = hub
         self._log = log
-        self._lease = OwnerLease(linger=20.0, silence=600.0, at=time.monotonic())
+        self._lease = lease
         self._changed = asyncio.Event()
         self._stop: wire.Stop | None = None
         self.link: OwnerLink | None = None
@@ -107,7 +138,7 @@ class WindowService:
     def __init__(self, folder: OwnerFolder, token: str, log: Log) -> None:
         self.hub = Hub(folder, token, log.line, beside_editor=True)
         self._folder = folder
-        self._attendance = Attendance(self.hub, log)
+        self._attendance = Attendance(self.hub, log, OwnerLease(linger=LINGER, silence=SILENCE, at=time.monotonic()))
         self.teller = self._attendance.link = OwnerLink(
             hub=hub_id(),
             package=__version__,
@@ -118,29 +149,24 @@ class WindowService:
         )
 
     async def begin(self) -> None:
-        """Everything is there: open the doors that are not the hub's own."""
         await self.teller.listen(self._folder.owner_socket)
 
     def asked_to_end(self) -> None:
-        """A signal: end now, in order."""
         self._attendance.asked_to_end()
 
     async def until_the_end(self) -> str:
-        """Returns the reason to end."""
         self.teller.ending = reason = await self._attendance.until_the_end()
         return reason
 
     def ended(self, receipt: wire.Receipt) -> None:
-        """Every executor is gone."""
         self._attendance.receipt(receipt)
 
     async def close(self) -> None:
-        """Close the doors that were opened here."""
         await self.teller.close()
 
 
 class ProgramService:
-    """For a plain program, over the hub's own door: it ends with the program. See WindowService."""
+    """For a plain program, over the hub's own door: it ends with the program."""
 
     def __init__(self, folder: OwnerFolder, token: str, log: Log) -> None:
         self.hub = Hub(folder, token, log.line)
@@ -180,7 +206,7 @@ def _take_over(hub: Hub) -> None:
     hub.spawn(finish())
 
 
-async def serve(owner: str, service: type[WindowService | ProgramService]) -> None:
+async def serve(owner: str, service: Callable[[OwnerFolder, str, Log], Service]) -> None:
     """Serve one owner until there is no reason to."""
     folder = OwnerFolder(owner)
     log = Log(folder.log_file)
@@ -197,13 +223,13 @@ async def serve(owner: str, service: type[WindowService | ProgramService]) -> No
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, serving.asked_to_end)
-    await hub.listen()
-    await serving.begin()
     me = os.getpid()
     note = HubNote(owner=owner, pid=me, started=started_at(me), version=wire.VERSION, package=__version__, hub=hub_id())
-    folder.write_note(note)
-    log.line(f"hub {me} of yonder {__version__} serves")
     try:
+        await hub.listen()
+        await serving.begin()
+        folder.write_note(note)
+        log.line(f"hub {me} of yonder {__version__} serves")
         reason = await serving.until_the_end()
         log.line(f"ending: {reason}")
         serving.ended(await hub.close(reason))

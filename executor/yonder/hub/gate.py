@@ -12,6 +12,7 @@ import secrets
 import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -19,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from yonder import wire
-from yonder.carrier import WEBSOCKET
+from yonder.carrier import LARGEST, WEBSOCKET
 from yonder.core.joining import Admission, Admitted
 from yonder.errors import BootFailed, CannotRun
 from yonder.hub.distant import Distant, Manners
@@ -35,6 +36,15 @@ REACH = 120.0
 
 ALONE = 60.0
 """An agent waits so much longer than its hub does for its owner."""
+
+
+class Path(NamedTuple):
+    """What is answered at one path: by whom, to whom (the kind of a certificate, "" where the handler judges that), and the
+    bytes of one message at most."""
+
+    handler: Callable[[ServerConnection], Awaitable[None]]
+    kind: str = ""
+    largest: int = LARGEST
 
 
 class Gate:
@@ -64,7 +74,7 @@ class Gate:
         self._admission = Admission(secrets.token_bytes(32), package=__version__)
         self._authority: Authority | None = None
         self._context: ssl.SSLContext | None = None
-        self._paths: dict[str, Callable[[ServerConnection], Awaitable[None]]] = {LINK: self._link}
+        self._paths = {LINK: Path(self._link)}
 
     # ── what backends ask ──
 
@@ -115,9 +125,9 @@ class Gate:
             self._authority = Authority(self.name)
         return self._authority
 
-    def serve(self, path: str, handler: Callable[[ServerConnection], Awaitable[None]]) -> None:
+    def serve(self, path: str, answered: Path) -> None:
         """Have requests for this path answered by somebody else."""
-        self._paths[path] = handler
+        self._paths[path] = answered
 
     async def open(self, listen: str) -> str:
         """Listen on "host" (a port that is free) or "host:port"; the address, with its port. Raises BootFailed."""
@@ -171,14 +181,19 @@ class Gate:
         if split(request.headers.get("Host") or "")[0] != self.name:
             self._manners.trouble("a request for another host was refused")
             return connection.respond(HTTPStatus.FORBIDDEN, "yonder: unknown host\n")
-        if request.path not in self._paths:
+        path = self._paths.get(request.path)
+        if path is None:
             return connection.respond(HTTPStatus.NOT_FOUND, "yonder: nothing is here\n")
+        if path.kind and peer(connection.transport.get_extra_info("ssl_object")).kind != path.kind:
+            self._manners.trouble(f"a request for {request.path} with another's certificate was refused")
+            return connection.respond(HTTPStatus.FORBIDDEN, "yonder: this door is another's\n")
+        connection.protocol.max_message_size = path.largest
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
         request = connection.request
         if request is not None:
-            await self._paths[request.path](connection)
+            await self._paths[request.path].handler(connection)
 
     # ── links ──
 

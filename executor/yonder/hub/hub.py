@@ -65,10 +65,17 @@ class Teller(Protocol):
 
 class Hub:
     """One owner's cluster. `log` takes lines for the log file. beside_editor: pool workers leave the first word on the
-    processors to everything else, above all to the window of the person who waits."""
+    processors to everything else, above all to the window of the person who waits. home: where code runs whatever the
+    owner says, who is elsewhere and knows nothing of this machine."""
 
     def __init__(
-        self, folder: OwnerFolder, token: str, log: Callable[[str], None], *, beside_editor: bool = False
+        self,
+        folder: OwnerFolder,
+        token: str,
+        log: Callable[[str], None],
+        *,
+        beside_editor: bool = False,
+        home: wire.Place | None = None,
     ) -> None:
         self.folder = folder
         self.owner = folder.owner
@@ -85,6 +92,7 @@ class Hub:
         self._files: dict[str, SessionRoom] = {}
         self._token = token
         self._beside_editor = beside_editor
+        self._home = home
         self.patron: Patron | None = None
         self._teller: Teller | None = None
         self._server: asyncio.Server | None = None
@@ -284,13 +292,19 @@ class Hub:
         self.changed()
 
     def configure(self, message: wire.Configure) -> None:
-        self.place = message.place
+        self.place = self.located(message.place)
         self.silence = message.silence
         self.session_spec = next((spec for spec in message.pools if spec.name == "session"), self.session_spec)
         self.desk.configure(message)
         self.changed()
 
+    def located(self, place: wire.Place) -> wire.Place:
+        """Where code runs when the owner says `place`."""
+        return place if self._home is None else msgspec.structs.replace(self._home, env=place.env)
+
     def execute(self, request: wire.Execute) -> None:
+        if request.place is not None:
+            request = msgspec.structs.replace(request, place=self.located(request.place))
         if self.closing:
             self.tell(
                 wire.RunEnded(

@@ -1,7 +1,7 @@
 """The link to the owner: numbered events out, acknowledged and replayed; requests in; the websocket they travel on.
 
-Knows the journal and the outbox; not pools, sessions or clocks. One owner connection at a time: a newer one with the
-right token replaces the older (a reloaded window).
+Knows the journal and the outbox; not pools, sessions or clocks. One owner: whoever came first, by its id. One connection
+at a time: a newer one of the same owner replaces the older (a reloaded window, a line that was cut).
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from yonder.places import foreigner
 
 MAX_REQUEST = 64 * 1024 * 1024
 OWNER_ROLES: tuple[wire.Role, ...] = ("owner",)
+BUSY = (
+    "it belongs to another window, which came first, and ends with that one; start another hub for this window (yonder "
+    "hub --name …), or stop the cluster there"
+)
 ALLOWED_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -61,7 +65,7 @@ class OwnerLink:
         self._more = asyncio.Event()
         self._connection: ServerConnection | None = None
         self._server: Server | None = None
-        self._known = False
+        self._owner = ""
         self._pumping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._missing: dict[tuple[str, str], int] = {}
@@ -129,7 +133,7 @@ class OwnerLink:
     async def listen(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         self._server = await unix_serve(
-            self._serve,
+            self.serve,
             str(path),
             process_request=self._judge,
             compression=None,
@@ -160,7 +164,8 @@ class OwnerLink:
             return connection.respond(HTTPStatus.UNAUTHORIZED, "yonder: the token is missing or wrong\n")
         return None
 
-    async def _serve(self, connection: ServerConnection) -> None:
+    async def serve(self, connection: ServerConnection) -> None:
+        """Speak with whoever dialled, to the end; the door that let it in has judged what may be judged before a word."""
         parser: wire.Parser[wire.OwnerToHub] = wire.Parser(wire.OwnerToHub)
         try:
             try:
@@ -194,6 +199,9 @@ class OwnerLink:
         if refusal is None and self.ending:
             sentence = f"the cluster is ending: {self.ending}"
             refusal = wire.Refused(code="closing", sentence=sentence, version=wire.VERSION, package=self._package)
+        if refusal is None and self._owner not in ("", hello.id):
+            self._trouble(f"owner {hello.id!r} was refused: {self._owner!r} is here")
+            refusal = wire.Refused(code="busy", sentence=BUSY, version=wire.VERSION, package=self._package)
         if refusal is not None:
             await self._send(connection, wire.encode(refusal))
             return False
@@ -204,8 +212,8 @@ class OwnerLink:
         # What was acknowledged is gone from here; an owner that has lost its store goes on from there.
         self._outbox.resume(max(hello.resume, self._outbox.acked))
         self._journal.forget(self._outbox.acked)
-        welcome = wire.Welcome(version=wire.VERSION, package=self._package, hub=self._hub, fresh=not self._known)
-        self._known = True
+        welcome = wire.Welcome(version=wire.VERSION, package=self._package, hub=self._hub, fresh=not self._owner)
+        self._owner = hello.id
         await connection.send(wire.encode(welcome))
         self._pumping = asyncio.get_running_loop().create_task(self._pump(connection))
         self._requests.owner_connected()

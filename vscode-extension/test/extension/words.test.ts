@@ -14,7 +14,7 @@ const POOL: PoolStatus = { name: "default", backend: "local", executors: 4, boot
 const SESSION: SessionStatus = { id: "main", state: "idle", generation: 1, python: "", pid: 1, run: "", queued: 0, folder: "" };
 
 function status(part: Partial<StatusResult> = {}): StatusResult {
-  return { cluster: "on", python: "/home/ada/p/.venv/bin/python", pythonVersion: "3.11.2", problem: "", live: "ok", pools: [POOL], executors: [], sessions: [SESSION], hubPid: 1, peak: 4, ...part };
+  return { cluster: "on", python: "/home/ada/p/.venv/bin/python", pythonVersion: "3.11.2", problem: "", live: "ok", pools: [POOL], executors: [], sessions: [SESSION], hubPid: 1, peak: 4, where: "", ...part };
 }
 
 const bar = (part: Partial<StatusResult>): string => barText({ kind: "ready", status: status(part) }).text;
@@ -67,6 +67,8 @@ test("a file that runs whole is no idle cluster, and no pool is no 0/0", () => {
 test("what is wrong is an alarm", () => {
   assert.ok(barText({ kind: "ready", status: status({ cluster: "lost" }) }).alarm);
   assert.ok(barText({ kind: "failed", sentence: "no" }).alarm);
+  const away = barText({ kind: "ready", status: status({ cluster: "away", where: "The hub at gpu:7443 cannot be reached" }) });
+  assert.ok(away.alarm && away.text.includes("Yonder: away") && away.tooltip.includes("gpu:7443"));
   const { tooltip, alarm } = barText({ kind: "ready", status: status({ problem: "pyproject.toml: unknown key pols" }) });
   assert.ok(alarm && tooltip.includes("unknown key pols"));
 });

@@ -1,0 +1,134 @@
+"""A hub that its owner reaches over TCP: on a machine that is not the laptop, started by a person (`yonder hub`).
+
+    window ══ wss, /owner ══▶ Gate ──▶ OwnerLink ──▶ Hub        the key file is all that the other end needs
+
+It waits for its owner as long as it must. From then on the lease decides: a connection that drops says nothing, silence
+does. What this file must not know: what is said on the link, what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from yonder import keyfile, launch, wire
+from yonder.core.lease import OwnerLease
+from yonder.errors import UsageError
+from yonder.hub import gate
+from yonder.hub.detached import LINGER, Attendance, serve
+from yonder.hub.hub import SILENCE, Hub
+from yonder.hub.journal import Journal
+from yonder.hub.log import Log
+from yonder.hub.owner import MAX_REQUEST, OwnerLink
+from yonder.places import OwnerFolder, state_root
+from yonder.version import __version__
+
+OWNER_PATH = "/owner"
+ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - named to be told apart
+CLAIM_WITHIN = 2.0
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """`listen` is an address of this machine ("host" or "host:port"), `reach` what others dial (the same form; "": the
+    same), `key` where the key file goes, `scratch` the folder that code runs in; `say` shows a person a line."""
+
+    listen: str
+    reach: str
+    key: Path
+    scratch: Path
+    say: Callable[[str], None]
+
+
+class ReachableService:
+    """For a window on another machine; a `detached.Service`."""
+
+    def __init__(self, folder: OwnerFolder, token: str, log: Log, wishes: Wishes) -> None:
+        self._wishes = wishes
+        self._token = token
+        self.hub = Hub(folder, token, log.line, home=_home(wishes.scratch))
+        lease = OwnerLease(linger=LINGER, silence=SILENCE, at=time.monotonic(), distant=True, first=math.inf)
+        self._attendance = Attendance(self.hub, log, lease)
+        self.teller = self._attendance.link = OwnerLink(
+            hub=self.hub.gate.name,
+            package=__version__,
+            token=token,
+            journal=Journal(folder.journal_file),
+            requests=self._attendance,
+            trouble=log.line,
+        )
+
+    async def begin(self) -> None:
+        door = self.hub.gate
+        door.serve(OWNER_PATH, gate.Path(self.teller.serve, "owner", MAX_REQUEST))
+        address = await door.open(self._wishes.listen)
+        credentials = door.authority().certify("owner", "owner")
+        key = keyfile.HubKey(
+            version=wire.VERSION,
+            package=__version__,
+            hub=gate.reached(self._wishes.reach, address),
+            name=door.name,
+            authority=door.authority().pem,
+            certificate=credentials.certificate,
+            key=credentials.key,
+            token=self._token,
+        )
+        await asyncio.to_thread(keyfile.write, self._wishes.key, key)
+        self._wishes.say(f"yonder hub: listens on {address} and is reached at {key.hub}")
+        self._wishes.say(f"key file: {self._wishes.key}")
+
+    def asked_to_end(self) -> None:
+        self._attendance.asked_to_end()
+
+    async def until_the_end(self) -> str:
+        self.teller.ending = reason = await self._attendance.until_the_end()
+        return reason
+
+    def ended(self, receipt: wire.Receipt) -> None:
+        self._attendance.receipt(receipt)
+        self._wishes.say(f"yonder hub: {receipt.sentence}")
+
+    async def close(self) -> None:
+        await self.teller.close()
+        keyfile.remove(self._wishes.key, self.hub.gate.name)
+
+
+def run(name: str, listen: str, reach: str, key: Path | None, say: Callable[[str], None]) -> None:
+    """Serve in the foreground until the lease, or a signal, ends it. Raises UsageError, BootFailed or CannotRun in words."""
+    _check(name, listen, reach)
+    folder = OwnerFolder(f"hub-{name}")
+    if (note := folder.note()) is not None:
+        raise UsageError(f"a hub named {name} runs here already (process {note.pid}); name this one with --name")
+    file = key or state_root() / "hubs" / f"{name}.json"
+    with launch.locked(folder.lock_file, CLAIM_WITHIN), tempfile.TemporaryDirectory(prefix="yonder-hub-") as scratch:
+        wishes = Wishes(listen, reach, file, Path(scratch), say)
+        folder.make_token(secrets.token_urlsafe(32))
+        asyncio.run(serve(folder.owner, lambda folder, token, log: ReachableService(folder, token, log, wishes)))
+
+
+def _check(name: str, listen: str, reach: str) -> None:
+    if not NAME.match(name):
+        raise UsageError(f"--name {name!r}: letters, digits, - and _ only, 32 at most")
+    for option, address in (("--listen", listen), ("--reach", reach)):
+        try:
+            host, port = gate.split(address)
+        except ValueError:
+            host, port = "", -1
+        if not -1 < port < 65536:
+            raise UsageError(f"{option} {address!r}: say HOST or HOST:PORT")
+        if option == "--listen" and host in ANY_ADDRESS and not reach:
+            raise UsageError(f"--listen {listen} is every address of this machine; say with --reach which one to dial")
+
+
+def _home(scratch: Path) -> wire.Place:
+    """Code runs on the hub's own Python, in a folder that is empty when it begins."""
+    return wire.Place(python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=str(scratch))
