@@ -316,7 +316,8 @@ class Carrier:
             if ear.tick(clock()):
                 return
             with contextlib.suppress(TimeoutError):  # what is in front of it is not read at the other end
-                await asyncio.wait_for(connection.send(wire.encode(self.track.acknowledge())), BEAT)
+                async with asyncio.timeout(BEAT):  # unlike wait_for it never swallows that this task is cancelled
+                    await connection.send(wire.encode(self.track.acknowledge()))
             await asyncio.sleep(BEAT)
 
 

@@ -62,7 +62,8 @@ class Hub:
                 connection.transport.abort()
                 return
             with contextlib.suppress(TimeoutError, ConnectionClosed):  # a full line; its end is noticed by who reads
-                await asyncio.wait_for(connection.ping(), BEAT)
+                async with asyncio.timeout(BEAT):  # unlike wait_for it never swallows that this task is cancelled
+                    await connection.ping()
             await asyncio.sleep(BEAT)
 
 

@@ -70,6 +70,7 @@ class Lifecycle:
         *,
         start: Start | None = None,
         key_file: Callable[[], str] = lambda: "",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.cluster: Cluster = "off"
         self.hub_pid = 0
@@ -77,6 +78,7 @@ class Lifecycle:
         self._near = Near(OwnerFolder(owner), start or _launched)
         self._way: Way = self._near
         self._key_file = key_file
+        self._clock = clock
         self._since = 0.0  # from when on the hub could not be reached
         self._storing = storing
         self._listener = listener
@@ -105,7 +107,7 @@ class Lifecycle:
 
     def _choose(self) -> Way:
         file = self._key_file()
-        self._way = Far(self._owner, Path(file), self._silence) if file else self._near
+        self._way = Far(self._owner, Path(file), self._silence, self._clock) if file else self._near
         return self._way
 
     def _silence(self) -> float:
@@ -254,7 +256,7 @@ class Lifecycle:
 
     def _part(self) -> None:
         """The line is cut. A hub elsewhere may stay away for long, and the person is told."""
-        self._since = time.time()
+        self._since = self._clock()
         if isinstance(self._way, Far):
             self._become("away")
 

@@ -94,11 +94,14 @@ class Near:
 class Far:
     """A hub on another machine. `silence` says for how many seconds it goes on without a word of this window."""
 
-    def __init__(self, owner: str, file: Path, silence: Callable[[], float]) -> None:
+    def __init__(
+        self, owner: str, file: Path, silence: Callable[[], float], clock: Callable[[], float] = time.time
+    ) -> None:
         self.file = file
         self.address = ""
         self._owner = owner
         self._silence = silence
+        self._clock = clock
 
     async def _key(self) -> HubKey:
         key = await asyncio.to_thread(keyfile.read, self.file)
@@ -125,7 +128,7 @@ class Far:
 
     async def lives(self, note: HubNote, since: float) -> bool:
         del note
-        return time.time() < self.until(since) + MARGIN
+        return self._clock() < self.until(since) + MARGIN
 
     def until(self, since: float) -> float:
         """Until when it goes on, at the latest, if it hears nothing."""
@@ -134,8 +137,8 @@ class Far:
     def away(self, since: float) -> str:
         """What to tell a person while it cannot be reached."""
         return (
-            f"The hub at {self.address} cannot be reached since {_clock(since)}. What runs there goes on until "
-            f"{_clock(self.until(since))}, then it ends by itself."
+            f"The hub at {self.address} cannot be reached since {_spoken(since)}. What runs there goes on until "
+            f"{_spoken(self.until(since))}, then it ends by itself."
         )
 
     def unanswered(self, note: HubNote, error: BaseException) -> str:
@@ -150,5 +153,5 @@ class Far:
         return f"the hub at {self.address} is gone"
 
 
-def _clock(at: float) -> str:
+def _spoken(at: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at))

@@ -115,10 +115,10 @@ class Desk:
 class Window:
     """The owner's side: its connection and its store on disk."""
 
-    def __init__(self, tmp_path, owner, configure):
+    def __init__(self, tmp_path, owner, configure, **more):
         self.storing = StoreThread(tmp_path / "s" / "runs.sqlite")
         self.ear = Ear()
-        self.life = self.ear.life = Lifecycle(owner, self.storing, self.ear, start=_never)
+        self.life = self.ear.life = Lifecycle(owner, self.storing, self.ear, start=_never, **more)
         self._configure = configure
 
     async def connect(self):
