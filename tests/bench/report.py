@@ -28,6 +28,9 @@ WORDS = {
     "complete_live_p95_ms": "the same, 95th percentile",
     "complete_busy_p95_ms": "the same while the session trains, 95th percentile",
     "hover_p95_ms": "hover on a live tensor, 95th percentile",
+    "docker_click_to_first_call_s": "a program's first answer from a container, the image present, nothing else started",
+    "remote_call_ms": "a call of an empty function in a container, over TLS, median",
+    "reconnect_ms": "a call's answer after its executor's connections were cut at that moment",
     "metrics_per_s": "points from 16 executors into the store, none lost",
 }
 
