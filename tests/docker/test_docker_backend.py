@@ -5,14 +5,17 @@ import asyncio
 import contextlib
 import json
 import socket
+import subprocess
 
 import pytest
 from scripts.engine import Engine
 from tests.docker.harbour import STAY, Gossip, Harbour, containers, docker, inspected, make_obedient
+from tests.docker.registry import Registry
 
 from yonder.backends import engine as engines
 from yonder.backends import fleet as fleets
 from yonder.errors import BootFailed, CannotRun
+from yonder.version import __version__
 from yonder.wire import Resources
 
 
@@ -269,6 +272,54 @@ async def test_what_an_engine_has_not_got_is_said_and_leaves_nothing(harbour, wi
         await harbour.boot(harbour.spec(**wishes))
     assert failed.value.phase in ("creating", "starting")
     assert await harbour.left() == []
+
+
+# ── pulling ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_pull_is_told_shared_and_outlives_a_boot_that_is_given_up(harbour):
+    async with Registry({"dev.yonder.version": __version__}) as registry:
+        wanted = harbour.spec(image=registry.name, pull="missing")
+        try:
+            first, far = await pulling(harbour, wanted)
+            assert far == "of 4 MB"
+            first.cancel()
+            assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], asyncio.CancelledError)
+            joined = [await pulling(harbour, harbour.spec(image=registry.name, pull="missing")) for _ in range(2)]
+            registry.released.set()
+            for booting, _ in joined:
+                with pytest.raises(BootFailed) as failed:  # there is no program in it
+                    await booting
+                assert failed.value.phase == "starting"
+            assert registry.pulls == 1
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                await docker(harbour.engine, "rmi", "--force", registry.name)
+    assert await harbour.left() == []
+
+
+async def pulling(harbour, spec):
+    """Boot until it says how far the pull is; the boot, and what it said without the number."""
+    said = asyncio.get_running_loop().create_future()
+
+    def phase(name, detail):
+        if name == "pulling" and " of " in detail and not said.done():
+            said.set_result(detail.partition(" ")[2])
+
+    booting = asyncio.create_task(harbour.backend.boot(spec, phase))
+    return booting, await asyncio.wait_for(said, 60)
+
+
+async def test_an_image_is_pulled_each_time_where_one_says_so_and_checked(harbour):
+    async with Registry({"dev.yonder.version": "0.0.1"}) as registry:
+        registry.released.set()
+        try:
+            for pull, asked in (("missing", 1), ("missing", 1), ("always", 2)):
+                with pytest.raises(BootFailed, match=r"belongs to yonder 0\.0\.1"):
+                    await harbour.boot(harbour.spec(image=registry.name, pull=pull))
+                assert registry.pulls == asked
+        finally:
+            await docker(harbour.engine, "rmi", "--force", registry.name)
 
 
 # ── boots that are cut short ──────────────────────────────────────────────────────────────────────────────────────────

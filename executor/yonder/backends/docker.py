@@ -30,6 +30,22 @@ from yonder.places import OwnerFolder, installation
 from yonder.wire import PoolSpec
 
 
+class Pull:
+    """One pull of an image, told to every boot that waits for it."""
+
+    def __init__(self, fleet: Fleet, name: str) -> None:
+        self.tell: list[PhaseSink] = []
+        self.far = ""
+        self._progress = told.Pulling()
+        self.done = fleet.spawn(fleet.engine.pull(name, self._heard))
+
+    def _heard(self, line: Mapping[str, Any]) -> None:
+        if (far := self._progress.heard(line)) != self.far:
+            self.far = far
+            for phase in self.tell:
+                phase("pulling", far)
+
+
 class DockerBackend:
     """Executors as containers. `boarding` lets them come to the hub, `gpus` is the book of this machine's devices, `log`
     takes what belongs to nobody's boot."""
@@ -44,7 +60,7 @@ class DockerBackend:
         self._books: dict[str, Gpus] = {}
         self._fleets: dict[Address, Fleet] = {}
         self._opening = asyncio.Lock()
-        self._pulls: dict[tuple[Address, str], asyncio.Lock] = {}
+        self._pulls: dict[tuple[Address, str], Pull] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._here: dict[str, tuple[Fleet, Handle]] = {}
 
@@ -60,7 +76,7 @@ class DockerBackend:
                 fleet = await self._fleet(resolve(wanted.host, wanted.cert_path, os.environ, Path.home()))
                 if problem := told.resource_problem(spec.pool.resources, fleet.engine.facts):
                     raise BootFailed(problem, phase="creating")
-                image = await self._image(fleet.engine, spec.pool, wanted, phase)
+                image = await self._image(fleet, spec.pool, wanted, phase)
                 devices = await self._devices(fleet.engine, spec, wanted, phase)
                 handle = await self._begin(fleet, spec, wanted, image, devices, phase)
             except EngineAwayError as error:
@@ -94,36 +110,34 @@ class DockerBackend:
             remember(address)
             return fleet
 
-    async def _image(self, engine: Engine, pool: PoolSpec, wanted: Wanted, phase: PhaseSink) -> str:
+    async def _image(self, fleet: Fleet, pool: PoolSpec, wanted: Wanted, phase: PhaseSink) -> str:
         """The id of the image, so that what was checked is what is started. Raises BootFailed."""
         name = containers.image_of(pool)
-        # Whoever waits here finds the image that the first one pulled.
-        async with self._pulls.setdefault((engine.address, name), asyncio.Lock()):
-            found = await engine.image(name)
-            if wanted.pull == "always" or (found is None and wanted.pull == "missing"):
-                await self._pull(engine, name, phase)
-                found = await engine.image(name)
+        found = await fleet.engine.image(name)
+        if wanted.pull == "always" or (found is None and wanted.pull == "missing"):
+            await self._pull(fleet, name, phase)
+            found = await fleet.engine.image(name)
         if found is None:
             raise BootFailed(containers.missing_image(name, ""), phase="pulling")
         if problem := containers.image_problem(name, found, user=wanted.user):
             raise BootFailed(problem, phase="creating")
         return str(found["Id"])
 
-    @staticmethod
-    async def _pull(engine: Engine, name: str, phase: PhaseSink) -> None:
-        phase("pulling", name)
-        pulling, said = told.Pulling(), ""
-
-        def heard(line: Mapping[str, Any]) -> None:
-            nonlocal said
-            if (far := pulling.heard(line)) != said:
-                said = far
-                phase("pulling", far)
-
+    async def _pull(self, fleet: Fleet, name: str, phase: PhaseSink) -> None:
+        """Pull it, or join a pull that is under way. It goes on when its boot takes too long: the next one joins it."""
+        key = (fleet.engine.address, name)
+        pull = self._pulls.get(key)
+        if pull is None:
+            pull = self._pulls[key] = Pull(fleet, name)
+            pull.done.add_done_callback(lambda _: self._pulls.pop(key, None))
+        pull.tell.append(phase)
+        phase("pulling", pull.far or name)
         try:
-            await engine.pull(name, heard)
+            await asyncio.shield(pull.done)
         except (Refusal, EngineAwayError) as error:
             raise BootFailed(containers.missing_image(name, str(error)), phase="pulling") from error
+        finally:
+            pull.tell.remove(phase)
 
     async def _devices(self, engine: Engine, spec: BootSpec, wanted: Wanted, phase: PhaseSink) -> list[Gpu]:
         """GPUs that are this executor's alone until it is gone; waits for them. Raises BootFailed."""

@@ -197,7 +197,7 @@ class Fleet:
     # ── tasks ──
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run beside; nobody may wait for it, so what fails unexpectedly is logged."""
+        """Run beside. Whoever waits for it is told how it failed; nobody may, so what is not the engine's no is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -205,5 +205,9 @@ class Fleet:
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CannotRun):
+        if (
+            not task.cancelled()
+            and (error := task.exception()) is not None
+            and not isinstance(error, CannotRun | Refusal)
+        ):
             self._log(f"a task of the docker backend failed: {error!r}")
