@@ -1540,14 +1540,18 @@ class _Load:
 
     def __init__(self, size: int, pieces: list[bytes], *, gather: bool) -> None:
         self._left = size
+        self._most = 64 + size // 1024  # each costs memory of its own, however small it is
         self._pieces = pieces
         self._space = bytearray(size) if gather else None
 
     def add(self, piece: bytes) -> None:
         space = self._space
         self._left -= len(piece)
+        self._most -= 1
         if self._left < 0 or not piece:
             raise WireError("a load is not as large as it was said to be")
+        if self._most < 0:
+            raise WireError("a load comes in crumbs")
         if space is None:
             self._pieces.append(piece)
         else:

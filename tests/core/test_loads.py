@@ -104,6 +104,7 @@ DONE = wire.frames(wire.Done(1, True, [], 0, 0))
         _load(10, b"x" * 5) + _last(b"x" * 4),
         _load(10, b"x" * 5) + DONE,
         _load(10, b""),
+        _load(1000, *[b"x"] * 66),
         _last(b"short"),
         _load(5) + _last(b"x" * 5) + wire.frames(wire.Done(1, True, b"", 0, 0)),
         _load(5) + _last(b"x" * 5) + wire.frames(wire.Yielded(1, 1, b"")),
@@ -111,7 +112,19 @@ DONE = wire.frames(wire.Done(1, True, [], 0, 0))
         _load(wire.MAX_MESSAGE + 1),
         wire._HEADER.pack(wire.MAX_FRAME | wire._MORE) + bytes(wire.MAX_FRAME) + _load(1),
     ],
-    ids=["long", "short", "unfinished", "empty", "no size", "no place", "other place", "three", "huge", "in a message"],
+    ids=[
+        "long",
+        "short",
+        "unfinished",
+        "empty",
+        "crumbs",
+        "no size",
+        "no place",
+        "other place",
+        "three",
+        "huge",
+        "in a message",
+    ],
 )
 def test_a_load_that_is_not_what_it_says_is_refused(stream):
     with pytest.raises(wire.WireError):

@@ -66,6 +66,8 @@ def _made(shape: inspect.Type, making: dict[type, st.SearchStrategy[Any]]) -> st
 
 
 def _part(field: inspect.Field, making: dict[type, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    if field.encode_name in ("body", "function_body", "arguments"):
+        return bodies  # in pieces they travel in another way: tests/core/test_loads.py
     if isinstance(field.type, inspect.StrType) and field.name in names:
         return names[field.name]
     if isinstance(field.type, inspect.IntType) and field.name in counted and field.type.ge is None:

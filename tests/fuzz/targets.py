@@ -54,6 +54,9 @@ def parser(data: bytes) -> None:
             return
         assert len(found._buffer) <= ROOM + len(piece)
         assert sum(map(len, found._parts)) <= LIMIT
+        loads = [*found._loads, found._load._pieces if found._load else []]
+        assert sum(len(piece) for load in loads for piece in load) <= LIMIT
+        assert sum(map(len, loads)) <= 2 * (64 + LIMIT // 1024)
 
 
 def message(data: bytes) -> None:

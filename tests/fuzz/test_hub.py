@@ -9,18 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz.making import messages, travelled
 from tests.integration.paper_hub import a_paper_hub
+from tests.integration.test_borders import Elsewhere
 
 from yonder import wire
-from yonder.testing import FakeBackend
-
-
-class Elsewhere(FakeBackend):
-    """A platform of machines with an agent each."""
-
-    async def boot(self, spec, phase):
-        handle = await super().boot(spec, phase)
-        return msgspec.structs.replace(handle, agent=f"agent-{len(self.booted)}")
-
 
 WORDS = {"call": wire.CallToHub, "control": wire.ControlToHub, "agent": wire.AgentToHub, "client": wire.ClientToHub}
 LIES = st.one_of([st.tuples(st.just(role), messages(kind)) for role, kind in WORDS.items()])

@@ -15,12 +15,15 @@ class Elsewhere(FakeBackend):
     """A platform of machines with an agent each."""
 
     async def boot(self, spec, phase):
+        number = len(self.booted) + 1
         handle = await super().boot(spec, phase)
-        return msgspec.structs.replace(handle, agent=f"agent-{len(self.booted)}")
+        return msgspec.structs.replace(handle, agent=f"agent-{number}")
 
 
 class Somebody:
     """The conversation of a worker elsewhere."""
+
+    relayed = True
 
     def __init__(self):
         self.said = []
