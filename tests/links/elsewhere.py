@@ -40,9 +40,11 @@ class Elsewhere:
         self._boarding = boarding
         self._meeting = Path(meeting)
         self._watching = set()
+        self._owner = ""
 
     async def boot(self, spec, phase):
         phase("creating", "an agent of another machine")
+        self._owner = spec.owner
         agent = f"agent-{secrets.token_hex(4)}"
         line = await self._boarding.invite(agent, listen="127.0.0.1")
         invitation = msgspec.json.decode(line, type=wire.Invitation)
@@ -73,6 +75,8 @@ class Elsewhere:
     async def _watch(self, agent, process, words):
         """What the platform says of a machine's end."""
         code = await process.wait()
+        if _wishes(self._meeting)["mute"]:
+            return
         how = f"ended with signal {-code}" if code < 0 else f"ended with exit code {code}"
         tail = words.read_text(errors="replace").strip()[-2000:]
         self._boarding.ended(
@@ -99,6 +103,9 @@ class Elsewhere:
         return [Finding(name="elsewhere", ok=True, sentence="machines of paper")]
 
     async def close(self):
+        for one in await asyncio.to_thread(processes, self._owner or "nobody"):
+            if one.role != "hub":
+                await kill(one)
         await asyncio.gather(*self._watching)
 
 
@@ -128,10 +135,18 @@ def _put(file, text):
 class World:
     """What a test sees of it: `proxy`, driven by `do`, and the processes of the one hub that its pools have."""
 
-    def __init__(self, aside, proxy, meeting):
+    def __init__(self, aside, meeting, wishes):
         self.do = aside.do
-        self.proxy = proxy
         self.meeting = meeting
+        self._aside = aside
+        self._wishes = wishes
+        self._lines = []
+        self.move()
+        self.proxy = self._lines[0]
+
+    def close(self):
+        for line in self._lines:
+            self.do(line.close)
 
     @property
     def hub(self):
@@ -143,29 +158,42 @@ class World:
         return PROGRAM._process._folder.owner
 
     def processes(self, *roles):
-        return [one for one in processes(self.owner) if not roles or one.role in roles]
+        return [one for one in self.of(self.owner) if not roles or one.role in roles]
+
+    def of(self, owner):
+        return processes(owner)
+
+    def move(self):
+        """Executors to come dial over another line than `proxy`."""
+        self._lines.append(_line(self._aside, self.meeting, self._wishes))
 
     def log(self):
         return OwnerFolder(self.owner).log_file.read_text()
 
 
 @contextlib.contextmanager
-def elsewhere(meeting, *, silence=0.0, margin=0.0):
+def elsewhere(meeting, *, silence=0.0, margin=0.0, mute=False):
     """The pools of this program with backend="docker" run on other machines. `silence`: agents and hub give each other up after so many seconds
-    (0: as always), `margin` is what the hub adds."""
+    (0: as always), `margin` is what the hub adds. `mute`: the platform does not say when a machine has
+    ended."""
     meeting.mkdir(parents=True, exist_ok=True)
     with Aside() as aside, pytest.MonkeyPatch.context() as patch:
-        proxy = aside.do(Proxy, lambda: _address(meeting / "gate"))
-        address = "{}:{}".format(*aside.do(proxy.listen))
-        _put(meeting / "wishes", json.dumps({"reach": address, "silence": silence, "margin": margin}))
+        world = World(aside, meeting, {"silence": silence, "margin": margin, "mute": mute})
         core = str(ROOT / "executor")
 
         words = [sys.executable, "-P", "-c", _HUB, str(ROOT), core, str(meeting), "--program", "--owner"]
         patch.setattr(launch, "program_command", lambda owner: [*words, owner])
         try:
-            yield World(aside, proxy, meeting)
+            yield world
         finally:
-            aside.do(proxy.close)
+            world.close()
+
+
+def _line(aside, meeting, wishes):
+    """A new proxy, which the next executors shall dial."""
+    proxy = aside.do(Proxy, lambda: _address(meeting / "gate"))
+    _put(meeting / "wishes", json.dumps({**wishes, "reach": "{}:{}".format(*aside.do(proxy.listen))}))
+    return proxy
 
 
 def _address(file):

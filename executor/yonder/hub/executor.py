@@ -79,6 +79,7 @@ class Executor:
         self.spares: dict[str, Worker] = {}
         self.renewals: dict[str, Renewal] = {}
         self.severed = False  # its agent is gone
+        self.condemned: set[str] = set()  # workers that are to be dead
         self.report = wire.ExitReport()
         self.fallen = False
         self.broken = False

@@ -27,6 +27,8 @@ from yonder.hub.worker import Worker, clock
 LEAVE_GRACE = 1.0
 """Seconds between the polite request to leave and the kill."""
 
+KILL_LIMIT = 4.0
+"""Seconds that an agent may take to kill; after them the platform ends its machine."""
 
 COMPANIONS = {"torch": "torch._dynamo"}
 """What a module imports later, at a bad moment: the first torch optimizer costs every fork a second without this."""
@@ -331,6 +333,18 @@ class Executors:
         for worker in executor.everyone():
             if worker.alive:
                 self._kill(executor, worker)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(executor.emptied.wait(), KILL_LIMIT)
+            return
+        await self._wrest(executor)
+
+    async def _wrest(self, executor: Executor) -> None:
+        """Its agent does nothing: it stands still, or cannot be reached. The platform ends it, whatever is said here."""
+        if executor.handle is not None:
+            await self._substrates.of(executor.backend).terminate(executor.handle)
+        for worker in executor.everyone():
+            if worker.alive:
+                worker.exited(wire.ExitReport(words="was ended by its platform: its agent did not answer"))
 
     def _kill(self, executor: Executor, worker: Worker) -> None:
         agent = self._agent_of(executor)
@@ -342,6 +356,18 @@ class Executors:
         executor = self.all.get(worker.executor)
         if executor is not None:
             self._kill(executor, worker)
+            executor.condemned.add(worker.id)
+            self._spawn(self._see_dead(executor, worker))
+
+    async def _see_dead(self, executor: Executor, worker: Worker) -> None:
+        """Where the kill does not come about, the platform ends the machine, once nobody else's work is lost by that."""
+        while worker.alive:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(worker.buried.wait(), KILL_LIMIT)
+                return
+            if not any(one.alive and one.task and one.id not in executor.condemned for one in executor.everyone()):
+                await self._wrest(executor)
+                return
 
     def dead(self, worker: Worker, report: wire.ExitReport) -> None:
         """The agent has reaped it, and what it had to say is heard."""

@@ -1,0 +1,75 @@
+"""Executors on other machines, at the end of things: a line that is gone for good, a hub that is killed, a pool that is
+closed while nobody can be reached. Each test has a hub of its own; what is left is asked of the process table."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+from tests.links.elsewhere import elsewhere
+from tests.links.test_elsewhere import PATIENCE, a_pool, begin, leave_a_child, lives, until, wait_for
+
+import yonder
+
+
+@pytest.fixture(params=["told", "untold"])
+def forsaken(request, tmp_path):
+    """A short lease; and a platform that says when a machine has ended, or one that cannot be asked either."""
+    with elsewhere(tmp_path / "meeting", silence=3.0, margin=2.0, mute=request.param == "untold") as made:
+        yield made, "nothing was heard of the hub" if request.param == "told" else "was not heard of for 5 s"
+
+
+def test_after_a_cut_for_good_a_call_is_lost_when_it_cannot_run_any_more_and_only_then_tried_again(forsaken, tmp_path):
+    world, words = forsaken
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    with a_pool(max=2) as pool:
+        lost = pool.submit(until, str(tmp_path / "never"), 1)
+        wait_for(lost.running, "the call runs")
+        call = pool.with_options(retries=1).submit(begin, str(log), str(gate))
+        wait_for(log.exists, "the other call runs")
+        first = int(log.read_text())
+        world.move()  # executors to come have a line of their own
+        world.do(world.proxy.deaf)
+        with pytest.raises(yonder.ExecutorLost, match=words):
+            lost.result(PATIENCE)
+        wait_for(lambda: len(log.read_text().split()) == 2, "the second try")
+        assert not lives(first)
+        gate.touch()
+        assert call.result() == int(log.read_text().split()[1]) != first
+
+
+def test_agents_of_a_hub_that_was_killed_end_by_their_lease_and_leave_nothing(tmp_path):
+    with elsewhere(tmp_path / "meeting", silence=3.0, margin=2.0) as world:
+        with contextlib.suppress(yonder.YonderError), a_pool() as pool:
+            child = pool.submit(leave_a_child, "x").result()
+            call = pool.submit(until, str(tmp_path / "never"), 1)
+            wait_for(call.running, "the call runs")
+            owner = world.owner
+            (agent,) = world.processes("agent")
+            os.kill(world.hub, signal.SIGKILL)
+            with pytest.raises(yonder.YonderError):
+                call.result(PATIENCE)
+            assert lives(agent.pid)  # it does not know yet
+        wait_for(lambda: not lives(agent.pid), "the agent's lease")
+        assert not lives(child)
+        assert world.of(owner) == []
+
+
+@pytest.mark.parametrize("state", ["idle", "busy"])
+def test_a_pool_closed_while_its_machine_cannot_be_reached_has_the_platform_end_it(tmp_path, state):
+    with elsewhere(tmp_path / "meeting") as world:
+        with a_pool() as pool:
+            child = pool.submit(leave_a_child, "x").result()
+            owner = world.owner
+            if state == "busy":
+                call = pool.submit(until, str(tmp_path / "never"), 1)
+                wait_for(call.running, "the call runs")
+            world.do(world.proxy.deaf)
+            if state == "busy":
+                pool.shutdown(wait=False, cancel_futures=True)
+                assert call.cancel()
+        wait_for(lambda: world.of(owner) == [], "the end of everything")
+        assert not lives(child)
+        if state == "busy":
+            with pytest.raises((yonder.Cancelled, yonder.ExecutorLost)):
+                call.result(0)
