@@ -1,7 +1,7 @@
 """What a pool promises beyond a call: isolation, retries, streams, actors, broadcasts, budgets, deadlocks, lifetimes. Each
 as a user writes it, against real processes."""
 
-from tests.integration.test_pool_program import program
+from tests.integration.programs import program
 
 
 def test_isolation_process_is_a_fresh_process_per_call_on_the_same_executor(tmp_path):

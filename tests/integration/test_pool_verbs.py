@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.test_pool_program import program
+from tests.integration.programs import program
 
 
 def test_leaving_a_stream_runs_its_finally_there_and_frees_its_executor(tmp_path):
