@@ -70,6 +70,13 @@ def test_a_pull_is_told_over_all_layers():
     assert pull.heard({"id": "a", "status": "Pull complete"}) == "79 of 80 MB"
 
 
+def test_a_pull_is_told_in_few_steps():
+    pull = Pulling()
+    said = {pull.heard(_line("a", done, 5_000_000_000)) for done in range(0, 5_000_000_000, 1_000_000)}
+    assert len(said) == told.STEPS
+    assert pull.heard({"id": "a", "status": "Pull complete"}) == "5000 of 5000 MB"
+
+
 def _line(layer, current, total):
     return {"id": layer, "status": "Downloading", "progressDetail": {"current": current, "total": total}}
 

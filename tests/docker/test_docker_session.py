@@ -58,7 +58,10 @@ async def test_a_session_in_a_container(engine, placed, tmp_path):
 
 async def test_phases_of_a_boot_are_seen(engine, placed, tmp_path):
     async with a_cluster(tmp_path, **placed) as (_, owner):
-        await owner.run("1")
+        end = await owner.run("1")
+        phases = [one.phase for one in owner.of(wire.Phase, run=end.run)]
+        assert phases[:2] == ["queued", "booting"]
+        assert phases[-2:] == ["starting", "running"]
         states = [one.state for one in owner.of(wire.ExecutorChanged)]
         assert states[:1] == ["creating"]
         assert "starting" in states

@@ -58,6 +58,9 @@ export type Phase =
 
 export type ClusterState = "off" | "starting" | "idle" | "running" | "away" | "stopping" | "lost";
 
+/** States of an executor that came up; before them a backend says in its own words how far it is. */
+const UP: readonly string[] = ["ready", "busy", "draining"];
+
 /** The processes beside the pools: those of sessions and of files. */
 function own(status: StatusResult): StatusResult["executors"] {
   return status.executors.filter((one) => one.pool === "" && one.state !== "gone");
@@ -68,7 +71,7 @@ export function clusterState(status: StatusResult): ClusterState {
   if (status.cluster !== "on") return status.cluster;
   const pools = status.pools.some((pool) => pool.busy > 0 || pool.queued > 0);
   const sessions = status.sessions.some((session) => session.run !== "" || session.queued > 0);
-  return pools || sessions || own(status).some((one) => one.doing !== "" || one.state === "creating" || one.state === "booting") ? "running" : "idle";
+  return pools || sessions || own(status).some((one) => one.doing !== "" || !UP.includes(one.state)) ? "running" : "idle";
 }
 
 function several(count: number, one: string): string {

@@ -81,21 +81,30 @@ def resource_problem(asked: Resources, facts: Facts) -> str:
     return ""
 
 
+STEPS: Final = 50
+"""In so many steps a pull is told."""
+
+
 @dataclass(slots=True)
 class Pulling:
     """How far a pull is, over all layers."""
 
     _layers: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _told: tuple[int, int] = (0, 0)
+    _said: str = ""
 
     def heard(self, line: Mapping[str, Any]) -> str:
-        """One line of the engine's progress; what is now to be said."""
+        """One line of the engine's progress; what is now to be said: "12 of 80 MB", new words only at every step."""
         layer, detail = line.get("id"), line.get("progressDetail") or {}
         if layer and line.get("status") == "Downloading" and detail.get("total"):
             self._layers[layer] = (int(detail.get("current", 0)), int(detail["total"]))
         elif layer in self._layers and line.get("status") in ("Download complete", "Pull complete"):
             self._layers[layer] = (self._layers[layer][1],) * 2
         done, total = (sum(part) for part in zip(*self._layers.values(), strict=True)) if self._layers else (0, 0)
-        return f"{done // 10**6} of {-(-total // 10**6)} MB" if total else ""
+        step = (done * STEPS // total if total else 0, total)
+        if step != self._told:
+            self._told, self._said = step, f"{done // 10**6} of {-(-total // 10**6)} MB"
+        return self._said
 
 
 # ── what the engine says ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -28,6 +28,9 @@ class Resident(Protocol):
     def up(self, executor: Executor) -> None:
         """Every worker may be counted."""
 
+    def phase(self, executor: Executor, phase: str, detail: str) -> None:
+        """How far its boot is, as its backend says it."""
+
     def held(self, executor: Executor, sentence: str) -> None:
         """It waits for what others have at present; "": it goes on."""
 

@@ -145,6 +145,7 @@ class Executors:
             executor.held = held
             limit.reschedule(None if held else asyncio.get_running_loop().time() + executor.spec.pool.boot_timeout)
             executor.resident.held(executor, detail if held else "")
+        executor.resident.phase(executor, "creating" if held else phase, detail)
         self._state(executor, "creating" if held else phase, detail)
 
     def _fork(self, spec: BootSpec, handle: Handle, worker: str) -> wire.Fork:

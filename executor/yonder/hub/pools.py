@@ -338,6 +338,9 @@ class PoolRoom:
         self.watchers.tell("ready", executor.id)
         self._drive.feed(events.Booted(now(), executor.id, tuple(executor.workers)))
 
+    def phase(self, executor: Executor, phase: str, detail: str) -> None:
+        """Its state says so."""
+
     def held(self, executor: Executor, sentence: str) -> None:
         self._drive.feed(events.Held(now(), executor.id, sentence))
 

@@ -185,6 +185,11 @@ class SessionRoom:
         if request is not None and not self.single:
             self._hub.executors.preload(executor, request.preload)
 
+    def phase(self, executor: Executor, phase: str, detail: str) -> None:
+        """Whoever waits for the first block sees it."""
+        if detail and self._queue:
+            self._hub.tell(wire.Phase(self._queue[0].run, phase, clock(), detail))
+
     def held(self, executor: Executor, sentence: str) -> None:
         """Its state says so."""
 
