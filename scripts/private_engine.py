@@ -294,10 +294,11 @@ def _until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def _unmount(*below: str) -> None:
+def _unmount(*folders: str) -> None:
+    """What a killed daemon left mounted: its data, bound to itself, and what containers had."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in reversed(mounts):
-        if mount.startswith(tuple(f"{folder}/" for folder in below)):
+        if mount in folders or mount.startswith(tuple(f"{folder}/" for folder in folders)):
             subprocess.run(["umount", mount], capture_output=True, check=False)
 
 

@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from scripts.engine import Engine, main
@@ -96,6 +97,7 @@ def test_a_killed_daemon_leaves_what_a_restart_or_a_stop_finds(engine, own_engin
     own_engine.kill()
     PrivateEngine(own_engine.slot).stop()
     assert own_engine.processes() == []
+    assert str(own_engine.data) not in Path("/proc/self/mounts").read_text()
 
 
 def test_a_missing_engine_is_a_skip_or_a_failure(monkeypatch, capfd):
