@@ -24,12 +24,16 @@ from yonder.carrier import LARGEST, WEBSOCKET
 from yonder.core.joining import Admission, Admitted
 from yonder.errors import BootFailed, CannotRun
 from yonder.hub.distant import Distant, Manners
+from yonder.hub.porch import Porch
 from yonder.hub.tls import Authority, peer
 from yonder.version import __version__
 
 LINK = "/link"
 HELLO_WITHIN = 10.0
 """Seconds for TLS and the request, and as many for the hello."""
+
+BACKLOG = 512
+"""Dials that the kernel holds back until the hub gets to them."""
 
 REACH = 120.0
 """Seconds in which an executor must have been let in, or it ends by itself."""
@@ -71,6 +75,7 @@ class Gate:
         self._distants: dict[str, Distant] = {}
         self._servers: dict[str, tuple[Server, str]] = {}
         self._opening = asyncio.Lock()
+        self._porch = Porch()
         self._admission = Admission(secrets.token_bytes(32), package=__version__)
         self._authority: Authority | None = None
         self._context: ssl.SSLContext | None = None
@@ -145,10 +150,11 @@ class Gate:
             except CannotRun as error:
                 raise BootFailed(str(error), phase="creating") from error
         try:
+            door = await self._porch.door(host, port)
             server = await serve(
                 self._serve,
-                host,
-                port,
+                sock=door,
+                backlog=BACKLOG,
                 ssl=self._context,
                 process_request=self._judge,
                 **WEBSOCKET,
@@ -162,7 +168,7 @@ class Gate:
                 "executors elsewhere can reach it.",
                 phase="creating",
             ) from error
-        return server, joined(host, next(iter(server.sockets)).getsockname()[1])
+        return server, joined(host, door.getsockname()[1])
 
     async def close(self) -> None:
         for distant in list(self._distants.values()):
@@ -175,10 +181,10 @@ class Gate:
 
     def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
         """Before any websocket exists; a certificate was shown already."""
-        if request.headers.get("Origin") is not None:
+        if "Origin" in request.headers:
             self._manners.trouble("a request with an Origin header was refused: browsers have no business here")
             return connection.respond(HTTPStatus.FORBIDDEN, "yonder: pages of a browser are not served\n")
-        if split(request.headers.get("Host") or "")[0] != self.name:
+        if request.headers.get_all("Host") != [self.name]:
             self._manners.trouble("a request for another host was refused")
             return connection.respond(HTTPStatus.FORBIDDEN, "yonder: unknown host\n")
         path = self._paths.get(request.path)
@@ -193,7 +199,13 @@ class Gate:
     async def _serve(self, connection: ServerConnection) -> None:
         request = connection.request
         if request is not None:
-            await self._paths[request.path].handler(connection)
+            path = self._paths[request.path]
+            if path.kind:  # else its handler says who is none
+                self._let_in(connection)
+            await path.handler(connection)
+
+    def _let_in(self, connection: ServerConnection) -> None:
+        self._porch.let_in(connection.transport.get_extra_info("socket").fileno())
 
     # ── links ──
 
@@ -219,6 +231,7 @@ class Gate:
             self._manners.trouble(f"agent {hello.id!r} was refused: {refusal.sentence}")
             await connection.send(wire.encode(refusal))
             return
+        self._let_in(connection)
         carrier = distant.carrier(answer.row)
         carrier.heard = functools.partial(self._heard, distant, answer)
         await connection.send(wire.encode(wire.Welcome(version=wire.VERSION, package=__version__, hub=self.name)))
