@@ -31,7 +31,12 @@ async def test_an_error_has_the_users_own_lines(tmp_path):
 async def test_phases_are_told_in_order(tmp_path):
     async with a_cluster(tmp_path) as (_, owner):
         ended = await owner.run("1")
-        assert [one.phase for one in owner.of(wire.Phase, run=ended.run)] == ["queued", "booting", "creating", "running"]
+        assert [one.phase for one in owner.of(wire.Phase, run=ended.run)] == [
+            "queued",
+            "booting",
+            "creating",
+            "running",
+        ]
         states = [one.state for one in owner.of(wire.ExecutorChanged)]
         assert states[-1] in ("ready", "busy")
 
