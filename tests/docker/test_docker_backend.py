@@ -378,6 +378,16 @@ async def test_a_container_that_an_earlier_hub_of_this_owner_left_makes_room(har
     assert await harbour.left() == [handle.native]
 
 
+async def test_a_fresh_backend_finds_what_an_earlier_hub_of_this_owner_left(harbour):
+    old = Harbour(harbour.engine, owner=harbour.owner)
+    left = await old.boot()
+    await old.backend.close()
+    async with asyncio.timeout(60):
+        while await harbour.backend.owned(harbour.owner):  # found, or swept already
+            await harbour.backend.terminate(left)
+    assert await harbour.left() == []
+
+
 async def test_a_name_that_somebody_else_has_is_left_alone(harbour):
     wanted = harbour.spec()
     name = f"yonder-{wanted.executor}"

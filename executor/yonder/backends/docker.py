@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 from yonder.backends import containers, told
 from yonder.backends.base import HELD, Boarding, BootSpec, Finding, Handle, PhaseSink
 from yonder.backends.containers import Wanted
-from yonder.backends.engine import Address, Engine, EngineAwayError, Refusal, Words, remember, resolve
+from yonder.backends.engine import Address, Engine, EngineAwayError, Refusal, Words, remember, remembered, resolve
 from yonder.backends.fleet import Fleet
 from yonder.backends.gpus import Gpu, Gpus
 from yonder.errors import BootFailed, CannotRun
@@ -247,8 +247,10 @@ class DockerBackend:
             await self._give_back(handle.executor)
 
     async def owned(self, owner: str) -> list[Handle]:
-        """Raises CannotRun when an engine that was used does not answer."""
+        """Before the first boot those engines are asked that were used before. Raises CannotRun when one does not answer."""
         try:
+            for address in [] if self._fleets else remembered():
+                await self._fleet(address)
             seen = [await fleet.all(owner) for fleet in list(self._fleets.values())]
         except Refusal as error:
             raise CannotRun(told.refusal(str(error))) from error
