@@ -68,17 +68,18 @@ def bucket_of(name: str, bucket: int) -> int:
 
 
 def members(found: Iterable[wire.Member], *, note: str = "", globals_: bool = False) -> list[Entry]:
-    """Live members; `globals_` for the namespace itself."""
+    """Live members; `globals_` for the namespace itself. What is no name is left out: it would be written into the file."""
     ranks = (GLOBAL, GLOBAL, BUILTIN) if globals_ else (INSTANCE, CLASS, FAR)
     return [
         Entry(
             member.name,
             _FUNCTION if globals_ and member.kind == "m" else _KINDS.get(member.kind, _VARIABLE),
-            bucket_of(member.name, ranks[min(member.rank, 2)]),
+            bucket_of(member.name, ranks[min(max(member.rank, 0), 2)]),
             member.detail,
             note,
         )
         for member in found
+        if member.name.isidentifier()
     ]
 
 
@@ -99,7 +100,7 @@ def parameters(found: Iterable[wire.Parameter], used: Container[str]) -> list[En
     return [
         Entry(f"{one.name}=", _VARIABLE, KEYWORD_PARAMETER, one.label if one.label != one.name else "")
         for one in found
-        if one.keyword and one.name not in used
+        if one.keyword and one.name.isidentifier() and one.name not in used
     ]
 
 

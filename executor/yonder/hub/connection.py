@@ -31,6 +31,9 @@ SPOKEN: dict[str, Any] = {
 }
 """What each role may say on this socket."""
 
+LONGEST = {"agent": 64 * 1024 * 1024, "control": 256 * 1024 * 1024}
+"""Bytes of one message of those who carry no values."""
+
 HELLO_WITHIN = 60.0
 """Seconds in which whoever dials has to say who it is."""
 
@@ -119,7 +122,8 @@ class Conversation(asyncio.BufferedProtocol):
         self.hello = hello
         self._receiver = answer
         announced = self._announced if hello.role == "call" else None
-        self._parser = wire.Parser(SPOKEN[hello.role], announced=announced)
+        limit = LONGEST.get(hello.role, wire.MAX_MESSAGE)
+        self._parser = wire.Parser(SPOKEN[hello.role], limit, announced=announced)
         if rest:
             self._pass_on(rest)
 
