@@ -215,6 +215,21 @@ class Carrier:
     def forget(self, channel: Channel) -> None:
         self._channels.pop(channel.number, None)
 
+    @property
+    def carried(self) -> bool:
+        """Is there a connection, or one that is about to be?"""
+        return self._connection is not None
+
+    @property
+    def speaks(self) -> bool:
+        """Is there a conversation, or something of one that has not gone yet?"""
+        return next(self.track.channels(), None) is not None
+
+    def finish(self) -> None:
+        """End every conversation in order: what was written still goes."""
+        for channel in list(self._channels.values()):
+            channel.close()
+
     def lose(self) -> None:
         """The link is over for good, and with it every conversation."""
         for channel in list(self._channels.values()):

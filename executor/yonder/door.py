@@ -19,6 +19,7 @@ from typing import Protocol
 
 from yonder import wire
 from yonder.errors import CannotRun
+from yonder.terminal import show
 from yonder.version import __version__
 
 READ_AT_ONCE = 1 << 18
@@ -130,6 +131,66 @@ class SocketDoor:
     def forked(self) -> None:
         """In a forked child: let go of the parent's connection, which must end with the parent."""
         self._socket.close()
+
+
+Receive = Callable[[wire.HubToClient], None]
+
+
+class Doors:
+    """All conversations of this program with a hub that is another process and listens at `hub`."""
+
+    def __init__(self, hub: str, token: str) -> None:
+        self.broken = False
+        """Has it ended though nobody stopped it?"""
+        self.reason = ""
+        """Why, where that is known."""
+        self._hub = hub
+        self._token = token
+        self._doors: list[SocketDoor] = []
+        self._keeper: SocketDoor | None = None
+
+    def keep(self) -> None:
+        """Have a conversation that lasts as long as the hub is wanted. Raises CannotRun."""
+        self._keeper = self.client(lambda _: None, self._lost)
+
+    def _lost(self) -> None:
+        self.broken = True
+
+    def client(self, receive: Receive, lost: Callable[[], None]) -> SocketDoor:
+        """A pool's conversation. Raises CannotRun."""
+
+        def heard(message: wire.HubToClient) -> None:
+            if isinstance(message, wire.Printed):
+                show(message.fd, message.text)
+            else:
+                receive(message)
+
+        def ended() -> None:
+            with contextlib.suppress(ValueError):  # said twice, or before it was noted
+                self._doors.remove(door)
+            if self.reason:
+                receive(wire.Refused(code="closing", sentence=self.reason, version=wire.VERSION, package=__version__))
+            lost()
+
+        door = SocketDoor(self._hub, self._token, "", heard, ended)
+        self._doors.append(door)
+        return door
+
+    def limit(self, executors: int, gpus: int, hours: float) -> None:
+        """Bound all pools there together; 0 = no bound."""
+        if self._keeper is not None:
+            with contextlib.suppress(CannotRun):
+                self._keeper.send(wire.Limit(executors, gpus, hours))
+
+    def hang_up(self) -> None:
+        """It is not wanted any more."""
+        if self._keeper is not None:
+            self._keeper.close()
+
+    def forked(self) -> None:
+        """This is a child of the process whose hub it is."""
+        for door in list(self._doors):
+            door.forked()
 
 
 @contextlib.contextmanager

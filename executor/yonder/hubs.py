@@ -1,32 +1,30 @@
 """The hubs of a plain program: a thread for local pools, a process of its own for all others. Each is started by the
-first pool that needs it and stopped by its last.
+first pool that needs it and stopped by its last. Where the environment names a hub elsewhere, all pools live there.
 
 This file must not know: calls, futures, pickles, what a hub does.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
 import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from yonder import wire
-from yonder.door import Door, SocketDoor
-from yonder.errors import CannotRun
+from yonder.door import Door, Doors, Receive
+from yonder.settings import HUB_VARIABLE
 from yonder.terminal import show
 
 if TYPE_CHECKING:
     from yonder.core.scaling import Strategy
     from yonder.hub.program import HubThread
+    from yonder.uplink import HubElsewhere
 
 END_LIMIT = 30.0
 """Seconds for which a closed program waits for the end of its hub's process."""
-
-Receive = Callable[[wire.HubToClient], None]
 
 
 class Hub(Protocol):
@@ -49,7 +47,7 @@ class Hub(Protocol):
         """Has it ended though nobody stopped it?"""
 
 
-class HubProcess:
+class HubProcess(Doors):
     """A detached hub that ends with this program, at once and whatever kills it. Raises BootFailed when it does not come
     up."""
 
@@ -58,48 +56,19 @@ class HubProcess:
         from yonder.launch import launch, program_command
         from yonder.places import OwnerFolder
 
-        self.broken = False
         self._folder = OwnerFolder(f"program-{os.getpid()}-{secrets.token_hex(6)}")
         self._note = launch(self._folder, command=program_command)
-        self._token = self._folder.token()
-        self._doors: list[SocketDoor] = []
-        self._keeper = self.client(lambda _: None, self._lost)
-
-    def _lost(self) -> None:
-        self.broken = True
-
-    def client(self, receive: Receive, lost: Callable[[], None]) -> SocketDoor:
-        def heard(message: wire.HubToClient) -> None:
-            if isinstance(message, wire.Printed):
-                show(message.fd, message.text)
-            else:
-                receive(message)
-
-        def ended() -> None:
-            with contextlib.suppress(ValueError):  # said twice, or before it was noted
-                self._doors.remove(door)
-            lost()
-
-        door = SocketDoor(str(self._folder.hub_socket), self._token, "", heard, ended)
-        self._doors.append(door)
-        return door
-
-    def limit(self, executors: int, gpus: int, hours: float) -> None:
-        with contextlib.suppress(CannotRun):
-            self._keeper.send(wire.Limit(executors, gpus, hours))
+        super().__init__(str(self._folder.hub_socket), self._folder.token())
+        self.keep()
 
     def stop(self) -> None:
         from yonder.launch import gone
 
-        self._keeper.close()
+        self.hang_up()
         if not gone(self._note, END_LIMIT):
             show(2, f"yonder: the hub (process {self._note.pid}) is still ending its executors; yonder ps shows them\n")
             return
         shutil.rmtree(self._folder.path, ignore_errors=True)
-
-    def forked(self) -> None:
-        for door in list(self._doors):
-            door.forked()
 
 
 class Program:
@@ -111,6 +80,7 @@ class Program:
         self._users: dict[Hub, int] = {}
         self._thread: HubThread | None = None
         self._process: HubProcess | None = None
+        self._elsewhere: HubElsewhere | None = None
         self._limits = (0, 0, 0.0)
         os.register_at_fork(after_in_child=self._forked)
 
@@ -120,14 +90,23 @@ class Program:
         for hub in self._users:
             hub.forked()
         self._users = {}
-        self._thread = self._process = None
+        self._thread = self._process = self._elsewhere = None
+
+    def lends(self, backend: str) -> bool:
+        """May an object of this program size a pool of this backend? Only the thread runs the program's code."""
+        return backend in self.near and not os.environ.get(HUB_VARIABLE)
 
     def enter(self, backend: str, *, lends: bool = False) -> Hub:
         """The hub for a pool of this backend, which `leave` lets go. A local pool goes where a hub is already, first to the
         thread; one that lends its strategy (an object) always to the thread. Raises CannotRun."""
         with self._lock:
-            near = lends or (backend in self.near and (self._thread is not None or self._process is None))
-            hub: Hub = self._near() if near else self._far()
+            hub: Hub
+            if file := os.environ.get(HUB_VARIABLE):
+                hub = self._there(Path(file).expanduser())
+            elif lends or (backend in self.near and (self._thread is not None or self._process is None)):
+                hub = self._near()
+            else:
+                hub = self._far()
             self._users[hub] = self._users.get(hub, 0) + 1
             return hub
 
@@ -145,6 +124,15 @@ class Program:
             self._process = HubProcess()
             self._process.limit(*self._limits)
         return self._process
+
+    def _there(self, file: Path) -> HubElsewhere:
+        if self._elsewhere is None or self._elsewhere.broken:
+            # Workers, and programs without a key file, have no use for TLS and websockets.
+            from yonder.uplink import HubElsewhere
+
+            self._elsewhere = HubElsewhere(file)
+            self._elsewhere.limit(*self._limits)
+        return self._elsewhere
 
     def limit(self, executors: int, gpus: int, hours: float) -> None:
         """Bound all pools of this program together, those to come included; 0 = no bound. Each hub counts its own."""
@@ -171,6 +159,8 @@ class Program:
                 self._thread = None
             if hub is self._process:
                 self._process = None
+            if hub is self._elsewhere:
+                self._elsewhere = None
         hub.stop()
 
 

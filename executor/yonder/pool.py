@@ -97,7 +97,7 @@ class Pool(Calls):
         self._watchers: list[Events] = []
         self._gone = threading.Event()
         own = None if isinstance(strategy, str) else strategy
-        if own is not None and (here is not None or where not in PROGRAM.near):
+        if own is not None and (here is not None or not PROGRAM.lends(where)):
             raise UsageError(
                 "Pool(strategy=<object>): this pool's hub is another process, which runs no code of yours; "
                 f"name one of {', '.join(STRATEGIES)}"

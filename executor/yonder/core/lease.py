@@ -56,6 +56,11 @@ class OwnerLease:
         """The owner went (perhaps only to reload) or asked for the end: boot nothing new."""
         return self._state in ("goodbye", "dropped", "stopped")
 
+    @property
+    def stopped(self) -> bool:
+        """Was the end asked for?"""
+        return self._state == "stopped"
+
     def connected(self, at: float) -> None:
         if self._state != "stopped":
             self._state, self._since = "attended", at

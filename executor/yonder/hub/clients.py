@@ -13,6 +13,8 @@ from typing import Protocol
 from yonder import wire
 from yonder.hub.worker import Worker
 
+PROGRAM_ROLES: tuple[wire.Role, ...] = ("client",)
+
 
 class Requests(Protocol):
     """Who answers clients."""

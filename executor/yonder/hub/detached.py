@@ -68,10 +68,12 @@ class Service(Protocol):
 class Attendance:
     """Connects the owner's link with the lease: who is there, and how long the hub may live on without."""
 
-    def __init__(self, hub: Hub, log: Log, lease: OwnerLease) -> None:
+    def __init__(self, hub: Hub, log: Log, lease: OwnerLease, occupied: Callable[[], bool] = lambda: False) -> None:
+        """While it is `occupied`, by others than the owner, a hub does not end because the owner went."""
         self._hub = hub
         self._log = log
         self._lease = lease
+        self._occupied = occupied
         self._changed = asyncio.Event()
         self._stop: wire.Stop | None = None
         self.link: OwnerLink | None = None
@@ -82,12 +84,12 @@ class Attendance:
         self._log.line("the owner is here")
         self._lease.connected(time.monotonic())
         self._hub.owner_came()
-        self._moved()
+        self.moved()
 
     def owner_dropped(self) -> None:
         self._log.line("the owner's connection ended")
         self._lease.dropped(time.monotonic())
-        self._moved()
+        self.moved()
 
     def owner_said(self, message: wire.OwnerToHub) -> None:
         now = time.monotonic()
@@ -107,20 +109,21 @@ class Attendance:
                 self._hub.owner_asked(message)
             case _:
                 self._hub.owner_asked(message)
-        self._moved()
+        self.moved()
 
     def asked_to_end(self) -> None:
         """A signal: end now, in order."""
         self._lease.stop(time.monotonic())
-        self._moved()
+        self.moved()
 
-    def _moved(self) -> None:
-        self._hub.linger(self._lease.closing)
+    def moved(self) -> None:
+        """Something has changed that the lease, or what may be begun, depends on."""
+        self._hub.linger(self._lease.stopped or (self._lease.closing and not self._occupied()))
         self._changed.set()
 
     async def until_the_end(self) -> str:
         """Returns the reason to end."""
-        while (reason := self._lease.judge(time.monotonic())) is None:
+        while (reason := self._lease.judge(time.monotonic())) is None or (self._occupied() and not self._lease.stopped):
             self._changed.clear()
             wait = min(2.0, max(0.01, self._lease.next_wake(time.monotonic()) - time.monotonic()))
             with contextlib.suppress(TimeoutError):

@@ -20,13 +20,13 @@ import msgspec
 from yonder import wire
 from yonder.core.link import check_hello
 from yonder.hub.allowances import Allowances
-from yonder.hub.clients import Client
+from yonder.hub.clients import PROGRAM_ROLES, Client
 from yonder.hub.connection import Conversation, Receiver
 from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
 from yonder.hub.executors import Executors
 from yonder.hub.ledger import Ledger
-from yonder.hub.patron import Patron
+from yonder.hub.patron import Audience
 from yonder.hub.room import Room
 from yonder.hub.sessions import SessionRoom
 from yonder.hub.substrates import Substrates
@@ -93,7 +93,7 @@ class Hub:
         self._token = token
         self._beside_editor = beside_editor
         self._home = home
-        self.patron: Patron | None = None
+        self.patron: Audience | None = None
         self._teller: Teller | None = None
         self._server: asyncio.Server | None = None
         self._status_timer: asyncio.TimerHandle | None = None
@@ -161,6 +161,15 @@ class Hub:
         """Somebody on another machine, who may speak for nothing but that machine."""
         return self._judge(conversation, hello, distant.lane, distant.agent)
 
+    def accept_program(self, conversation: Conversation, hello: wire.Hello) -> Receiver | wire.Refused:
+        """A plain program, on whichever machine, and nobody else."""
+        refusal = check_hello(hello, token=self._token, roles=PROGRAM_ROLES, package=__version__)
+        if refusal is not None or self.patron is None:
+            sentence = "this hub serves no programs"
+            return refusal or wire.Refused(code="role", sentence=sentence, version=wire.VERSION, package=__version__)
+        conversation.send(self._welcome())
+        return self._program(conversation, self.patron)
+
     def _judge(
         self, conversation: Conversation, hello: wire.Hello, token: str, home: str | None
     ) -> Receiver | wire.Refused:
@@ -187,7 +196,7 @@ class Hub:
             return client
         return worker.attach(hello.role, conversation)
 
-    def _program(self, conversation: Conversation, patron: Patron) -> Client:
+    def _program(self, conversation: Conversation, patron: Audience) -> Client:
         """The plain program itself opens a pool."""
         client = Client(conversation.send, self, None)
 

@@ -1,8 +1,8 @@
-"""The plain program that a detached hub serves: is it still there, and what its executors print.
+"""The plain programs that a hub process serves: are they still there, and what their executors print.
 
 What a call prints goes to the conversation that hears of the call's end, and so never comes after it. While such a
 conversation is full, no agent is read: then the executors' own writes wait, and no text is lost. What this file must not
-know: sockets, pools, the program's other business.
+know: sockets, pools, the programs' other business.
 """
 
 from __future__ import annotations
@@ -25,32 +25,75 @@ class Surroundings(Protocol):
         """Read nothing more from agents, or read on."""
 
 
-class Patron:
-    """Implements hub.Teller. It is gone when its last conversation has ended, or when none began."""
+class Audience:
+    """Programs whose executors print. Joined by each of their conversations."""
+
+    def __init__(self, hub: Surroundings) -> None:
+        self._hub = hub
+        self._clients: list[Client] = []
+        self._held = False
+        self._deaf = False
+
+    @property
+    def present(self) -> bool:
+        """Is a program there?"""
+        return bool(self._clients)
+
+    def joined(self, client: Client) -> None:
+        self._clients.append(client)
+
+    def left(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+            self.relieved()
+
+    def asker(self, event: wire.Output) -> Client | None:
+        """The conversation that hears of the end of this call; None: it is nobody's here."""
+        found = self._hub.asker(event.call)
+        return found if found in self._clients else None
+
+    def show(self, client: Client, event: wire.Output) -> None:
+        """Have the program print this."""
+        client.say(wire.Printed(event.fd, event.text))
+        if client.slow and not self._held:
+            self._held = True
+            self._hub.hold_agents(True)
+
+    def relieved(self) -> None:
+        """A conversation has room again, or is over."""
+        if self._held and (self._deaf or not any(client.slow for client in self._clients)):
+            self._held = False
+            self._hub.hold_agents(False)
+
+    def dismiss(self) -> None:
+        """Nothing is printed any more, and agents are read again, whoever is slow."""
+        self._deaf = True
+        self.relieved()
+
+
+class Patron(Audience):
+    """The one program of a hub. Implements hub.Teller. It is gone when its last conversation has ended, or when none
+    began."""
 
     full = False
     last = 0
 
     def __init__(self, hub: Surroundings) -> None:
-        self._hub = hub
-        self._clients: list[Client] = []
+        super().__init__(hub)
         self._came = asyncio.Event()
         self._over = asyncio.Event()
         self._reason = ""
-        self._held = False
 
     # ── is it there? ──
 
     def joined(self, client: Client) -> None:
-        self._clients.append(client)
+        super().joined(client)
         self._came.set()
 
     def left(self, client: Client) -> None:
-        if client in self._clients:
-            self._clients.remove(client)
-            if not self._clients:
-                self._end("the program has ended, or closed its last pool")
-            self.relieved()
+        super().left(client)
+        if not self.present:
+            self._end("the program has ended, or closed its last pool")
 
     def asked_to_end(self) -> None:
         """A signal: end now, in order."""
@@ -69,26 +112,16 @@ class Patron:
         except TimeoutError:
             self._end(f"the program did not connect within {spell(FIRST_CONTACT)}")
         await self._over.wait()
-        self.relieved()
+        self.dismiss()
         return self._reason
 
     # ── what it is told (hub.Teller) ──
 
     def tell(self, event: wire.Event) -> None:
-        if not isinstance(event, wire.Output) or self._over.is_set():
-            return
-        asker = self._hub.asker(event.call)
-        for client in [asker] if asker in self._clients else self._clients[:1]:
-            client.say(wire.Printed(event.fd, event.text))
-            if client.slow and not self._held:
-                self._held = True
-                self._hub.hold_agents(True)
-
-    def relieved(self) -> None:
-        """A conversation has room again, or is over."""
-        if self._held and (self._over.is_set() or not any(client.slow for client in self._clients)):
-            self._held = False
-            self._hub.hold_agents(False)
+        if isinstance(event, wire.Output) and not self._over.is_set():
+            asker = self.asker(event)
+            for client in [asker] if asker else self._clients[:1]:
+                self.show(client, event)
 
     def reply(self, message: wire.HubToOwner) -> None:
         """Nobody asked."""

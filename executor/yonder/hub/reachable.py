@@ -1,9 +1,10 @@
 """A hub that its owner reaches over TCP: on a machine that is not the laptop, started by a person (`yonder hub`).
 
-    window ══ wss, /owner ══▶ Gate ──▶ OwnerLink ──▶ Hub        the key file is all that the other end needs
+    window  ══ wss, /owner ═══▶ Gate ──▶ OwnerLink ──▶ Hub       the key file is all that the other ends need
+    program ══ wss, /client ══▶      ──▶ Guests ─────▶
 
 It waits for its owner as long as it must. From then on the lease decides: a connection that drops says nothing, silence
-does. What this file must not know: what is said on the link, what runs.
+does; and while a program is there, the hub is. What this file must not know: what is said on the link, what runs.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ from yonder import keyfile, launch, wire
 from yonder.core.lease import OwnerLease
 from yonder.errors import UsageError
 from yonder.hub import gate
+from yonder.hub.clients import Client
 from yonder.hub.detached import LINGER, Attendance, serve
+from yonder.hub.guests import Guests
 from yonder.hub.hub import SILENCE, Hub
 from yonder.hub.journal import Journal
 from yonder.hub.log import Log
 from yonder.hub.owner import MAX_REQUEST, OwnerLink
+from yonder.hub.patron import Audience
 from yonder.places import OwnerFolder, state_root
 from yonder.version import __version__
 
-OWNER_PATH = "/owner"
+OWNER_PATH, PROGRAM_PATH = "/owner", "/client"
 ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - named to be told apart
 CLAIM_WITHIN = 2.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
@@ -49,16 +53,52 @@ class Wishes:
     say: Callable[[str], None]
 
 
+class Visitors(Audience):
+    """Programs beside a window: what their calls print is theirs, everything else the window's. Implements hub.Teller;
+    `moved` is told when one comes or goes."""
+
+    def __init__(self, hub: Hub, link: OwnerLink, moved: Callable[[], None]) -> None:
+        super().__init__(hub)
+        self._link = link
+        self._moved = moved
+
+    def joined(self, client: Client) -> None:
+        super().joined(client)
+        self._moved()
+
+    def left(self, client: Client) -> None:
+        super().left(client)
+        self._moved()
+
+    @property
+    def full(self) -> bool:
+        return self._link.full
+
+    @property
+    def last(self) -> int:
+        return self._link.last
+
+    def tell(self, event: wire.Event) -> None:
+        asker = self.asker(event) if isinstance(event, wire.Output) else None
+        if asker is not None and isinstance(event, wire.Output):
+            self.show(asker, event)
+        else:
+            self._link.tell(event)
+
+    def reply(self, message: wire.HubToOwner) -> None:
+        self._link.reply(message)
+
+
 class ReachableService:
-    """For a window on another machine; a `detached.Service`."""
+    """For a window on another machine, and programs; a `detached.Service`."""
 
     def __init__(self, folder: OwnerFolder, token: str, log: Log, wishes: Wishes) -> None:
         self._wishes = wishes
         self._token = token
         self.hub = Hub(folder, token, log.line, home=_home(wishes.scratch))
         lease = OwnerLease(linger=LINGER, silence=SILENCE, at=time.monotonic(), distant=True, first=math.inf)
-        self._attendance = Attendance(self.hub, log, lease)
-        self.teller = self._attendance.link = OwnerLink(
+        self._attendance = Attendance(self.hub, log, lease, lambda: self.teller.present)
+        self._link = self._attendance.link = OwnerLink(
             hub=self.hub.gate.name,
             package=__version__,
             token=token,
@@ -66,10 +106,13 @@ class ReachableService:
             requests=self._attendance,
             trouble=log.line,
         )
+        self.teller = self.hub.patron = Visitors(self.hub, self._link, self._attendance.moved)
+        self._guests = Guests(token, self.hub.accept_program, log.line)
 
     async def begin(self) -> None:
         door = self.hub.gate
-        door.serve(OWNER_PATH, gate.Path(self.teller.serve, "owner", MAX_REQUEST))
+        door.serve(OWNER_PATH, gate.Path(self._link.serve, "owner", MAX_REQUEST))
+        door.serve(PROGRAM_PATH, gate.Path(self._guests.serve, "owner"))
         address = await door.open(self._wishes.listen)
         credentials = door.authority().certify("owner", "owner")
         key = keyfile.HubKey(
@@ -90,7 +133,8 @@ class ReachableService:
         self._attendance.asked_to_end()
 
     async def until_the_end(self) -> str:
-        self.teller.ending = reason = await self._attendance.until_the_end()
+        self._link.ending = reason = await self._attendance.until_the_end()
+        self.teller.dismiss()
         return reason
 
     def ended(self, receipt: wire.Receipt) -> None:
@@ -98,7 +142,8 @@ class ReachableService:
         self._wishes.say(f"yonder hub: {receipt.sentence}")
 
     async def close(self) -> None:
-        await self.teller.close()
+        await self._guests.close()
+        await self._link.close()
         keyfile.remove(self._wishes.key, self.hub.gate.name)
 
 
