@@ -9,10 +9,12 @@ import signal
 import stat
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 from tests.integration.cluster import ROOT, Owner, _Memory
+from tests.links.far import Elsewhere
 from websockets.asyncio.client import connect
 
 from yonder import keyfile, wire
@@ -34,8 +36,9 @@ class TcpHub:
         self.memory = _Memory(tmp_path)
         self.process = None
 
-    async def start(self):
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'executor'}:{ROOT / 'lsp-server'}"}
+    async def start(self, first=""):
+        """`first` is put in front of the path of the hub's Python."""
+        environment = {**os.environ, "PYTHONPATH": f"{first}:{ROOT / 'executor'}:{ROOT / 'lsp-server'}"}
         self.process = await asyncio.create_subprocess_exec(*self._command, stdout=subprocess.PIPE, env=environment)
         async with asyncio.timeout(PATIENCE):
             while not self.lines or "key file:" not in self.lines[-1]:
@@ -183,3 +186,254 @@ async def test_the_key_is_not_in_any_list_of_processes(tmp_path):
             seen = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
             assert hub.key.token.encode() not in seen
             assert b"PRIVATE KEY" not in seen
+
+
+# ── plain programs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SHORT = 1.0
+"""Seconds that hubs of these tests wait for a program that dropped."""
+
+
+class Running:
+    """A plain program with the key file in its environment, line by line."""
+
+    def __init__(self, process):
+        self.process = process
+
+    async def line(self):
+        async with asyncio.timeout(PATIENCE):
+            return (await self.process.stdout.readline()).decode().rstrip("\n")
+
+    async def ended(self):
+        """Its exit code and the rest of what it said."""
+        async with asyncio.timeout(PATIENCE):
+            out, err = await self.process.communicate()
+        return self.process.returncode, (out + err).decode()
+
+
+async def start(tmp_path, code, file, **more):
+    script = tmp_path / "program.py"
+    script.write_text(textwrap.dedent(code))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "executor"),
+        "YONDER_HUB_FILE": str(file),
+        "PYTHONUNBUFFERED": "1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=tmp_path,
+        **more,
+    )
+    return Running(process)
+
+
+@contextlib.asynccontextmanager
+async def a_hub_for_programs(tmp_path):
+    folder = tmp_path / "first"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(f"import yonder.hub.guests\nyonder.hub.guests.LINGER = {SHORT}\n")
+    made = TcpHub(tmp_path)
+    try:
+        await made.start(folder)
+        yield made
+    finally:
+        await made.end()
+
+
+async def until(found):
+    async with asyncio.timeout(PATIENCE):
+        while not (value := found()):  # noqa: ASYNC110 - the process table sends no events
+            await asyncio.sleep(0.02)
+    return value
+
+
+def executors(hub):
+    return [one for one in processes(hub.owner) if one.role == "executor"]
+
+
+async def test_a_program_runs_there_prints_here_and_leaves_nothing(tmp_path):
+    async with a_hub_for_programs(tmp_path) as hub:
+        program = await start(
+            tmp_path,
+            """
+            import os, yonder
+            def where(n):
+                print("said there", n)
+                return os.getcwd()
+            def fail():
+                raise KeyError("from there")
+            with yonder.Pool(max=2) as pool:
+                print("yonder-hub-" in pool.call(where, 7))
+                print(sum(pool.map(abs, range(-50, 50))), len(pool.call(bytes, 20_000_000)))
+                try:
+                    pool.call(fail)
+                except KeyError as error:
+                    print(error, "in fail" in str(error.__cause__))
+            print("over")
+            """,
+            hub.file,
+        )
+        code, out = await program.ended()
+        assert code == 0, out
+        assert out.splitlines() == ["said there 7", "True", "2500 20000000", "'from there' True", "over"]
+        assert executors(hub) == []
+        assert hub.process.returncode is None  # it waits for the next one
+
+
+async def test_a_killed_program_takes_its_executors_with_it_and_no_others(tmp_path):
+    async with a_hub_for_programs(tmp_path) as hub:
+        code = """
+            import os, sys, time, yonder
+            pool = yonder.Pool(sys.stdin.readline().strip(), max=1)
+            print(pool.call(os.getpid))
+            pool.submit(time.sleep, 600)
+            print(pool.call(abs, -1) if sys.stdin.readline() else "")
+        """
+        programs = []
+        for name in ("one", "other"):
+            program = await start(tmp_path, code, hub.file, stdin=subprocess.PIPE)
+            program.process.stdin.write(name.encode() + b"\n")
+            programs.append((program, int(await program.line())))
+        (killed, _), (lives, pid) = programs
+        assert len(executors(hub)) == 2
+        killed.process.kill()
+        await killed.ended()
+        await until(lambda: [one.pid for one in executors(hub)] == [pid])
+        lives.process.kill()
+        await lives.ended()
+        await until(lambda: executors(hub) == [])
+
+
+async def test_a_hub_that_is_killed_is_an_error_at_the_call(tmp_path):
+    async with a_hub_for_programs(tmp_path) as hub:
+        program = await start(
+            tmp_path,
+            """
+            import time, yonder, yonder.uplink
+            yonder.uplink.GIVE_UP = 1.0
+            with yonder.Pool(max=1) as pool:
+                pool.call(abs, -1)
+                waiting = pool.submit(time.sleep, 600)
+                print("ready")
+                try:
+                    waiting.result()
+                except yonder.YonderError as error:
+                    print(type(error).__name__, error)
+            """,
+            hub.file,
+        )
+        assert await program.line() == "ready"
+        hub.process.kill()
+        code, out = await program.ended()
+        assert code == 0, out
+        assert "could not be reached for 1 s" in out
+        await until(lambda: processes(hub.owner) == [])
+        await hub.process.wait()
+
+
+async def test_a_hub_that_ends_in_order_is_an_error_at_the_call_at_once(tmp_path):
+    async with a_hub_for_programs(tmp_path) as hub:
+        program = await start(
+            tmp_path,
+            """
+            import time, yonder
+            with yonder.Pool(max=1) as pool:
+                waiting = pool.submit(time.sleep, 600)
+                pool.submit(print, "ready")
+                print("ready")
+                try:
+                    waiting.result()
+                except yonder.YonderError as error:
+                    print("error")
+            """,
+            hub.file,
+        )
+        assert await program.line() == "ready"
+        await until(lambda: executors(hub))
+        hub.process.terminate()
+        code, out = await program.ended()
+        assert code == 0, out
+        assert "error" in out
+        assert (await hub.ended())[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("break_", "words"),
+    [
+        (lambda file: file.unlink(), "cannot be read"),
+        (lambda file: file.chmod(0o644), "chmod 600"),
+        (lambda file: file.write_text("{}"), "no key file"),
+        (lambda file: None, "does not answer"),
+    ],
+    ids=["missing", "open", "nonsense", "dead"],
+)
+async def test_a_program_with_a_useless_key_file_says_so_in_one_sentence(tmp_path, break_, words):
+    file = tmp_path / "hub.json"
+    hub = Elsewhere(tmp_path)
+    keyfile.write(file, hub.key("127.0.0.1:1"))
+    break_(file)
+    code = """
+        import yonder, yonder.uplink
+        yonder.uplink.FIRST_WITHIN = 0.5
+        try:
+            yonder.Pool()
+        except yonder.CannotRun as error:
+            print(error)
+    """
+    program = await start(tmp_path, code, file)
+    status, out = await program.ended()
+    assert status == 0, out
+    assert words in out
+    assert len(out.splitlines()) == 1
+
+
+async def test_a_strategy_of_ones_own_does_not_travel_to_a_hub_elsewhere(tmp_path):
+    program = await start(
+        tmp_path,
+        """
+        import yonder
+        class Mine:
+            spreads = False
+            def count(self, demand, bounds): return 1
+            def why(self, demand, bounds): return ""
+        try:
+            yonder.Pool(strategy=Mine())
+        except yonder.UsageError as error:
+            print(error)
+        """,
+        tmp_path / "none.json",
+    )
+    status, out = await program.ended()
+    assert status == 0, out
+    assert "runs no code of yours" in out
+
+
+async def test_a_window_and_a_program_share_a_hub_and_each_hears_its_own(tmp_path):
+    async with a_hub_for_programs(tmp_path) as hub:
+        owner = await hub.attach(linger=0.2)
+        assert (await owner.run("1 + 1")).preview.text == "2"
+        program = await start(
+            tmp_path,
+            """
+            import sys, yonder
+            with yonder.Pool("mine", max=1) as pool:
+                pool.call(print, "for the program")
+                print("ready")
+                sys.stdin.readline()
+                print(pool.call(abs, -3))
+            """,
+            hub.file,
+            stdin=subprocess.PIPE,
+        )
+        assert [await program.line(), await program.line()] == ["for the program", "ready"]
+        assert "for the program" not in "".join(one.text for one in owner.of(wire.Output))
+        await owner.hang_up(goodbye=True)
+        await asyncio.sleep(0.5)  # longer than the linger: the program keeps the hub
+        out, _ = await program.process.communicate(b"\n")
+        assert out.decode().split() == ["3"]
+        assert (await hub.ended())[0] == 0
