@@ -125,7 +125,8 @@ def reap(
         swept = 0 if owner else machine.sweep_folders(time.time())
     stopped = f"{done.hubs} hub{'' if done.hubs == 1 else 's'} stopped, " if everything else ""
     folders = f" {swept} folders of ended hubs removed." if swept else ""
-    boxes = f" {len(away.found)} containers of dead hubs removed." if away.found else ""
+    count = len(away.found)
+    boxes = f" {count} container{'' if count == 1 else 's'} of dead hubs removed." if count else ""
     print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.{boxes}{folders}")
     for sentence in away.silent:
         print(f"yonder: {sentence}", file=sys.stderr)
@@ -192,6 +193,8 @@ def run(
         found = settings.load(Path.cwd())
         for sentence in found.warnings:
             print(f"yonder: {sentence}", file=sys.stderr)
+        if (backend := found.session.spec.backend) != "local":
+            print(f"yonder: this runs here; a session on {backend} is the editor's.", file=sys.stderr)
         place = wire.Place(python=found.python or sys.executable, folder=str(Path.cwd()), env=dict(found.session.env))
         from yonder.hub.program import run_file
 

@@ -154,19 +154,24 @@ async def inspected(engine, native):
 
 class Gossip:
     """A line to the engine's socket. `lose` drops the answer to the next request that begins with it, `hold` keeps such a
-    request back until `released`; `cut` ends all connections."""
+    request back until `released`; `cut` ends all connections. Without a path it listens on TCP, with `tls` as that."""
 
-    def __init__(self, target, path):
+    def __init__(self, target, path=None, tls=None):
         self._target = target.removeprefix("unix://")
-        self._path = str(path)
-        self.host = f"unix://{path}"
+        self._path = path
+        self._tls = tls
         self.lose = self.hold = b""
         self.released = asyncio.Event()
         self.caught = asyncio.Event()
         self._tasks = set()
 
     async def __aenter__(self):
-        self._server = await asyncio.start_unix_server(self._met, self._path)
+        if self._path is not None:
+            self._server = await asyncio.start_unix_server(self._met, str(self._path))
+            self.host = f"unix://{self._path}"
+        else:
+            self._server = await asyncio.start_server(self._met, "127.0.0.1", 0, ssl=self._tls)
+            self.host = f"tcp://localhost:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *_):
@@ -211,5 +216,5 @@ class Gossip:
         while data := await source.read(65536):
             if not lost.is_set():
                 sink.write(data)
-        if not lost.is_set():
+        if not lost.is_set() and sink.can_write_eof():
             sink.write_eof()

@@ -15,6 +15,7 @@ from tests.docker.registry import Registry
 from yonder.backends import engine as engines
 from yonder.backends import fleet as fleets
 from yonder.errors import BootFailed, CannotRun
+from yonder.hub.tls import Authority
 from yonder.version import __version__
 from yonder.wire import Resources
 
@@ -120,6 +121,21 @@ async def test_a_network_of_ones_own_and_its_gateway(harbour):
     assert failed.value.phase == "creating"
     with pytest.raises(BootFailed, match="network none"):
         await harbour.boot(harbour.spec(network="none"))
+
+
+async def test_an_engine_over_tcp_with_certificates_and_without(harbour, tmp_path):
+    authority = Authority("localhost")
+    ours = authority.certify("owner", "somebody")
+    for name, text in (("ca", authority.pem), ("cert", ours.certificate), ("key", ours.key)):
+        (tmp_path / f"{name}.pem").write_text(text)
+    async with Gossip(harbour.engine.host, tls=authority.server_context()) as line:
+        report = await harbour.run("print('over tls')", host=line.host, cert_path=str(tmp_path))
+        assert (report.code, report.stderr) == (0, "over tls")
+        with pytest.raises(BootFailed, match="does not answer"):
+            await harbour.boot(harbour.spec(host=line.host))
+    async with Gossip(harbour.engine.host) as line:
+        report = await harbour.run("print('on loopback')", host=line.host)
+        assert (report.code, report.stderr) == (0, "on loopback")
 
 
 # ── how it ends ───────────────────────────────────────────────────────────────────────────────────────────────────────

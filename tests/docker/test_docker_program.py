@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.docker.harbour import Gossip
+
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
@@ -40,13 +42,13 @@ if __name__ == "__main__":
 class Program:
     """One running program with folders of its own, so that it is an installation of its own. Use as a context."""
 
-    def __init__(self, engine, *arguments):
+    def __init__(self, engine, *arguments, host=""):
         self._engine = engine
         self.folder = Path(tempfile.mkdtemp(prefix="yd-"))  # socket paths are short
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT / "executor"),
-            "DOCKER_HOST": engine.host,
+            "DOCKER_HOST": host or engine.host,
             "XDG_RUNTIME_DIR": str(self.folder),
             "XDG_STATE_HOME": str(self.folder / "state"),
         }
@@ -66,7 +68,8 @@ class Program:
     def __exit__(self, *_):
         self.process.kill()
         self.process.communicate()
-        self.yonder("reap", "--all")
+        for note in self.folder.glob("yonder/*/hub.json"):
+            self.yonder("reap", "--all", "--owner", json.loads(note.read_text())["owner"])
         shutil.rmtree(self.folder)
 
     def found(self):
@@ -84,9 +87,15 @@ class Program:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
 
     def hub(self):
-        """The pid of its hub."""
+        """The pid of its hub, and the owner that it serves."""
         (note,) = self.folder.glob("yonder/*/hub.json")
-        return json.loads(note.read_text())["pid"]
+        found = json.loads(note.read_text())
+        return found["pid"], found["owner"]
+
+    def seen(self, owner):
+        """What `yonder ps` says of its containers; other programs of this machine are not of interest."""
+        rows = [row for row in self.yonder("ps").stdout.splitlines() if owner in row and " container " in row]
+        return {"dead" if " dead " in row else "alive" for row in rows}, len(rows)
 
     async def containers(self):
         """What the engine has of this program, by docker's own client."""
@@ -125,20 +134,33 @@ def test_a_program_that_is_killed_leaves_no_container(engine):
 def test_what_a_killed_hub_left_is_seen_and_reaped(engine):
     with Program(engine, "stay") as program:
         program.found()
+        pid, owner = program.hub()
         names = asyncio.run(program.containers())
-        seen = program.yonder("ps")
-        assert all(name in seen.stdout for name in names)
-        assert "dead" not in seen.stdout
-        assert "0 processes" in program.yonder("reap").stdout
+        assert program.seen(owner) == ({"alive"}, len(names))
+        assert "of dead hubs removed" not in program.yonder("reap", "--owner", owner).stdout
         assert asyncio.run(program.containers()) == names
 
-        os.kill(program.hub(), signal.SIGKILL)
-        seen = program.yonder("ps")
-        assert "dead" in seen.stdout
-        assert "yonder reap" in seen.stdout
-        reaped = program.yonder("reap")
-        assert f"{len(names)} containers of dead hubs removed" in reaped.stdout
+        os.kill(pid, signal.SIGKILL)
+        assert program.seen(owner) == ({"dead"}, len(names))
+        assert "of dead hubs removed" in program.yonder("reap", "--owner", owner).stdout
         assert asyncio.run(program.containers()) == []
+
+
+async def test_a_creation_that_is_answered_after_its_hub_died_is_found_and_reaped(engine, tmp_path):
+    async with Gossip(engine.host, tmp_path / "line.sock") as line:
+        line.hold = b"/containers/create"
+        with Program(engine, host=line.host) as program:
+            await asyncio.wait_for(line.caught.wait(), 60)
+            pid, owner = program.hub()
+            os.kill(pid, signal.SIGKILL)
+            line.released.set()
+            async with asyncio.timeout(60):
+                while not await program.containers():  # noqa: ASYNC110 - asked of the engine, from outside
+                    await asyncio.sleep(0.1)
+            assert await asyncio.to_thread(program.seen, owner) == ({"dead"}, 1)
+            reaped = await asyncio.to_thread(program.yonder, "reap", "--owner", owner)
+            assert "1 container of dead hubs removed" in reaped.stdout
+            assert await program.containers() == []
 
 
 def test_an_engine_that_does_not_answer_is_named(engine):
@@ -148,7 +170,7 @@ def test_an_engine_that_does_not_answer_is_named(engine):
         known = program.folder / "state" / "yonder" / "engines.json"
         known.write_text('[["tcp://127.0.0.1:1", ""]]')
         assert "What runs on tcp://127.0.0.1:1 cannot be seen" in program.yonder("ps").stderr
-        reaped = program.yonder("reap")
+        reaped = program.yonder("reap", "--owner", "nobody")
         assert reaped.returncode == 1
         assert "tcp://127.0.0.1:1" in reaped.stderr
         known.unlink()
