@@ -81,10 +81,12 @@ class Program:
             printed.append(line.strip())
         raise AssertionError(f"it ended with {self.process.wait()}; printed: {printed}")
 
-    def yonder(self, *words):
+    def yonder(self, *words, cwd=None):
         """The command line, seen from this installation."""
         command = [sys.executable, "-m", "yonder.cli", *words]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=100, check=False
+        )
 
     def hub(self):
         """The pid of its hub, and the owner that it serves."""
@@ -161,6 +163,17 @@ async def test_a_creation_that_is_answered_after_its_hub_died_is_found_and_reape
             reaped = await asyncio.to_thread(program.yonder, "reap", "--owner", owner)
             assert "1 container of dead hubs removed" in reaped.stdout
             assert await program.containers() == []
+
+
+def test_the_doctor_looks_at_engine_image_and_network(engine):
+    with Program(engine) as program:
+        text = f'[tool.yonder.pools.box]\nbackend = "docker"\nimage = "{engine.image}"\n[tool.yonder.session]\nbackend = "docker"\n'
+        (program.folder / "pyproject.toml").write_text(text + 'image = "yonder-none:1"\n')
+        said = program.yonder("doctor", cwd=program.folder).stdout
+    assert "ok      docker engine" in said
+    assert f"ok      docker image: {engine.image}" in said
+    assert "ok      docker network: bridge: executors dial" in said
+    assert "broken  docker image: the engine has no image yonder-none:1" in said
 
 
 def test_an_engine_that_does_not_answer_is_named(engine):
