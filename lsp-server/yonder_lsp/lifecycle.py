@@ -23,25 +23,25 @@ from typing import Literal, Protocol, TypeVar
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from yonder import launch, wire
+from yonder import launch, receipts, wire
+from yonder.account import at_once
 from yonder.errors import CannotRun, YonderError
 from yonder.places import HubNote, OwnerFolder
 from yonder_lsp import dialling
+from yonder_lsp.intake import Intake
+from yonder_lsp.owed import Owed
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
 from yonder_lsp.ways import Far, Near, Start, Way
 
 Cluster = Literal["off", "starting", "on", "away", "stopping", "lost"]
-T = TypeVar("T")
 M = TypeVar("M", bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus")
 
 BACK_OFF_FIRST, BACK_OFF_LAST = 0.1, 2.0
 STOP_WITHIN = 60.0
 SILENCE = 600.0
-BATCH_BOUND = 4000
 TAKEN_OVER, ENDED = 1000, 1001
 UNREACHED = (OSError, InvalidHandshake, InvalidMessage, ConnectionClosed, EOFError, TimeoutError)
-STORE_AGAIN = 1.0
 
 
 class Listener(Protocol):
@@ -88,9 +88,11 @@ class Lifecycle:
         self._dialling = asyncio.Lock()
         self._connected = asyncio.Event()
         self._leaving = False
+        self._stopping = False
+        self._owed = Owed()
+        self._paying = asyncio.Lock()
         self._ids = itertools.count(1)
         self._replies: dict[int, asyncio.Future[object]] = {}
-        self._parser: wire.Parser[wire.HubToOwner] = wire.Parser(wire.HubToOwner)
 
     # ── coming ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -214,11 +216,17 @@ class Lifecycle:
         self._hub = await self._way.dial(note, resume)
         self.hub_pid = note.pid
         self._leaving = False
+        self._owed.again()
         self._connected.set()
-        if self._configure is not None:
-            await self.send(self._configure)
-        await self.send(wire.GetStatus(0))
-        self._become("on")
+        try:
+            if self._configure is not None:
+                await self.send(self._configure)
+            await self.send(wire.GetStatus(0))
+        except CannotRun as error:
+            self._forget_connection()
+            raise ConnectionResetError("it was cut at once") from error
+        await self._pay()
+        self._become("stopping" if self._stopping else "on")
         if self._tending is None or self._tending.done():
             self._tending = asyncio.create_task(self._tend(note, self._hub))
 
@@ -228,9 +236,10 @@ class Lifecycle:
         """Read for as long as there is a hub: over cuts, until it is dead or we leave."""
         while True:
             if hub is not None:
-                await self._converse(hub)
+                await Intake(hub, self._storing, self, self._take).run()
                 self._forget_connection()
                 if self._left(hub):
+                    await self._forgo()
                     self._become("off")
                     return
                 if self._ended(hub):
@@ -260,57 +269,17 @@ class Lifecycle:
         if isinstance(self._way, Far):
             self._become("away")
 
-    async def _converse(self, hub: dialling.Hub) -> None:
-        batch: list[wire.Numbered] = []
-        arrived, room = asyncio.Event(), asyncio.Event()
-        room.set()
-        beside = [asyncio.create_task(self._keep(hub, batch, arrived, room)), asyncio.create_task(hub.attend())]
-        try:
-            async for data in hub.connection:
-                message = self._parser.message(data if isinstance(data, bytes) else data.encode())
-                if isinstance(message, wire.Numbered):
-                    batch.append(message)
-                    arrived.set()
-                    if len(batch) >= BATCH_BOUND:
-                        room.clear()
-                        await room.wait()
-                else:
-                    self._take(message)
-        except ConnectionClosed:
-            pass  # `_tend` looks at the close code and at the process
-        except wire.WireError as error:
-            self._listener.log("error", f"the hub broke the protocol: {error}")
-            await hub.connection.close(1002)
-        finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+    # ── intake.Ear ──
 
-    async def _keep(
-        self, hub: dialling.Hub, batch: list[wire.Numbered], arrived: asyncio.Event, room: asyncio.Event
-    ) -> None:
-        """Store what has arrived, acknowledge it, tell it. Nothing is acknowledged that is not stored."""
-        while True:
-            await arrived.wait()
-            arrived.clear()
-            taken = batch[:]
-            while True:
-                try:
-                    last = await _whole(self._apply(hub.name, taken))
-                    break
-                except YonderError as error:
-                    self._listener.notice("error", f"Runs cannot be stored: {error}")
-                    await asyncio.sleep(STORE_AGAIN)
-            del batch[: len(taken)]
-            room.set()
-            with contextlib.suppress(ConnectionClosed):
-                await hub.connection.send(wire.encode(wire.Ack(last)))
+    def stored(self, batch: Sequence[wire.Numbered]) -> None:
+        self._owed.heard(batch)
+        self._listener.stored(batch)
 
-    async def _apply(self, hub: str, taken: Sequence[wire.Numbered]) -> int:
-        """Store and tell. What is stored is never sent again, so no cut may come between the two."""
-        last = await self._storing.do(Store.apply, hub, taken)
-        self._listener.stored(taken)
-        return last
+    def notice(self, level: Literal["info", "warning", "error"], sentence: str) -> None:
+        self._listener.notice(level, sentence)
+
+    def log(self, level: Literal["debug", "info", "warning", "error"], text: str) -> None:
+        self._listener.log(level, text)
 
     def _take(self, message: wire.HubToOwner) -> None:
         match message:
@@ -363,7 +332,8 @@ class Lifecycle:
     async def _mourn(self, note: HubNote) -> None:
         """The hub is dead: what it ran is lost, and said so."""
         self.hub_pid = 0
-        if self._leaving:
+        self._owed.clear()
+        if self._leaving or self._stopping:
             self._become("off")
             return
         self._listener.log("warning", self._way.last_words(note))
@@ -371,6 +341,12 @@ class Lifecycle:
             Store.abandoned, "The cluster ended while this was running; the next Run starts a fresh one.", note.hub
         )
         self._become("lost")
+
+    async def _forgo(self) -> None:
+        """This hub is no longer ours: what it was not told of will not run."""
+        if len(self._owed):
+            self._owed.clear()
+            await self._storing.do(Store.abandoned, "It was not started: the window let go of the cluster.", "")
 
     def _become(self, cluster: Cluster) -> None:
         if cluster != self.cluster:
@@ -390,6 +366,29 @@ class Lifecycle:
             await hub.connection.send(wire.encode(message))
         except ConnectionClosed as error:
             raise CannotRun("The connection to the cluster was cut; try again in a moment.") from error
+
+    async def execute(self, message: wire.Execute) -> None:
+        """Have it run, though the connection may be cut at any moment; when the hub is dead, so is the run. Raises CannotRun
+        when there is no cluster."""
+        if self._hub is None and (self._tending is None or self._tending.done()):
+            raise CannotRun("There is no cluster now; Run starts one.")
+        self._owed.add(message)
+        await self._pay()
+
+    async def _pay(self) -> None:
+        """Send the runs that are owed, in their order; those that a cut keeps go out on the next connection."""
+        async with self._paying:
+            while (hub := self._hub) is not None and (message := self._owed.next()) is not None:
+                try:
+                    await hub.connection.send(wire.encode(message))
+                except ConnectionClosed:
+                    return
+                self._owed.sent(message)
+
+    async def deliver(self, message: wire.OwnerToHub) -> None:
+        """Say something, and know that it has arrived. Raises CannotRun when that is not known."""
+        await self.send(message)
+        await self.ask(wire.GetStatus)  # answered in turn
 
     async def ask(self, make: Callable[[int], M]) -> object:
         """Send what `make(id)` gives and wait for its answer; the caller sets the deadline."""
@@ -417,21 +416,43 @@ class Lifecycle:
         if self._hub is None and not await self.find(_nothing):
             self._become("off")
             return None
+        self._stopping = True
         self._become("stopping")
-        self._leaving = True
         try:
             async with asyncio.timeout(STOP_WITHIN):
-                receipt = await self.ask(wire.Stop)
+                receipt = await self._stopped()
         except TimeoutError:
-            self._leaving = False
-            self._become("on")
+            self._become("on" if self._hub is not None else "away")
             raise CannotRun(
                 f"The cluster did not say within {STOP_WITHIN:g} s that it has ended; yonder ps shows what is left."
             ) from None
-        assert isinstance(receipt, wire.Receipt)  # noqa: S101 - ids are never used twice
+        finally:
+            self._stopping = False
+        self._leaving = True
         await self._hang_up()
         self._become("off")
         return receipt
+
+    async def _stopped(self) -> wire.Receipt | None:
+        """Ask until there is an answer: over cuts, or until the hub has ended; then its receipt lies in a file."""
+        while True:
+            try:
+                receipt = await self.ask(wire.Stop)
+            except CannotRun:
+                if not await self._back():
+                    return await asyncio.to_thread(_written_receipt, self._owner)
+                continue
+            assert isinstance(receipt, wire.Receipt)  # noqa: S101 - ids are never used twice
+            return receipt
+
+    async def _back(self) -> bool:
+        """After a cut: True as soon as it is mended, False when the hub is dead."""
+        tending, mended = self._tending, asyncio.create_task(self._connected.wait())
+        try:
+            await asyncio.wait([mended] if tending is None else [mended, tending], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            mended.cancel()
+        return self._hub is not None
 
     async def goodbye(self, reason: str) -> None:
         """Say that the window closes in good order. Never takes longer than CLOSE_WITHIN or so."""
@@ -460,13 +481,14 @@ async def _launched(folder: OwnerFolder) -> HubNote:
     return await asyncio.to_thread(launch.launch, folder)
 
 
-async def _whole(work: Awaitable[T]) -> T:
-    """Await something to its end; whoever is cancelled meanwhile is cancelled after it."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    finally:
-        await asyncio.gather(task, return_exceptions=True)
+def _written_receipt(owner: str) -> wire.Receipt | None:
+    """What a hub that has ended wrote down, None where it ran nothing or could not write."""
+    with contextlib.suppress(OSError, YonderError):
+        sheet = next(iter(receipts.read(owner)), None)
+        if sheet is not None and sheet.finished:
+            ended = [life for life in sheet.lives if life.reason == sheet.reason]
+            return wire.Receipt(0, len(ended), at_once(sheet.lives), sheet.left, 0.0, sheet.reason, sheet.lives)
+    return None
 
 
 async def _nothing() -> None:

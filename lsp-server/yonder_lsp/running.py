@@ -85,7 +85,7 @@ class Running:
             try:
                 await self._lifecycle.ensure(configure)
                 preload = list(dict.fromkeys(self._ground.preload() + scope.third_party(document.text, folder)))
-                await self._lifecycle.send(
+                await self._lifecycle.execute(
                     wire.Execute(
                         run,
                         session,
@@ -136,7 +136,7 @@ class Running:
         session = uris.session_of(uri, self._ground.folder)
         if not self._lifecycle.connected or self._sessions.get(session).state == "none":
             return protocol.Sentence(sentence="There is no session yet; Run starts one.")
-        await self._lifecycle.send(wire.RestartSession(session))
+        await self._lifecycle.deliver(wire.RestartSession(session))
         self._sessions.get(session).ran = set()
         return protocol.Sentence(sentence="The session starts afresh; its variables are gone.")
 

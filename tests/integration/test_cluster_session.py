@@ -227,3 +227,17 @@ async def test_an_interrupt_while_large_arguments_travel_leaves_the_pool_whole(t
             assert (await owner.ended(run)).outcome == "cancelled"
         ended = await owner.run("value = pool.call(len, b'12')\npool.close()\nvalue")
         assert ended.preview.short == "2"
+
+
+async def test_a_run_that_is_asked_for_twice_runs_once(tmp_path):
+    """An owner that was cut off cannot know whether its word had arrived, and says it again."""
+    async with a_cluster(tmp_path) as (_, owner):
+        for run, code in (("one", "n = n + 1 if 'n' in dir() else 1"), ("file", "print('once')")):
+            for _ in range(2):
+                await owner.execute(code, run=run, kind="file" if run == "file" else "block")
+            await owner.ended(run)
+            await owner.execute(code, run=run)
+        assert (await owner.run("n")).preview.short == "1"
+        assert [one.run for one in owner.of(wire.RunEnded)][:2] == ["one", "file"]
+        assert len(owner.of(wire.RunEnded)) == 3
+        assert owner.text("file") == "once\n"

@@ -42,6 +42,9 @@ MACHINE_ROLES: tuple[wire.Role, ...] = ("client", "agent", "call", "control")
 READ_AT_ONCE = 256 * 1024
 """Bytes taken from a socket by one read."""
 
+KNOWN_RUNS = 10_000
+"""Runs that are known again when they are asked for twice."""
+
 SILENCE = 600.0
 """Seconds for which executors elsewhere go on without a word of their hub, when nothing else was configured."""
 
@@ -90,6 +93,7 @@ class Hub:
         self.deadlocks = Deadlocks(self.desk.pools.values)
         self.sessions: dict[str, SessionRoom] = {}
         self._files: dict[str, SessionRoom] = {}
+        self._known: dict[str, None] = {}  # runs that were asked for, the latest last
         self._token = token
         self._beside_editor = beside_editor
         self._home = home
@@ -312,6 +316,11 @@ class Hub:
         return place if self._home is None else msgspec.structs.replace(self._home, env=place.env)
 
     def execute(self, request: wire.Execute) -> None:
+        if request.run in self._known:
+            return  # the owner could not know that it had arrived
+        self._known[request.run] = None
+        if len(self._known) > KNOWN_RUNS:
+            del self._known[next(iter(self._known))]
         if request.place is not None:
             request = msgspec.structs.replace(request, place=self.located(request.place))
         if self.closing:
