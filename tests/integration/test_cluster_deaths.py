@@ -14,6 +14,9 @@ from yonder import wire
 
 BUSY = "import time\nwhile not globals().get('enough'): time.sleep(0.01)"
 
+STOPPED = 30.0
+"""Seconds: longer than any time after which somebody is taken for dead on one machine."""
+
 GRANDCHILD = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -271,3 +274,25 @@ async def test_the_silence_ends_everything_and_starts_nothing(tmp_path):
         await owner.run("import yonder\nwith yonder.Pool('kept') as pool:\n    pool.call(abs, 1)")
         await cluster.gone()
         assert len({one.executor for one in owner.of(wire.ExecutorChanged, pool="kept")}) == 1
+
+
+async def test_a_hub_that_is_stopped_for_half_a_minute_has_lost_nobody_when_it_goes_on(tmp_path):
+    """No clock may take the pause for a silence: not the hub's for its owner, not the agent's for the hub. Linger and
+    silence are shorter than the pause, and an owner that was cut off meanwhile finds everything as it was."""
+    pools = [wire.PoolSpec(max=2, idle_timeout=600)]
+    async with a_cluster(tmp_path, linger=2.0, silence=20.0, pools=pools) as (cluster, owner):
+        await owner.run("import os, time, yonder\npool = yonder.Pool(max=1)\npool.call(abs, -1)\npid = os.getpid()")
+        lines = "for n in range(150):\n    print(n, flush=True)\n    time.sleep(0.2)\nprint(pool.call(abs, -7))"
+        run = await owner.execute(lines)
+        await owner.until(lambda: "3\n" in owner.text(run), "its first lines")
+        before = {(one.pid, one.started) for one in cluster.processes()}
+        cluster.kill(cluster.note.pid, signal.SIGSTOP)
+        owner.cut()
+        await asyncio.sleep(STOPPED)
+        cluster.kill(cluster.note.pid, signal.SIGCONT)
+        owner = await cluster.attach()
+        assert (await owner.ended(run)).outcome == "ok"
+        assert owner.text(run) == "".join(f"{n}\n" for n in [*range(150), 7])
+        assert {(one.pid, one.started) for one in cluster.processes()} == before
+        await owner.hang_up(goodbye=True)
+        await cluster.gone()

@@ -219,3 +219,76 @@ async def test_an_owner_that_fails_in_its_welcome_has_taken_over_and_is_missed(d
                 await hello(second, resume=999)
             async with asyncio.timeout(10):
                 await desk.dropped.wait()
+
+
+class Knock:
+    """An owner's websocket on paper: says hello, and takes what it is sent only when the test lets it."""
+
+    def __init__(self, resume=0):
+        message = wire.Hello(
+            version=wire.VERSION, package=__version__, role="owner", token=TOKEN, id="o", resume=resume
+        )
+        self._hello = wire.encode(message)
+        self.sent = []
+        self.takes = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def recv(self):
+        return self._hello
+
+    async def send(self, body):
+        await self.takes.wait()
+        if not self.closed.is_set():
+            self.sent.append(wire.Parser(wire.HubToOwner).message(body))
+
+    async def close(self, code, reason):
+        self.closed.set()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        await self.closed.wait()
+        raise StopAsyncIteration
+
+    @property
+    def numbers(self):
+        return [one.n for one in self.sent if isinstance(one, wire.Numbered)]
+
+
+@pytest.mark.parametrize("order", ["older first", "newer first"])
+@pytest.mark.parametrize("pumping", [False, True])
+async def test_of_two_owners_that_dial_at_the_same_moment_the_newer_stays_and_misses_nothing(door, order, pumping):
+    link, desk, *_ = door
+    serving = []
+
+    async def comes(knock):
+        serving.append(asyncio.create_task(link._serve(knock)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    before, older, newer = Knock(), Knock(), Knock()
+    link.tell(line(1))
+    if pumping:  # somebody is there, and is just being sent something
+        await comes(before)
+        before.takes.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        before.takes.clear()
+        link.tell(line(2))
+    await comes(older)
+    await comes(newer)
+    link.tell(line(3))
+    for knock in (older, newer) if order == "older first" else (newer, older):
+        knock.takes.set()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert newer.numbers == list(range(1, link.last + 1))
+    assert older.closed.is_set()
+    assert older.numbers == []
+    assert desk.connected == (2 if pumping else 1)
+    assert not desk.dropped.is_set()
+    newer.closed.set()
+    before.closed.set()
+    await asyncio.gather(*serving)
+    assert desk.dropped.is_set()

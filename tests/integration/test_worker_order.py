@@ -44,12 +44,16 @@ class Wire:
     def __init__(self, *, relayed=False):
         self.said = []
         self.relayed = relayed
+        self.held = False
 
     def send(self, message):
         self.said.append(message)
 
     def close(self):
         self.said.append("closed")
+
+    def hold(self, paused):
+        self.held = paused
 
 
 def a_worker(*, relayed=False):
@@ -156,6 +160,23 @@ async def test_last_words_from_another_machine_may_come_much_later(monkeypatch):
     call_lane.received(done(task, 0, 0))
     call_lane.lost()
     assert [type(one).__name__ for one in ear.heard[1:]] == ["Done", "ExitReport"]
+
+
+async def test_a_side_thread_that_is_held_at_the_bound_is_read_when_its_worker_is_dead():
+    """What it had said lies in its socket, and nobody can say it again."""
+    ear, worker, _, control, call_lane, control_lane = a_worker()
+    task = worker.start(ear)
+    worker.hold(True)
+    assert control.held
+    call_lane.received(done(task, 1, 0))
+    worker.exited(wire.ExitReport(signal=9))
+    assert not control.held
+    worker.hold(True)  # the bound is still there, for all the others
+    assert not control.held
+    control_lane.received(wire.TaskMetrics(task, 1, []))
+    call_lane.lost()
+    control_lane.lost()
+    assert [type(one).__name__ for one in ear.heard[1:]] == ["Metrics", "Done", "ExitReport"]
 
 
 async def test_an_interrupt_names_its_task():

@@ -198,7 +198,10 @@ class Hub:
             client = Client(conversation.send, self, worker, elsewhere=home is not None)
             conversation.pressed = client.pressed
             return client
-        return worker.attach(hello.role, conversation)
+        lane = worker.attach(hello.role, conversation)
+        if self._held:
+            worker.hold(True)
+        return lane
 
     def _program(self, conversation: Conversation, patron: Audience) -> Client:
         """The plain program itself opens a pool."""

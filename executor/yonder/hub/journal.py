@@ -1,6 +1,7 @@
 """What the owner has not acknowledged yet: numbered events, in memory while they are few, on disk when they are many.
 
-The journal is the replay buffer and the spill in one, with one bound. It knows bytes and numbers, not what they say.
+The journal is the replay buffer and the spill in one, with one bound. On disk it is a row of segments, each given back to
+the system as soon as all in it is stored elsewhere. It knows bytes and numbers, not what they say.
 """
 
 from __future__ import annotations
@@ -8,53 +9,87 @@ from __future__ import annotations
 import os
 from collections import deque
 from pathlib import Path
+from typing import NamedTuple
 
 MEMORY = 4 * 1024 * 1024
+SEGMENT = 16 * 1024 * 1024
+
+
+class _Segment:
+    """A file without a name: its place on the disk is free as soon as it is closed, however this process ends."""
+
+    def __init__(self, file: Path) -> None:
+        self.descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        file.unlink()
+        self.end = 0
+        self.kept = 0
+
+    def append(self, body: bytes) -> bool:
+        """Put it behind the rest; False when the disk is full or broken."""
+        try:
+            if os.pwrite(self.descriptor, body, self.end) != len(body):
+                return False
+        except OSError:
+            return False
+        self.end += len(body)
+        self.kept += 1
+        return True
+
+
+class _Spilt(NamedTuple):
+    segment: _Segment
+    start: int
+    size: int
 
 
 class Journal:
-    """A queue of numbered bytes without holes. `file` is used only beyond `memory` bytes and is private to the user."""
+    """A queue of numbered bytes without holes. `file` names what is used on disk beyond `memory` bytes, private to the user
+    and in pieces of about `segment` bytes."""
 
-    def __init__(self, file: Path, *, memory: int = MEMORY) -> None:
+    def __init__(self, file: Path, *, memory: int = MEMORY, segment: int = SEGMENT) -> None:
         self._file = file
         self._memory = memory
-        self._kept: deque[bytes | tuple[int, int]] = deque()
+        self._segment = segment
+        self._kept: deque[bytes | _Spilt] = deque()
         self._first = 1
         self._in_memory = 0
-        self._on_disk = 0
-        self._descriptor = -1
-        self._end = 0
+        self._segments: deque[_Segment] = deque()
         self.size = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def on_disk(self) -> int:
+        """Bytes that the files take."""
+        return sum(segment.end for segment in self._segments)
+
     def append(self, body: bytes) -> None:
         """Keep the next number's bytes."""
         self.size += len(body)
-        if self._in_memory + len(body) <= self._memory or not self._written(body):
+        spilt = None if self._in_memory + len(body) <= self._memory else self._spill(body)
+        if spilt is None:
             self._in_memory += len(body)
-            self._kept.append(body)
-            return
-        self._kept.append((self._end, len(body)))
-        self._on_disk += 1
-        self._end += len(body)
+        self._kept.append(spilt or body)
 
-    def _written(self, body: bytes) -> bool:
-        """Put it behind what the file has; False when the disk is full or broken: then memory is all there is."""
-        try:
-            if self._descriptor < 0:
-                self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-            return os.pwrite(self._descriptor, body, self._end) == len(body)
-        except OSError:
-            return False
+    def _spill(self, body: bytes) -> _Spilt | None:
+        """Put it on disk; None when that does not work: then memory is all there is."""
+        last = self._segments[-1] if self._segments else None
+        if last is None or last.end >= self._segment:
+            try:
+                last = _Segment(self._file)
+            except OSError:
+                return None
+            self._segments.append(last)
+        start = last.end
+        return _Spilt(last, start, len(body)) if last.append(body) else None
 
     def read(self, n: int) -> bytes:
         """The bytes of number n, which must not have been forgotten."""
         found = self._kept[n - self._first]
         if isinstance(found, bytes):
             return found
-        return os.pread(self._descriptor, found[1], found[0])
+        return os.pread(found.segment.descriptor, found.size, found.start)
 
     def forget(self, n: int) -> None:
         """Everything up to and including n is stored elsewhere."""
@@ -65,16 +100,11 @@ class Journal:
                 self._in_memory -= len(gone)
                 self.size -= len(gone)
             else:
-                self._on_disk -= 1
-                self.size -= gone[1]
-        if self._end and not self._on_disk:
-            os.ftruncate(self._descriptor, 0)
-            self._end = 0
+                gone.segment.kept -= 1
+                self.size -= gone.size
+        while self._segments and not self._segments[0].kept:
+            os.close(self._segments.popleft().descriptor)
 
     def close(self) -> None:
-        """Forget everything and remove the file."""
-        self._kept.clear()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            self._file.unlink(missing_ok=True)
+        """Forget everything."""
+        self.forget(self._first + len(self._kept) - 1)

@@ -206,15 +206,19 @@ class OwnerLink:
             await self._send(connection, wire.encode(refusal))
             return False
         previous, self._connection = self._connection, connection
-        await self._stop_pump()
         if previous is not None:
             self._background(previous.close(1000, "a newer window took over"))
+        await self._stop_pump()
+        if self._connection is not connection:  # a still newer one came meanwhile; it closes this one
+            return False
         # What was acknowledged is gone from here; an owner that has lost its store goes on from there.
         self._outbox.resume(max(hello.resume, self._outbox.acked))
         self._journal.forget(self._outbox.acked)
         welcome = wire.Welcome(version=wire.VERSION, package=self._package, hub=self._hub, fresh=not self._owner)
         self._owner = hello.id
         await connection.send(wire.encode(welcome))
+        if self._connection is not connection:
+            return False
         self._pumping = asyncio.get_running_loop().create_task(self._pump(connection))
         self._requests.owner_connected()
         return True

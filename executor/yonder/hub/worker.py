@@ -131,6 +131,10 @@ class Worker:
         return self._call is not None and self._control is not None
 
     def hold(self, paused: bool) -> None:
+        """Its side thread is not read for now, or again. What one that has died had to say is always read: it is not much,
+        and nobody can say it again."""
+        if paused and self.report is not None:
+            return
         if self._control is not None:
             self._control.hold(paused)
 
@@ -276,6 +280,7 @@ class Worker:
             return
         self.report = report
         self.hold_back(False)
+        self.hold(False)
         if not self._open:
             self._bury()
         elif not self._relayed:
