@@ -23,12 +23,14 @@ class Desk:
 
     def owner_connected(self):
         self.connected += 1
+        self.there = True
 
     def owner_said(self, message):
         self.said.append(message)
 
     def owner_dropped(self):
         self.dropped.set()
+        self.there = False
 
 
 @pytest.fixture
@@ -263,7 +265,7 @@ async def test_of_two_owners_that_dial_at_the_same_moment_the_newer_stays_and_mi
     serving = []
 
     async def comes(knock):
-        serving.append(asyncio.create_task(link._serve(knock)))
+        serving.append(asyncio.create_task(link.serve(knock)))
         for _ in range(5):
             await asyncio.sleep(0)
 
@@ -292,3 +294,28 @@ async def test_of_two_owners_that_dial_at_the_same_moment_the_newer_stays_and_mi
     before.closed.set()
     await asyncio.gather(*serving)
     assert desk.dropped.is_set()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_comes_in_the_moment_in_which_another_goes_is_there(door, turns):
+    """The end of the one must not be told after the beginning of the other: nobody would be there, for the hub."""
+    link, desk, *_ = door
+    before, newer = Knock(), Knock()
+    before.takes.set()
+    newer.takes.set()
+    first = asyncio.create_task(link.serve(before))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    before.takes.clear()
+    link.tell(line(1))  # its pump is in the middle of a word
+    before.closed.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    second = asyncio.create_task(link.serve(newer))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert desk.there
+    assert newer.numbers == [1]
+    newer.closed.set()
+    await asyncio.gather(first, second)
+    assert not desk.there

@@ -185,8 +185,8 @@ class OwnerLink:
         finally:
             if self._connection is connection:  # also when it ended in the middle of its welcome
                 self._connection = None
+                self._requests.owner_dropped()  # at once: the next one may come while the pump stops
                 await self._stop_pump()
-                self._requests.owner_dropped()
 
     async def _stop_pump(self) -> None:
         pump, self._pumping = self._pumping, None
