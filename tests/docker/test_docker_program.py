@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from scripts.engine import Engine
 from tests.docker.harbour import Gossip
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +40,28 @@ if __name__ == "__main__":
 """
 
 
+SURVIVOR = """
+import json, sys, time, yonder
+
+def sleep():
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with yonder.Pool(backend="docker", image=sys.argv[1], max=1, preload=[]) as pool:
+        pool.call(len, "x")
+        sleeping = pool.submit(sleep)
+        while not sleeping.running():
+            time.sleep(0.01)
+        print("FOUND", json.dumps("up"), flush=True)
+        lost = type(sleeping.exception()).__name__
+        print("FOUND", json.dumps([lost, pool.call(len, "again")]), flush=True)
+"""
+
+
 class Program:
     """One running program with folders of its own, so that it is an installation of its own. Use as a context."""
 
-    def __init__(self, engine, *arguments, host=""):
+    def __init__(self, engine, *arguments, host="", code=PROGRAM):
         self._engine = engine
         self.folder = Path(tempfile.mkdtemp(prefix="yd-"))  # socket paths are short
         self.environment = {
@@ -53,7 +72,7 @@ class Program:
             "XDG_STATE_HOME": str(self.folder / "state"),
         }
         file = self.folder / "program.py"
-        file.write_text(PROGRAM)
+        file.write_text(code)
         self.process = subprocess.Popen(
             [sys.executable, str(file), engine.image, *arguments],
             env=self.environment,
@@ -163,6 +182,18 @@ async def test_a_creation_that_is_answered_after_its_hub_died_is_found_and_reape
             reaped = await asyncio.to_thread(program.yonder, "reap", "--owner", owner)
             assert "1 container of dead hubs removed" in reaped.stdout
             assert await program.containers() == []
+
+
+def test_a_daemon_that_is_killed_and_restarted_costs_the_call_and_not_the_pool(engine, own_engine):
+    del engine  # made first: a machine without one skips here
+    theirs = Engine(own_engine.host)
+    with Program(theirs, code=SURVIVOR) as program:
+        assert program.found()[0] == "up"
+        own_engine.kill()
+        own_engine.restart()
+        assert program.found()[0] == ["ExecutorLost", 5]
+        assert program.process.wait(60) == 0
+        assert asyncio.run(program.containers()) == []
 
 
 def test_the_doctor_looks_at_engine_image_and_network(engine):
