@@ -121,14 +121,12 @@ class Future(concurrent.futures.Future[T]):
     def _wait(self, timeout: float | None) -> None:
         if self._board.foreign():
             raise UsageError("this call belongs to the process that made it; its end never comes to a forked child")
-        if not self._board.nested:
+        with self._board.waiting([self]):
             self._help(timeout)
-            return
-        with self._board.waiting([self]), contextlib.suppress(concurrent.futures.CancelledError):
-            super().exception(timeout)
 
     def _help(self, timeout: float | None) -> None:
-        """Wait, and help the hub along if it is in this process: then no thread has to be woken for the result."""
+        """Wait, and help the hub along if it is in this process: then no thread has to be woken for the result. A callback
+        in the thread that listens to a hub elsewhere listens meanwhile."""
         end = None if timeout is None else time.monotonic() + timeout
         self._board.help(self.done, timeout)
         if not self.done():

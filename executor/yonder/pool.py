@@ -3,8 +3,8 @@
     with yonder.Pool(max=8) as pool:
         print(list(pool.map(train, variants)))
 
-In a plain program the pool brings its own hub (a thread) and local executors. Inside the editor's session, or inside a
-call, it attaches to the hub that is already there. What belongs here: a pool's own life; its verbs are `calls.Calls`.
+In a plain program the pool brings its own hub: a thread for local executors, else a process that ends with the program.
+Inside the editor's session, or inside a call, it attaches to the hub that is already there. What belongs here: a pool's own life; its verbs are `calls.Calls`.
 """
 
 from __future__ import annotations
@@ -254,7 +254,8 @@ class Pool(Calls):
 
 def limit(*, executors: int | None = None, gpus: int | None = None, executor_hours: float | None = None) -> None:
     """Bound what all pools of this program have together (None: no bound): so many executors and GPUs at any time, and so
-    many executor-hours in all while a pool is open. When the hours are spent, calls that wait and later ones raise
+    many executor-hours in all while a pool is open; local pools and those elsewhere are counted apart, unless the first
+    pool to be opened was elsewhere. When the hours are spent, calls that wait and later ones raise
     BootFailed; those that run come to their end.
 
     In the editor `max_executors`, `max_gpus` and `max_executor_hours` of `[tool.yonder]` do this; there it raises

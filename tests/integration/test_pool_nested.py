@@ -50,3 +50,25 @@ def test_an_actor_keeps_a_pool_between_its_methods(tmp_path):
     ).splitlines()
     assert lines[0] == "[0, 1, 4, 9] 25"
     assert "closed" in lines
+
+
+def test_a_callback_inside_a_call_may_itself_call_and_wait(tmp_path):
+    """It runs in the thread that listens to the hub: nobody else would hear the answer."""
+    out = program(
+        tmp_path,
+        """
+        import threading, yonder
+        def outer():
+            said, values = threading.Event(), []
+            with yonder.Pool("inner", max=1) as inner:
+                def again(future):
+                    values.append(inner.call(abs, -future.result() - 1))
+                    said.set()
+                inner.submit(abs, -1).add_done_callback(again)
+                said.wait()
+            return values
+        with yonder.Pool(max=1) as pool:
+            print(pool.call(outer))
+        """,
+    )
+    assert out == "[2]\n"
