@@ -71,6 +71,9 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello", kw_only=T
     resume: int = 0
     pid: int = 0
 
+    def __repr__(self) -> str:
+        return f"Hello({self.role} {self.id!r}, wire {self.version})"  # a token has no business in a log
+
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome", kw_only=True):
     """The hub's yes. `fresh` is false when the hub already knew this owner (a reload)."""
@@ -1241,6 +1244,9 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     silence: float
     lifetime: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"Invitation({self.agent!r} to {self.hub})"  # the rest is nobody's business
+
 
 class Resume(_Msg, frozen=True, tag=True):
     """The first word of both sides on a link's connection, right after Welcome: every numbered frame up to `received` has
@@ -1250,6 +1256,9 @@ class Resume(_Msg, frozen=True, tag=True):
     received: int
     key: str = ""
     bulk: str = ""
+
+    def __repr__(self) -> str:
+        return f"Resume({self.received})"  # keys have no business in a log
 
 
 class Begin(_Msg, frozen=True, tag=True):

@@ -13,8 +13,10 @@ from tests.fuzz.targets import DIRECTIONS, TARGETS
 
 from yonder import wire
 from yonder.agent import birth
-from yonder.core.joining import Admission
+from yonder.core.joining import Admission, Admitted
 from yonder.hub.gate import split
+from yonder.hub.tls import Credentials
+from yonder.keyfile import HubKey
 
 HUGE = struct.pack(">I", 0xFFFFFFFF)
 
@@ -153,3 +155,27 @@ def test_an_admission_remembers_no_strangers():
     for n in range(1000):
         door.judge(wire.Hello(version=1, package="", role="agent", token=f"1.{n}.x", id=f"a{n}"), f"a{n}")
     assert door._guests == {}
+
+
+def test_nothing_secret_is_in_the_words_for_a_thing():
+    """What is logged, or stands in a traceback, is made from these."""
+    words = {"version": 1, "package": "1", "owner": "o", "agent": "a", "hub": "h:1", "name": "n", "authority": "A"}
+    secrets = {"certificate": "s3cret", "key": "s3cret", "secret": "s3cret", "lane": "s3cret"}
+    things = [
+        wire.Invitation(**words, **secrets, reach=1.0, silence=1.0),
+        wire.Hello(version=1, package="1", role="agent", token="s3cret", id="a"),
+        wire.Resume(1, "s3cret", "s3cret"),
+        Admitted(agent="a", row="agent", invitation=1, number=0, key="s3cret", bulk="s3cret"),
+        Credentials("s3cret", "s3cret"),
+        HubKey(
+            version=1,
+            package="1",
+            hub="h:1",
+            name="n",
+            authority="A",
+            certificate="s3cret",
+            key="s3cret",
+            token="s3cret",
+        ),
+    ]
+    assert "s3cret" not in f"{things!r} {things!s}"

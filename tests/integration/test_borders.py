@@ -83,6 +83,18 @@ async def test_an_agent_speaks_for_its_own_workers():
         assert [event.text for event in paper.ear.heard if isinstance(event, wire.Output)] == ["its own words"]
 
 
+async def test_an_agent_tells_of_its_modules_once_and_not_at_length():
+    async with a_paper_hub(docker=Elsewhere()) as paper:
+        agents, *_ = await two_machines(paper)
+        for _ in range(3):
+            agents[0].told.received(wire.Preloaded(["torch", "x" * 10_000], 1.0, {"torch": "why" * 10_000}))
+        for start in range(0, 10_000, 100):
+            agents[0].told.received(wire.Preloaded([f"m{start + n}" for n in range(100)], 1.0))
+        told = [event for event in paper.ear.heard if isinstance(event, wire.Phase) and event.phase == "preloaded"]
+        assert len(told) == 11
+        assert max(len(event.detail) for event in told) < 1000
+
+
 async def test_an_agents_end_takes_only_its_own_workers_along():
     async with a_paper_hub(docker=Elsewhere()) as paper:
         agents, workers, client, calls, tasks = await two_machines(paper)

@@ -51,6 +51,9 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     bulk: str = ""
 
+    def __repr__(self) -> str:
+        return f"Admitted({self.agent!r}, {self.row} {self.number})"  # keys have no business in a log
+
 
 class _Guest:
     """One invited agent. `known` is the number of the highest key of each row that it is known to hold."""

@@ -13,6 +13,10 @@ from yonder.errors import BootFailed
 from yonder.hub.connection import Conversation
 from yonder.hub.worker import Worker
 
+MOST_PRELOADS = 1000
+LONGEST_NAME, LONGEST_REASON = 200, 500
+"""How many modules an agent may tell of, and characters of a module's name and of why it could not be imported."""
+
 
 class Floor(Protocol):
     """Where what agents tell is dealt with."""
@@ -42,6 +46,7 @@ class Agent:
         """How its machine ended, once the platform has said so."""
         self._conversation = conversation
         self._floor = floor
+        self._preloads: set[str] = set()
 
     def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.AgentExit) -> None:
         self._conversation.send(message)
@@ -70,12 +75,21 @@ class Agent:
                 if (worker := self._mine(message.worker)) is not None:
                     self._floor.fork_failed(worker, message.sentence)
             case wire.Preloaded():
-                self._floor.preloaded(message)
+                self._preloaded(message)
             case wire.Hello():
                 pass  # a second hello says nothing new
 
     def lost(self) -> None:
         self._floor.agent_lost(self)
+
+    def _preloaded(self, message: wire.Preloaded) -> None:
+        """Every module is told of once, and so many in all: it is an event that the owner keeps."""
+        fresh = [name for name in dict.fromkeys(message.modules) if name not in self._preloads]
+        fresh = [name for name in fresh if len(name) <= LONGEST_NAME][: MOST_PRELOADS - len(self._preloads)]
+        if fresh:
+            self._preloads.update(fresh)
+            failed = {name: message.failed[name][:LONGEST_REASON] for name in fresh if name in message.failed}
+            self._floor.preloaded(wire.Preloaded(fresh, message.seconds, failed))
 
     def _mine(self, worker: str) -> Worker | None:
         return self._floor.worker_on(self.id, worker)

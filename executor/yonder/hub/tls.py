@@ -30,6 +30,9 @@ class Credentials(NamedTuple):
     certificate: str
     key: str
 
+    def __repr__(self) -> str:
+        return "Credentials()"  # a key has no business in a log
+
 
 class Peer(NamedTuple):
     """Who is at the other end, as its certificate says."""
