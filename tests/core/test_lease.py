@@ -281,6 +281,35 @@ def test_a_pause_does_not_prolong_a_lifetime() -> None:
     assert one.judge(1000) == "its lifetime of 100 s is over"
 
 
+def test_an_address_where_nobody_listens_is_no_hubs_any_more() -> None:
+    one = agent()
+    one.heard(0)
+    for at in range(10, 69, 2):
+        one.dialled(at, refused=True)
+        assert wait(one, at, at + 1.9) is None
+    assert wait(one, 69, 70) == "nobody has listened at the hub's address for 1 min: the hub has ended"
+
+
+@pytest.mark.parametrize("sign", ["a word", "a silent network", "a pause"])
+def test_only_a_hub_that_is_known_to_be_gone_shortens_the_wait(sign: str) -> None:
+    one = agent()
+    one.heard(0)
+    one.dialled(10, refused=True)
+    assert wait(one, 10, 60) is None
+    if sign == "a word":
+        one.heard(60)
+    elif sign == "a silent network":
+        one.dialled(60, refused=False)
+    assert wait(one, 80 if sign == "a pause" else 60, 110) is None
+
+
+def test_a_hub_that_was_never_met_has_its_time_to_come() -> None:
+    one = agent()
+    one.dialled(0, refused=True)
+    assert wait(one, 0, 119.9) is None
+    assert wait(one, 119.9, 120) == "the hub did not let it in within 2 min"
+
+
 MOMENTS = st.lists(st.tuples(st.floats(0.01, 40), st.booleans()), max_size=40)
 
 

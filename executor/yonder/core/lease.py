@@ -24,6 +24,9 @@ LATE = 5.0
 BEAT = 2.0
 """How often an agent judges its lease, at the least."""
 
+DESERTED = 60.0
+"""Seconds after which an address where nobody listens is no hub's any more."""
+
 FIRST_CONTACT = 60.0
 """How long a hub waits for the owner who started it."""
 
@@ -149,20 +152,33 @@ class AgentLease:
         self._born = self._since = self._judged = at
         self._granted = at  # until then it lives on, whatever the clock says
         self._heard = False
+        self._deserted: float | None = None
 
     def heard(self, at: float) -> None:
         """Something came from the hub; its welcome is the first."""
         self._heard = True
+        self._deserted = None
         self._patience = self._silence
         self._since = at
+
+    def dialled(self, at: float, *, refused: bool) -> None:
+        """An attempt to reach the hub failed. `refused`: its machine answered, and said that nobody listens there. A hub's
+        door is its process's, so it has ended; a network that is cut says nothing at all."""
+        if not refused:
+            self._deserted = None
+        elif self._deserted is None and self._heard:
+            self._deserted = at
 
     def judge(self, at: float) -> str | None:
         """Why to end now, None to live on."""
         if at - self._judged > BEAT + LATE:
             self._granted = at + LATE
+            self._deserted = None
         self._judged = at
         if self._lifetime and at >= self._born + self._lifetime:
             return f"its lifetime of {spell(self._lifetime)} is over"
+        if self._deserted is not None and at >= self._deserted + DESERTED:
+            return f"nobody has listened at the hub's address for {spell(DESERTED)}: the hub has ended"
         if at < self._patient_until:
             return None
         if self._heard:
@@ -174,6 +190,8 @@ class AgentLease:
         ends = [self._patient_until, self._judged + BEAT]
         if self._lifetime:
             ends.append(self._born + self._lifetime)
+        if self._deserted is not None:
+            ends.append(self._deserted + DESERTED)
         return max(at, min(ends))
 
     @property
