@@ -1,34 +1,9 @@
-"""A session in a container, beside an editor's hub: blocks, a look at live objects, an interrupt, a pool inside a block; and
-the belts of that hub's containers."""
+"""A session in a container, beside an editor's hub: blocks, a look at live objects, an interrupt, a pool inside a block."""
 
-import asyncio
-import contextlib
-import os
-import signal
-
-import pytest
 from tests.docker.harbour import containers
 from tests.integration.cluster import a_cluster
 
 from yonder import wire
-
-
-@pytest.fixture
-def placed(engine, tmp_path, monkeypatch):
-    """Settings of a window whose session and pool are in containers."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    options = {"host": engine.host, "pull": "never"}
-    common = {"backend": "docker", "image": engine.image, "options": options}
-    return {
-        "linger": 1.0,
-        "pools": [wire.PoolSpec(max=2, **common), wire.PoolSpec(name="session", env={"MARK": "seen"}, **common)],
-    }
-
-
-async def emptied(engine, cluster):
-    async with asyncio.timeout(60):
-        while await containers(engine, f"label=dev.yonder.owner={cluster.owner}"):  # noqa: ASYNC110 - from outside
-            await asyncio.sleep(0.1)
 
 
 async def test_a_session_in_a_container(engine, placed, tmp_path):
@@ -76,22 +51,3 @@ async def test_a_boot_that_fails_says_why_to_the_person(engine, placed, tmp_path
         end = await owner.run("1")
         assert end.outcome != "ok"
         assert "yonder image --tag yonder-none:1" in end.sentence
-
-
-async def test_a_hub_that_is_killed_is_swept_after_by_the_next_one_of_its_owner(engine, placed, tmp_path):
-    async with a_cluster(tmp_path, **placed) as (cluster, owner):
-        await owner.run("1")
-        (left,) = await containers(engine, f"label=dev.yonder.owner={cluster.owner}")
-        os.kill(cluster.note.pid, signal.SIGKILL)
-        with contextlib.suppress(Exception):
-            await owner.hang_up()
-        cluster.memory.events.clear()
-        await cluster.wait_for(lambda: cluster.files.note() is None, "the end of the hub")
-        await cluster.start()
-        again = await cluster.attach()
-        await again.run("2")
-        now = await containers(engine, f"label=dev.yonder.owner={cluster.owner}")
-        assert left not in now
-        assert len(now) == 1
-        await again.hang_up(goodbye=True)
-        await emptied(engine, cluster)

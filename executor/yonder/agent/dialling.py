@@ -10,8 +10,10 @@ conversations are about, what else this process does, when it gives up.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -29,14 +31,16 @@ SHORTEST, LONGEST = 0.1, 2.0
 
 
 class Link:
-    """Both connections. `trouble` is why the last attempt of any failed, "" when none did."""
+    """Both connections. `trouble` is why the last attempt of any failed, "" when none did. `failed` is told of every attempt
+    that failed, with whether the hub's machine said that nobody listens there."""
 
-    def __init__(self, invitation: wire.Invitation) -> None:
+    def __init__(self, invitation: wire.Invitation, failed: Callable[[bool], None] = lambda _: None) -> None:
         """Raises ssl.SSLError or ValueError when the invitation's certificates are none."""
         self.small = Carrier(dialled=True, window=SMALL_WINDOW)
         self.bulk = Carrier(dialled=True, window=BULK_WINDOW)
         self.trouble = ""
         self._invitation = invitation
+        self._failed = failed
         self._context = client_context(invitation.authority, invitation.certificate, invitation.key)
         self._bulk: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -64,6 +68,7 @@ class Link:
                 await carrier.carry(connection, told=told)
             except (OSError, TimeoutError, WebSocketException) as error:
                 self.trouble = f"{self._invitation.hub}: {_words(error)}"
+                self._failed(isinstance(error, OSError) and error.errno == errno.ECONNREFUSED)
             await asyncio.sleep(min(LONGEST, SHORTEST * 2**failures) * (0.5 + random.random() / 2))  # noqa: S311 - no secret
             failures = min(failures + 1, 10)
 

@@ -124,7 +124,7 @@ async def _serve(invitation: wire.Invitation, agent: Agent, home: Home, lease: A
     from yonder.agent.dialling import Link
     from yonder.agent.relay import Relay
 
-    link = Link(invitation)
+    link = Link(invitation, lambda refused: lease.dialled(time.monotonic(), refused=refused))
     processes.keep_to_itself()  # the keys, from the code that workers run; before there is any
     link.small.heard = link.bulk.heard = lambda: lease.heard(time.monotonic())
     link.small.open(Conversation(agent))
