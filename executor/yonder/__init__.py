@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from yonder.actor import Actor
-from yonder.errors import (
-    BootFailed,
-    CallTimeout,
-    Cancelled,
-    CannotRun,
-    ExecutorLost,
-    PoolClosed,
-    PoolDeadlock,
-    QueueFull,
-    SerializationError,
-    UsageError,
-    VersionMismatch,
-    YonderError,
-)
-from yonder.future import Future
-from yonder.pool import Pool, limit
-from yonder.record import display, log, progress
-from yonder.stream import Stream
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from yonder.version import __version__
+
+if TYPE_CHECKING:
+    from yonder.actor import Actor
+    from yonder.errors import (
+        BootFailed,
+        CallTimeout,
+        Cancelled,
+        CannotRun,
+        ExecutorLost,
+        PoolClosed,
+        PoolDeadlock,
+        QueueFull,
+        SerializationError,
+        UsageError,
+        VersionMismatch,
+        YonderError,
+    )
+    from yonder.future import Future
+    from yonder.pool import Pool, limit
+    from yonder.record import display, log, progress
+    from yonder.stream import Stream
 
 __all__ = [
     "Actor",
@@ -46,3 +51,28 @@ __all__ = [
     "log",
     "progress",
 ]
+
+# Every process of an executor imports this package first of all, and few of them need more of it than its name: the public
+# names are fetched when they are first used.
+_HOMES = {
+    "Actor": "actor",
+    "Future": "future",
+    "Pool": "pool",
+    "Stream": "stream",
+    "display": "record",
+    "limit": "pool",
+    "log": "record",
+    "progress": "record",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = importlib.import_module(f"yonder.{_HOMES.get(name, 'errors')}")
+    found = globals()[name] = getattr(home, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -45,7 +45,8 @@ def test_the_executor_runs_without_rights_on_a_read_only_root(engine):
 def test_no_executor_compiles_what_an_agent_imports(engine):
     """A read-only root could never keep byte code, so each executor would compile it anew."""
     probe = (
-        "import sys, yonder.agent.remote, yonder.agent.dialling, yonder.agent.worker, yonder.agent.zygote; "
+        "from yonder import *; import sys; "
+        "import yonder.agent.remote, yonder.agent.distant, yonder.agent.worker, yonder.agent.zygote; "
         "from importlib.util import cache_from_source; from os.path import exists; "
         "files = [getattr(module, '__file__', None) or '' for module in sys.modules.values()]; "
         "print([file for file in files if file.endswith('.py') and not exists(cache_from_source(file))])"

@@ -139,7 +139,8 @@ class FakeHub:
                     await self._news.wait()
         except TimeoutError:
             raise AssertionError(
-                f"waited for {what}; heard {self.heard[-5:]}; log: {self.log.read_text()[-3000:]}"
+                f"waited for {what}; heard {self.heard[-5:]}; the agent's exit code: "
+                f"{self.process and self.process.returncode}; log: {self.log.read_text()[-3000:]}"
             ) from None
 
     async def poll(self, condition: Callable[[], bool], what: Callable[[], str], seconds: float = SECONDS) -> None:

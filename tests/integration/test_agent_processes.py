@@ -11,7 +11,7 @@ import pytest
 from tests.integration.agent_hub import CORE, living_hub
 
 from yonder import payload, wire
-from yonder.agent import processes
+from yonder.agent import launching, processes
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ async def test_where_forks_are_not_safe_every_worker_is_a_fresh_process():
 
 
 def test_marks_overwrite_their_placeholder_and_refuse_what_has_no_room():
-    assert len(processes.placeholder()) == processes.MARK_WIDTH
+    assert len(launching.placeholder()) == launching.MARK_WIDTH
     with pytest.raises(ValueError, match="room for 128 bytes"):
         processes.mark("YONDER_TEST", "x" * 129)
     assert processes.marked("YONDER_EXECUTOR", [""]) == []

@@ -23,6 +23,7 @@ from typing import NoReturn
 from yonder import wire
 from yonder.agent import processes
 from yonder.agent.birth import Ends
+from yonder.agent.launching import Launched
 from yonder.agent.nursery import Nursery
 from yonder.agent.output import Outlet
 from yonder.agent.telemetry import Telemetry
@@ -131,14 +132,14 @@ class Agent:
 
     # ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def begin(self) -> None:
-        """Heed signals, and have a zygote at hand."""
+    def begin(self, launched: Launched | None = None) -> None:
+        """Heed signals, and have a zygote at hand (this one, if it was launched already)."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.end, f"signal {number}")
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal is for the program there
         loop.add_signal_handler(signal.SIGCHLD, self.reap)
-        self._nursery.start()
+        self._nursery.start(launched)
 
     def dialled(self, link: Conversation) -> None:
         self._link = link

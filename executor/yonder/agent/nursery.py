@@ -13,14 +13,14 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from yonder import bootstrap, wire
+from yonder import wire
 from yonder.agent import birth, processes
 from yonder.agent.birth import Ends
+from yonder.agent.launching import Launched, launch
 
 ATTEMPTS = 2
 SEND_SECONDS = 10.0
@@ -87,9 +87,11 @@ class Nursery:
         """Is a birth under way, so that a process may exist whose pid is not known here yet?"""
         return any(zygote.busy is not None for zygote in self._all.values())
 
-    def start(self) -> None:
-        """Have a bare zygote ready before the first birth is asked for."""
-        if not self._spawn:
+    def start(self, launched: Launched | None) -> None:
+        """Have a bare zygote ready before the first birth is asked for: this one, if it was launched already."""
+        if launched is not None:
+            self._current = self._enrol(launched, [], careful=False)
+        elif not self._spawn:
             self._current = self._launch([])
 
     def fork(self, fork: wire.Fork) -> None:
@@ -190,23 +192,10 @@ class Nursery:
     # ── zygotes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _launch(self, imports: list[str], *, careful: bool = False) -> Zygote:
-        ours, theirs = socket.socketpair()
-        marks = {
-            "YONDER_EXECUTOR": processes.placeholder(),
-            "YONDER_WORKER": processes.placeholder(),
-            "YONDER_AGENT": self._agent,
-        }
-        defaults = {"MPLBACKEND": "module://yonder.agent.figures", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
-        process = subprocess.Popen(
-            bootstrap.zygote_command(sys.executable, self._core, str(theirs.fileno()), str(os.getpid())),
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # what imports print belongs in the log
-            pass_fds=[theirs.fileno()],
-            env=defaults | dict(os.environ) | marks,
-            start_new_session=True,  # its workers share one scheduling group, apart from the agent's and the hub's
-        )
-        theirs.close()
-        ours.setblocking(False)
+        return self._enrol(launch(self._agent, self._core), imports, careful)
+
+    def _enrol(self, launched: Launched, imports: list[str], careful: bool) -> Zygote:
+        process, ours = launched
         zygote = self._all[process.pid] = Zygote(process, ours, imports, careful)
         self._loop.add_reader(ours.fileno(), self._readable, zygote)
         if imports:

@@ -14,12 +14,10 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from yonder.agent.launching import MARK_WIDTH
 from yonder.places import started_at
 
 LINUX = sys.platform.startswith("linux")
-MARK_WIDTH = 128
-"""How many bytes a mark in a zygote's environment has room for."""
-
 LAST = 19
 """The niceness of who runs when nobody else wants to."""
 
@@ -74,11 +72,6 @@ def give_way() -> None:
 
 
 # ── marks: environment variables that the process table shows ─────────────────────────────────────────────────────────
-
-
-def placeholder() -> str:
-    """A value that keeps room in a new process's environment block."""
-    return "-" * MARK_WIDTH
 
 
 def mark(name: str, value: str) -> None:
