@@ -15,13 +15,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from scripts.private_engine import NoEngineError, cache_folder
-from yonder.image.build import build, usual_base
+from yonder.image.build import HUB_NEEDS, build, usual_base
 from yonder.image.wheel import requirements, write_wheel
 
 EXAMPLES = ("torch", "scikit-learn", "matplotlib")
@@ -54,6 +54,11 @@ def executor_image(host: str) -> str:
     return _image(host, "yonder-executor-test", *base_image(host))
 
 
+def hub_image(host: str) -> str:
+    """The same with what `yonder hub` needs. Raises NoEngineError."""
+    return _image(host, "yonder-hub-test", *base_image(host), HUB_NEEDS.split())
+
+
 def examples_image(host: str) -> str:
     """The same with what the examples import. Raises NoEngineError."""
     if not INSTALLED_RUNS_THERE:
@@ -83,8 +88,8 @@ def examples_image(host: str) -> str:
     return _image(host, "yonder-examples-test", tag, below)
 
 
-def _image(host: str, name: str, base: str, recipe: str, extras: Iterable[str] = ()) -> str:
-    wanted = closure(requirements())
+def _image(host: str, name: str, base: str, recipe: str, extras: Sequence[str] = ()) -> str:
+    wanted = closure([*requirements(), *(extras if INSTALLED_RUNS_THERE else ())])
     tag = f"{name}:{_digest([recipe, *_listing(wanted), *_tree()])}"
     if not _has(host, tag):
         with _wheelhouse(wanted) as wheels:

@@ -25,7 +25,7 @@ from yonder import elsewhere, machine, receipts, settings, wire
 from yonder.account import COLUMNS, account
 from yonder.backends.local import processes
 from yonder.errors import YonderError
-from yonder.image.build import build, usual_base
+from yonder.image.build import HUB_IMAGE, HUB_NEEDS, build, usual_base
 from yonder.version import IMAGE, __version__
 
 app = typer.Typer(name="yonder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -218,15 +218,17 @@ def _ask(prompt: str, secret: bool) -> str | None:
 def image(
     *,
     base: Annotated[str, typer.Option(help="The image to start from: any with Python 3.11+, or with apt.")] = "",
-    tag: Annotated[str, typer.Option(help="The new image's name.")] = IMAGE,
+    tag: Annotated[str, typer.Option(help=f"The new image's name, else {IMAGE}.")] = "",
     extras: Annotated[str, typer.Option(help='Packages besides, for pip: "torch==2.13.0 scikit-learn".')] = "",
     offline_wheels: Annotated[
         Path | None, typer.Option(help="Take packages from this folder; ask no registry.")
     ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help=f"With what a hub needs; the usual name is {HUB_IMAGE}.")] = False,
 ) -> None:
     """Build the executors' image with the docker client, for the engine that it reaches."""
+    usual, wanted = (HUB_IMAGE, f"{HUB_NEEDS} {extras}".strip()) if hub else (IMAGE, extras)
     with _in_words():
-        name = build(base=base or usual_base(), tag=tag, extras=extras, wheels=offline_wheels)
+        name = build(base=base or usual_base(), tag=tag or usual, extras=wanted, wheels=offline_wheels)
     print(f"{name} is ready.")
 
 

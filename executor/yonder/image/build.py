@@ -16,6 +16,12 @@ from yonder.errors import CannotRun, UsageError
 from yonder.image.wheel import requirements, write_own_wheel
 from yonder.version import IMAGE, __version__
 
+HUB_IMAGE = f"yonder-hub:{__version__}"
+"""The usual name of the image that can be a hub, too."""
+
+HUB_NEEDS = "cryptography>=42 typer>=0.15 rich>=13"
+"""What `yonder hub` imports besides."""
+
 DOCKERFILE = Path(__file__).parent / "Dockerfile"
 
 

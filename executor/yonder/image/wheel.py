@@ -44,7 +44,8 @@ def write_own_wheel(folder: Path) -> Path:
     name = f"yonder-{__version__}"
     needs = "".join(f"Requires-Dist: {line}\n" for line in requirements())
     metadata = f"Metadata-Version: 2.1\nName: yonder\nVersion: {__version__}\n{needs}"
-    entries += [(f"{name}.dist-info/METADATA", metadata.encode()), (f"{name}.dist-info/WHEEL", WHEEL.encode())]
+    info = {"METADATA": metadata, "WHEEL": WHEEL, "entry_points.txt": "[console_scripts]\nyonder = yonder.cli:main\n"}
+    entries += [(f"{name}.dist-info/{file}", text.encode()) for file, text in info.items()]
     return write_wheel(folder / f"{name}-py3-none-any.whl", f"{name}.dist-info", entries)
 
 
