@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yonder
 from yonder.agent import birth, processes, worker
 
 CANARY_SECONDS = 2.0
@@ -45,8 +44,9 @@ def main() -> None:
     processes.mark("YONDER_EXECUTOR", os.environ.pop("YONDER_AGENT", ""))
     processes.mark("YONDER_WORKER", "")
     sys.argv = [""]
-    for name in yonder.__all__:  # the whole package: user code gets it from here
-        getattr(yonder, name)
+    package = importlib.import_module("yonder")
+    for name in package.__all__:  # for user code, like everything that is imported ahead
+        getattr(package, name)
     Zygote(sock).serve()
     os._exit(0)
 
