@@ -78,6 +78,9 @@ def track(data: bytes) -> None:
         ours.write(channel, b"x" * 3000)
     try:
         for frame in frames.feed(data[1:]):
+            if isinstance(frame, wire.Resume):
+                ours.resume(frame.received)  # as after a break
+                continue
             arrival = ours.received(frame)
             if isinstance(arrival, Bytes):
                 ours.consumed(arrival.channel, len(arrival.body))

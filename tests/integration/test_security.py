@@ -47,7 +47,7 @@ def test_every_promise_names_its_test(section):
 
 def test_every_attacker_has_a_section():
     words = " ".join(SECTIONS)
-    for attacker in ("network", "executor", "browser", "other user", "disk"):
+    for attacker in ("network", "executor", "browser", "other user", "disk", "folder"):
         assert attacker in words
     assert len(NAMED) > 40
 
