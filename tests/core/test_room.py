@@ -60,3 +60,16 @@ def test_who_goes_while_waiting_is_not_counted():
     assert room.taken == 100
     last.passed_on()
     assert room.taken == 0
+
+
+def test_who_goes_while_waiting_holds_up_nobody_behind():
+    room, large, small = Room(100), Lane(), Lane()
+    here = room.enter(60, Lane().wait)
+    waiting = room.enter(1000, large.wait)
+    behind = room.enter(40, small.wait)
+    assert small.held == [True]
+    del waiting
+    assert small.held == [True, False]
+    assert room.taken == 100
+    passed_on([here, behind])
+    assert room.taken == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from tests.fuzz.making import messages
 from yonder import wire
 from yonder.hub import connection
 from yonder.hub.connection import SPOKEN, Conversation
+from yonder.hub.room import Room as Space
 from yonder.version import __version__
 
 
@@ -19,6 +22,7 @@ class Line:
     def __init__(self):
         self.said = []
         self.closed = False
+        self.paused = False
 
     def set_write_buffer_limits(self, high):
         pass
@@ -30,7 +34,13 @@ class Line:
         return self.closed
 
     def is_reading(self):
-        return not self.closed
+        return not self.closed and not self.paused
+
+    def pause_reading(self):
+        self.paused = True
+
+    def resume_reading(self):
+        self.paused = False
 
     def write(self, data):
         self.said.append(data)
@@ -126,3 +136,57 @@ def test_who_carries_no_values_may_not_say_much_at_once(role, monkeypatch):
     fed(made, part)
     assert line.closed
     assert "is not accepted here" in room.complaints[0]
+
+
+BODY = bytes(2 * wire.LARGE)
+RESULT = wire.frames(wire.Done(1, True, BODY, 0, 0))
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_result_takes_no_room_from_others():
+    gc.disable()  # what is freed only by a collection is held for as long as nothing calls for one
+    try:
+        space, room = Space(len(BODY)), Room()
+        dying, _ = joined(room)
+        other, line = joined(room)
+        dying._room = other._room = space
+        fed(dying, RESULT[: len(RESULT) // 2])
+        fed(other, RESULT[: len(RESULT) // 2])
+        assert line.paused
+        dying.connection_lost(None)
+        assert not line.paused
+        assert space.taken == len(BODY)
+    finally:
+        gc.enable()
+
+
+def test_a_worker_that_dies_while_it_waits_for_room_takes_none_later():
+    gc.disable()
+    try:
+        space, room = Space(len(BODY)), Room()
+        other, _ = joined(room)
+        dying, line = joined(room)
+        dying._room = other._room = space
+        fed(other, RESULT[: len(RESULT) // 2])
+        fed(dying, RESULT[: len(RESULT) // 2])
+        assert line.paused
+        dying.connection_lost(None)
+        other.connection_lost(None)
+        assert space.taken == 0
+    finally:
+        gc.enable()
+
+
+def test_each_result_waits_for_its_own_room():
+    space, room = Space(2 * len(BODY)), Room()
+    taken = space.enter(len(BODY), lambda: lambda: None)
+    made, line = joined(room)
+    made._room = space
+    made._space = bytearray(3 * len(RESULT))
+    made._space[: 3 * len(RESULT)] = 3 * RESULT
+    made.buffer_updated(3 * len(RESULT))
+    assert len(room.heard) == 3
+    assert line.paused
+    taken.passed_on()
+    assert line.paused
+    room.heard[0].body.passed_on()
+    assert not line.paused

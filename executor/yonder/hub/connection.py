@@ -58,7 +58,7 @@ class Conversation(asyncio.BufferedProtocol):
         self._waiting: asyncio.TimerHandle | None = None
         self._backlog: deque[tuple[Iterator[bytes], wire.Message]] = deque()
         self._full = False
-        self._holds: set[str] = set()  # why nothing is read at present
+        self._holds: set[object] = set()  # why nothing is read at present
         self.hello: wire.Hello | None = None
         self.pressed: Callable[[bool], None] = lambda _: None
         """Told when the other side does not read what it is sent, and when it does again."""
@@ -174,10 +174,11 @@ class Conversation(asyncio.BufferedProtocol):
         return self._room.enter(size, self._wait_for_room)
 
     def _wait_for_room(self) -> Callable[[], None]:
-        self.hold(True, "room")
-        return lambda: self.hold(False, "room")
+        load = object()  # several may have begun in what was read last
+        self.hold(True, load)
+        return lambda: self.hold(False, load)
 
-    def hold(self, paused: bool, why: str = "") -> None:
+    def hold(self, paused: bool, why: object = None) -> None:
         """Stop or go on reading, so that a fast producer waits; it goes on when nobody wants it to stop any more."""
         (self._holds.add if paused else self._holds.discard)(why)
         if self._transport is None or self._transport.is_closing():
@@ -194,6 +195,7 @@ class Conversation(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
         self._backlog.clear()
+        self._parser = wire.Parser(wire.Hello)  # half a load takes no room from others; the parser knows us, we it
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.lost()

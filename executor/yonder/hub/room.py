@@ -38,7 +38,7 @@ class Room:
     def __init__(self, size: int = ROOM) -> None:
         self._size = size
         self._taken = 0
-        self._queue: deque[tuple[int, Callable[[], None]]] = deque()
+        self._queue: deque[tuple[_Ticket, Callable[[], None]]] = deque()
 
     @property
     def taken(self) -> int:
@@ -53,8 +53,7 @@ class Room:
         if not self._queue and self._fits(size):
             self._admit(ticket)
         else:
-            go = wait()
-            self._queue.append((size, lambda: self._let_in(ticket, go)))
+            self._queue.append((ticket, wait()))
         return load
 
     def _fits(self, size: int) -> bool:
@@ -65,17 +64,15 @@ class Room:
             ticket.inside = True
             self._taken += ticket.size
 
-    def _let_in(self, ticket: _Ticket, go: Callable[[], None]) -> None:
-        self._admit(ticket)
-        go()
-
     def _leave(self, ticket: _Ticket) -> None:
         ticket.returned = True
         if ticket.inside:
             ticket.inside = False
             self._taken -= ticket.size
-        while self._queue and self._fits(self._queue[0][0]):
-            self._queue.popleft()[1]()
+        while self._queue and (self._queue[0][0].returned or self._fits(self._queue[0][0].size)):
+            admitted, go = self._queue.popleft()
+            self._admit(admitted)
+            go()
 
 
 class _Ticket:
