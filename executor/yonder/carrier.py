@@ -68,6 +68,7 @@ class Channel(asyncio.Transport):
         self._lost = False
         self._reading = True
         self._unread: deque[bytes] = deque()
+        self._finished = False  # by the other end
         self._high = HIGH_WATER
         self._low = HIGH_WATER // 4
         self._pressed = False
@@ -87,6 +88,7 @@ class Channel(asyncio.Transport):
         """What was written still goes."""
         if not self._closing:
             self._closing = True
+            self._discard(sum(map(len, self._unread)))
             self._unread.clear()
             self._carrier.track.finish(self.number)
             self._carrier.more()
@@ -138,8 +140,8 @@ class Channel(asyncio.Transport):
 
     def came(self, body: bytes) -> None:
         if self._closing:
-            return
-        if not self._reading or self._unread:
+            self._discard(len(body))
+        elif not self._reading or self._unread:
             self._unread.append(body)
         else:
             self._deliver(body)
@@ -147,6 +149,8 @@ class Channel(asyncio.Transport):
     def _catch_up(self) -> None:
         while self._unread and self._reading and not self._closing:
             self._deliver(self._unread.popleft())
+        if self._finished and not self._unread:
+            self.over()
 
     def _deliver(self, body: bytes) -> None:
         protocol = self._protocol
@@ -160,16 +164,20 @@ class Channel(asyncio.Transport):
                 rest = rest[size:]
         elif isinstance(protocol, asyncio.Protocol):
             protocol.data_received(body)
-        self._carrier.track.consumed(self.number, len(body))
+        self._discard(len(body))
+
+    def _discard(self, size: int) -> None:
+        """So much is out of the way: the other end may say as much more, or get rid of it and end."""
+        self._carrier.track.consumed(self.number, size)
         self._carrier.more()
 
     def finished(self) -> None:
-        """The other end closed it; what it said before is still delivered."""
-        if self._unread and not self._closing:
-            self._reading = True
-            self._catch_up()
-        self._closing = True
-        self.over()
+        """The other end closed it; what it said before is still delivered, as soon as it is wanted."""
+        self._finished = True
+        if self._closing or not self._unread:
+            self.over()
+        else:
+            self.went()  # what was written is read by nobody, and nobody waits for that
 
     def over(self) -> None:
         if not self._lost:
@@ -193,6 +201,7 @@ class Carrier:
         self._parser: wire.Parser[wire.LinkFrame] = wire.Parser(wire.LinkFrame)
         self._alive = False
         self._connection: Connection | None = None
+        self._lost = False
         self._carrying = asyncio.Lock()
         self.heard: Callable[[], None] = lambda: None
         """Told at every sign of life of the other end."""
@@ -231,9 +240,11 @@ class Carrier:
             channel.close()
 
     def lose(self) -> None:
-        """The link is over for good, and with it every conversation."""
+        """The link is over for good, and with it every conversation and the connection that it has."""
+        self._lost = True
         for channel in list(self._channels.values()):
             channel.over()
+        self.more()
 
     # ── one connection ──
 
@@ -244,17 +255,22 @@ class Carrier:
         key: str = "",
         bulk: str = "",
         told: Callable[[wire.Resume], None] = lambda _: None,
+        proved: Callable[[], None] = lambda: None,
     ) -> None:
         """Be carried by this connection, fresh from its welcome, until it ends or nothing is heard on it any more. `key`
-        and `bulk` are said to the other end, `told` gets what it says. A newer connection replaces an older one. Raises
-        WireError when the other end breaks the protocol, TimeoutError when it says nothing at all."""
+        and `bulk` are said to the other end, `told` gets what it says, `proved` hears that it got what was said: it says
+        more than its first word, which it does not wait for ours to say. A newer connection replaces an older one.
+        Raises WireError when the other end breaks the protocol, TimeoutError when it says nothing at all."""
+        if self._lost:
+            await hang_up(connection)
+            return
         previous, self._connection = self._connection, connection
         if previous is not None:
             await hang_up(previous)
         async with self._carrying:
             try:
                 if self._connection is connection:  # else it was replaced while it waited
-                    await self._carried(connection, wire.Resume(self.track.got, key, bulk), told)
+                    await self._carried(connection, wire.Resume(self.track.got, key, bulk), told, proved)
             except (ConnectionClosed, OSError):
                 pass  # it is dialled again
             finally:
@@ -262,7 +278,13 @@ class Carrier:
                     self._connection = None
                 await hang_up(connection)
 
-    async def _carried(self, connection: Connection, ours: wire.Resume, told: Callable[[wire.Resume], None]) -> None:
+    async def _carried(
+        self,
+        connection: Connection,
+        ours: wire.Resume,
+        told: Callable[[wire.Resume], None],
+        proved: Callable[[], None],
+    ) -> None:
         connection.transport.set_write_buffer_limits(high=self._ahead)
         await connection.send(wire.encode(ours))
         async with asyncio.timeout(RESUME_WITHIN):
@@ -273,7 +295,7 @@ class Carrier:
         told(theirs)
         self.heard()
         self.more()
-        work = (self._read(connection), self._write(connection), self._beat(connection))
+        work = (self._read(connection, proved), self._write(connection), self._beat(connection))
         tasks = [asyncio.ensure_future(one) for one in work]
         self.connected = True
         try:
@@ -286,9 +308,13 @@ class Carrier:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: Connection, proved: Callable[[], None]) -> None:
+        first = True
         while True:
             data = _bytes(await connection.recv(decode=False))
+            if first:
+                first = False
+                proved()
             self._alive = True
             self.heard()
             self._take(self._parser.message(data))
@@ -298,6 +324,8 @@ class Carrier:
             case Bytes(number, body):
                 if (channel := self._channels.get(number)) is not None:
                     channel.came(body)
+                else:
+                    self.track.consumed(number, len(body))  # nobody is there for it, and it must not hold up its end
             case Begun(number):
                 if self._accept is None:
                     self.track.finish(number)
@@ -317,6 +345,8 @@ class Carrier:
                 await connection.send(wire.encode(frame))
                 if isinstance(frame, wire.Carry) and (channel := self._channels.get(frame.channel)) is not None:
                     channel.went()
+            if self._lost:
+                return
             await self._more.wait()
 
     async def _beat(self, connection: Connection) -> None:

@@ -94,9 +94,10 @@ class Pair:
         self.dialler = Carrier(dialled=True, window=window)
         self.answerer = Carrier(dialled=False, window=window, accept=self._accept)
         self.tasks = []
+        self.talk = Talk
 
     def _accept(self):
-        self.begun.append(Talk())
+        self.begun.append(self.talk())
         self.came.put_nowait(self.begun[-1])
         return self.begun[-1]
 
@@ -134,6 +135,12 @@ async def spoken(pair, words=b"hello"):
     there = await pair.next()
     await there.until(len(words))
     return here, there
+
+
+async def until(true):
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - every turn of the loop counts
+            await asyncio.sleep(0)
 
 
 async def test_what_was_said_before_there_was_a_connection_arrives(pair):
@@ -193,11 +200,61 @@ async def test_an_end_is_told_after_what_was_said_before_it(pair):
     there.transport.pause_reading()
     here.transport.write(b" and goodbye")
     here.transport.close()
+    await asyncio.wait_for(here.over.wait(), 20)
+    await until(lambda: not list(pair.answerer.track.channels()))
+    assert not there.over.is_set()
+    there.transport.resume_reading()
     await asyncio.wait_for(there.over.wait(), 20)
     assert there.heard == b"hello and goodbye"
-    assert here.over.is_set()
     assert not list(pair.dialler.track.channels())
     assert not list(pair.answerer.track.channels())
+
+
+class Hesitant(Talk):
+    """Reads on only when it is told to."""
+
+    def data_received(self, data):
+        self.transport.pause_reading()
+        super().data_received(data)
+
+
+async def test_who_reads_piece_by_piece_hears_everything_before_the_end(pair):
+    pair.talk = Hesitant
+    here, there = await spoken(pair)
+    here.transport.write(bytes(50_000))
+    here.transport.write(bytes(10_000))
+    here.transport.close()
+    await until(lambda: not list(pair.answerer.track.channels()))
+    for size in (50_005, 60_005):
+        assert not there.over.is_set()
+        there.transport.resume_reading()
+        await there.until(size)
+    there.transport.resume_reading()
+    await asyncio.wait_for(there.over.wait(), 20)
+
+
+async def test_who_waits_to_write_is_let_go_when_the_other_end_has_closed(pair):
+    here, there = await spoken(pair)
+    here.transport.pause_reading()
+    here.transport.set_write_buffer_limits(high=1000)
+    there.transport.pause_reading()
+    here.transport.write(bytes(200_000))
+    there.transport.write(b"goodbye")
+    await until(lambda: here.transport._unread)
+    there.transport.close()
+    await until(lambda: here.pressed == [True, False])
+    assert not here.over.is_set()
+
+
+async def test_two_ends_that_close_at_once_with_much_unread_both_end(pair):
+    here, there = await spoken(pair)
+    for one in (here, there):
+        one.transport.pause_reading()
+        one.transport.write(bytes(500_000))
+    await until(lambda: len(here.transport._unread) == len(there.transport._unread) == 1)
+    here.transport.close()
+    there.transport.close()
+    await until(lambda: not [*pair.dialler.track.channels(), *pair.answerer.track.channels()])
 
 
 async def test_a_link_that_is_lost_ends_every_conversation(pair):
@@ -205,6 +262,9 @@ async def test_a_link_that_is_lost_ends_every_conversation(pair):
     pair.answerer.lose()
     assert there.over.is_set()
     assert not here.over.is_set()
+    await asyncio.gather(*pair.tasks)
+    pair.connect()
+    await asyncio.wait_for(asyncio.gather(*pair.tasks), 20)
     pair.dialler.lose()
     assert here.over.is_set()
 

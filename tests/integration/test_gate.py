@@ -168,6 +168,18 @@ async def test_a_secret_that_was_used_lets_nobody_in_again(house):
     assert invitation.secret not in "".join(house.trouble)
 
 
+async def test_an_answer_that_was_lost_in_a_cut_is_given_again(house):
+    agent = Agent(await house.invite())
+    for _ in range(2):
+        connection = await dial(agent.invitation)
+        await connection.send(wire.encode(agent._hello()))
+        assert isinstance(wire.Parser(wire.HubToAgent).message(await connection.recv(decode=False)), wire.Welcome)
+        await connection.send(wire.encode(wire.Resume(0)))  # which the agent says before it has heard the hub's
+        await connection.close()
+    assert isinstance(await agent.dial(), wire.Welcome)
+    assert agent.bulk
+
+
 async def test_the_bulk_connection_comes_in_by_its_own_secret(house):
     agent = Agent(await house.invite())
     await agent.dial()
@@ -276,8 +288,8 @@ async def test_a_withdrawn_agent_is_cut_off(house):
     await agent.begin()
     house.gate.withdraw("agent-1")
     assert house.over.is_set()
-    assert await Agent(agent.invitation).dial()
-    await agent.cut()
+    await asyncio.wait_for(agent._carrying, 20)
+    assert (await agent.dial()).code == "spent"
 
 
 async def test_an_address_that_is_not_this_machines_is_refused_in_words(house):

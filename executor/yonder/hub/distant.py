@@ -62,6 +62,8 @@ class Distant:
             )
             for role, window in (("agent", SMALL_WINDOW), ("bulk", BULK_WINDOW))
         }
+        for carrier in self._carriers.values():
+            carrier.heard = self.heard
         self._ear = Heartbeat(BEAT, int((silence + MARGIN) / BEAT))
         self._away = Heartbeat(BEAT, int(AWAY / BEAT))
         self._missed = False
@@ -72,6 +74,11 @@ class Distant:
     def carrier(self, role: str) -> Carrier:
         """The one of this role: agent or bulk."""
         return self._carriers[role]
+
+    @property
+    def over(self) -> bool:
+        """Is it gone for good?"""
+        return self._over
 
     def arrived(self) -> None:
         """It has come in for the first time: from now on it is watched."""

@@ -21,7 +21,7 @@ from websockets.http11 import Request, Response
 
 from yonder import wire
 from yonder.carrier import LARGEST, WEBSOCKET
-from yonder.core.joining import Admission, Admitted
+from yonder.core.joining import Admission
 from yonder.errors import BootFailed, CannotRun
 from yonder.hub.distant import Distant, Manners
 from yonder.hub.porch import Porch
@@ -226,21 +226,17 @@ class Gate:
         certificate = peer(connection.transport.get_extra_info("ssl_object"))
         answer = self._admission.judge(hello, certificate.name if certificate.kind == "agent" else "")
         distant = self._distants.get(hello.id)
-        if isinstance(answer, wire.Refused) or distant is None:
+        if isinstance(answer, wire.Refused) or distant is None or distant.over:
             refusal = answer if isinstance(answer, wire.Refused) else self._unknown()
             self._manners.trouble(f"agent {hello.id!r} was refused: {refusal.sentence}")
             await connection.send(wire.encode(refusal))
             return
         self._let_in(connection)
         carrier = distant.carrier(answer.row)
-        carrier.heard = functools.partial(self._heard, distant, answer)
+        proved = functools.partial(self._admission.proved, answer)
         await connection.send(wire.encode(wire.Welcome(version=wire.VERSION, package=__version__, hub=self.name)))
         distant.arrived()
-        await carrier.carry(connection, key=answer.key, bulk=answer.bulk)
-
-    def _heard(self, distant: Distant, admitted: Admitted) -> None:
-        self._admission.proved(admitted)
-        distant.heard()
+        await carrier.carry(connection, key=answer.key, bulk=answer.bulk, proved=proved)
 
     def _unknown(self) -> wire.Refused:
         sentence = "this agent is not expected here any more"
