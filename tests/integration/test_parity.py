@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "parity.md").read_text("utf-8")
 ROWS = {
     *("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F10", "F11", "F12", "F13", "F14", "F15"),
-    *("E2", "N4", "U16", "L1", "L2", "L3", "L4", "D2", "X1", "X5", "X6", "X9"),
+    *("E2", "E4", "N4", "P5", "U11", "U16", "L1", "L2", "L3", "L4", "D2", "X1", "X4", "X5", "X6", "X9"),
 }
 NAMED = sorted(set(re.findall(r"`(tests/[^`]+?(?:::|: )[^`]+)`", PAGE)))
 
