@@ -26,6 +26,7 @@ _NAMED = re.compile(r"[0-9a-f]{16}")
 """An owner's folder, also when nothing is in it any more."""
 _OURS = re.compile(r"token|lock|journal|hub\.(sock|json|new|log|old)|owner\.sock|agent-[0-9a-f]+\.log")
 _HUB_MARK = b"YONDER_HUB="
+_REMOTE_MARK = b"yonder.agent.remote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,11 @@ def serves(owner: str, found: Iterable[Process] = ()) -> bool:
     """Whether somebody serves this owner: a detached hub, or the thread of a plain program.
 
     Asked of its sockets: the one that the owner's processes in `found` were started with, and the one that would be
-    theirs here. The two differ when XDG_RUNTIME_DIR was another one then.
+    theirs here. The two differ when XDG_RUNTIME_DIR was another one then. An agent that lives here for a hub elsewhere
+    answers for it: its own lease ends it.
     """
+    if any(_has_agent(one) for one in found if one.owner == owner):
+        return True
     folder = OwnerFolder(owner)
     try:
         if folder.note() is not None:
@@ -76,6 +80,14 @@ def _hub_of(one: Process) -> str:
         return ""
     marks = [part for part in environment.split(b"\0") if part.startswith(_HUB_MARK)]
     return os.fsdecode(marks[0][len(_HUB_MARK) :]) if marks else ""
+
+
+def _has_agent(one: Process) -> bool:
+    """Is its parent an agent with a hub elsewhere?"""
+    with contextlib.suppress(OSError):
+        parent = Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[1]
+        return _REMOTE_MARK in Path(f"/proc/{parent}/cmdline").read_bytes()
+    return False
 
 
 def left_over(owner: str = "") -> list[Process]:

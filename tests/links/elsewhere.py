@@ -46,16 +46,17 @@ class Elsewhere:
         phase("creating", "an agent of another machine")
         self._owner = spec.owner
         agent = f"agent-{secrets.token_hex(4)}"
-        line = await self._boarding.invite(agent, listen="127.0.0.1")
+        wishes = _wishes(self._meeting)
+        line = await self._boarding.invite(agent, listen=wishes["listen"])
         invitation = msgspec.json.decode(line, type=wire.Invitation)
         _put(self._meeting / "gate", invitation.hub)
-        line = msgspec.json.encode(msgspec.structs.replace(invitation, hub=_wishes(self._meeting)["reach"]))
+        line = msgspec.json.encode(msgspec.structs.replace(invitation, hub=wishes["reach"] or invitation.hub))
         words = self._meeting / f"{agent}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith("YONDER_")}
         environment |= {"PYTHONPATH": str(ROOT / "executor"), "YONDER_OWNER": spec.owner, "YONDER_EXECUTOR": agent}
         with words.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "yonder.agent.remote"),
+                *(*wishes["inside"], sys.executable, "-P", "-m", "yonder.agent.remote"),
                 env=environment,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
@@ -112,13 +113,28 @@ class Elsewhere:
 def serve(meeting):
     """The hub's process: what is called docker is elsewhere."""
     from yonder.backends import known
-    from yonder.hub import detached, distant, gate, hub
+    from yonder.hub import detached, distant, gate, hub, room
 
     wishes = _wishes(meeting)
     if wishes["silence"]:
         hub.SILENCE, gate.ALONE, distant.MARGIN = wishes["silence"], 0.0, wishes["margin"]
+    if wishes["room"]:
+        room.Room.__init__.__defaults__ = (wishes["room"],)
     known.make = lambda name, folder, boarding, *_: Elsewhere(boarding, meeting)
     detached.main()
+
+
+_USUAL = {
+    "silence": 0.0,
+    "margin": 0.0,
+    "mute": False,
+    "room": 0,
+    "listen": "127.0.0.1",
+    "reach": "",
+    "direct": False,
+    "inside": [],
+    "hub_inside": [],
+}
 
 
 def _wishes(meeting):
@@ -172,27 +188,44 @@ class World:
 
 
 @contextlib.contextmanager
-def elsewhere(meeting, *, silence=0.0, margin=0.0, mute=False):
-    """The pools of this program with backend="docker" run on other machines. `silence`: agents and hub give each other up after so many seconds
-    (0: as always), `margin` is what the hub adds. `mute`: the platform does not say when a machine has
-    ended."""
-    meeting.mkdir(parents=True, exist_ok=True)
-    with Aside() as aside, pytest.MonkeyPatch.context() as patch:
-        world = World(aside, meeting, {"silence": silence, "margin": margin, "mute": mute})
-        core = str(ROOT / "executor")
+def elsewhere(meeting, **wishes):
+    """The pools of this program with backend="docker" run on other machines. `silence`: agents and hub give each other up
+    after so many seconds (0: as always), `margin` is what the hub adds. `mute`: the platform does not say when a machine
+    has ended. `room`: bytes of large bodies that the hub may hold (0: as always). `inside` and `hub_inside` are put before
+    the commands of agents and hub, `listen` is where the hub listens; agents dial the proxy, unless `direct`."""
+    with a_world(meeting, **wishes) as world, pytest.MonkeyPatch.context() as patch:
+        join(meeting, patch.setattr)
+        yield world
 
-        words = [sys.executable, "-P", "-c", _HUB, str(ROOT), core, str(meeting), "--program", "--owner"]
-        patch.setattr(launch, "program_command", lambda owner: [*words, owner])
+
+@contextlib.contextmanager
+def a_world(meeting, **wishes):
+    """The machines and their line, for a hub that is started with `words`."""
+    meeting.mkdir(parents=True, exist_ok=True)
+    with Aside() as aside:
+        world = World(aside, meeting, {**_USUAL, **wishes})
         try:
             yield world
         finally:
             world.close()
 
 
+def words(meeting):
+    """The command of a hub whose machines are there, but for its owner."""
+    inside = _wishes(meeting)["hub_inside"]
+    return [*inside, sys.executable, "-P", "-c", _HUB, str(ROOT), str(ROOT / "executor"), str(meeting)]
+
+
+def join(meeting, put=setattr):
+    """Have the hub of this program's pools be one whose machines are there."""
+    put(launch, "program_command", lambda owner: [*words(meeting), "--program", "--owner", owner])
+
+
 def _line(aside, meeting, wishes):
     """A new proxy, which the next executors shall dial."""
     proxy = aside.do(Proxy, lambda: _address(meeting / "gate"))
-    _put(meeting / "wishes", json.dumps({**wishes, "reach": "{}:{}".format(*aside.do(proxy.listen))}))
+    address = "{}:{}".format(*aside.do(proxy.listen))
+    _put(meeting / "wishes", json.dumps({**wishes, "reach": "" if wishes["direct"] else address}))
     return proxy
 
 

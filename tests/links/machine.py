@@ -140,6 +140,7 @@ class Machine:
             reach=self.invitation.reach, silence=self.invitation.silence, lifetime=0.0, at=self.clock()
         )
         self.connections = Link(self.invitation)
+        self.keys = _kept(self.connections.small)
         self.connections.small.heard = self.connections.bulk.heard = lambda: self.lease.heard(self.clock())
         self.agent = Caller(self, "agent", AGENT)
         self.call = Caller(self, "call", "w")
@@ -170,6 +171,21 @@ class Machine:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _kept(carrier):
+    """The keys that the hub gives on one of the two connections, as they come."""
+    keys, carry = [], carrier.carry
+
+    def carried(connection, told):
+        def tell(words):
+            keys.append(words.key)
+            told(words)
+
+        return carry(connection, told=tell)
+
+    carrier.carry = carried
+    return keys
 
 
 @contextlib.asynccontextmanager

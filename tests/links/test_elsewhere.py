@@ -11,6 +11,7 @@ import pytest
 from tests.links.elsewhere import elsewhere
 
 import yonder
+from yonder import machine
 from yonder.places import started_at
 
 PATIENCE = 60.0
@@ -150,6 +151,15 @@ def test_a_hub_that_stood_still_goes_on_and_nobody_died(world, pool, tmp_path):
         os.kill(world.hub, signal.SIGCONT)
     assert call.result() == "through"
     assert pool.submit(where_am_i).result() == before
+
+
+def test_machines_with_a_hub_far_away_are_no_left_overs(world, pool, tmp_path, monkeypatch):
+    """Somebody reaps on the machine where an agent lives: its hub has no socket there."""
+    assert pool.submit(double, 1).result() == 2
+    assert {"agent", "zygote", "executor"} <= {one.role for one in world.processes()}
+    owner = world.owner
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert machine.left_over(owner) == []
 
 
 # ── kill -9 ───────────────────────────────────────────────────────────────────────────────────────────────────────────

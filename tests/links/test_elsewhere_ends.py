@@ -4,9 +4,13 @@ closed while nobody can be reached. Each test has a hub of its own; what is left
 import contextlib
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
-from tests.links.elsewhere import elsewhere
+from tests.links.elsewhere import ROOT, a_world, elsewhere
 from tests.links.test_elsewhere import PATIENCE, a_pool, begin, leave_a_child, lives, until, wait_for
 
 import yonder
@@ -73,3 +77,74 @@ def test_a_pool_closed_while_its_machine_cannot_be_reached_has_the_platform_end_
         if state == "busy":
             with pytest.raises((yonder.Cancelled, yonder.ExecutorLost)):
                 call.result(0)
+
+
+PROGRAM = """
+import sys
+from tests.links.elsewhere import join
+import yonder
+from yonder.hubs import PROGRAM
+
+def main(meeting, count, size):
+    join(meeting)
+    with yonder.Pool(backend="docker", max=2, preload=[]) as pool:
+        pool.submit(abs, 1).result()
+        print(PROGRAM._process._note.pid, flush=True)
+        calls = [pool.submit(bytes, size) for _ in range(count)]
+        print("submitted", flush=True)
+        print(sum(len(calls.pop(0).result()) for _ in range(count)), flush=True)
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+"""
+
+
+def memory(pid, what="VmRSS"):
+    """Bytes of a process now, or (VmHWM) at its most."""
+    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith(what)]
+    return int(line.split()[1]) * 1024
+
+
+def settled(pid):
+    """Wait until a process neither works nor grows."""
+
+    def used():
+        return Path(f"/proc/{pid}/stat").read_text().split()[13:15], memory(pid)
+
+    seen = [used()]
+
+    def still():
+        time.sleep(0.25)
+        seen.append(used())
+        return len(seen) > 4 and len({one[1] for one in seen[-4:]}) == 1
+
+    wait_for(still, "an end of the growth")
+
+
+def test_large_results_wait_for_a_reader_that_stands_still_and_the_hub_stays_small(tmp_path):
+    """YONDER_RESULTS="64x100000000" has the size of the promise; the hub then has the room that it always has."""
+    count, size = map(int, os.environ.get("YONDER_RESULTS", "24x6000000").split("x"))
+    room = 0 if "YONDER_RESULTS" in os.environ else 12_000_000
+    bound = 2 * (room or 256 << 20) + (64 << 20)  # the room, the program's socket and conversations
+    assert count * size > bound
+    with a_world(tmp_path / "meeting", room=room) as world:
+        path = os.pathsep.join([str(ROOT), str(ROOT / "executor")])
+        (tmp_path / "program.py").write_text(PROGRAM)
+        program = subprocess.Popen(
+            [sys.executable, str(tmp_path / "program.py"), str(world.meeting), str(count), str(size)],
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with program:
+            hub = int(program.stdout.readline())
+            before = memory(hub)
+            assert program.stdout.readline() == "submitted\n"
+            program.send_signal(signal.SIGSTOP)
+            settled(hub)
+            program.send_signal(signal.SIGCONT)
+            assert int(program.stdout.readline()) == count * size
+            most = memory(hub, "VmHWM")
+        print(f"the hub had {before >> 20} MiB before and {most >> 20} MiB at its most")
+        assert most - before < bound
+        assert program.wait(PATIENCE) == 0

@@ -207,7 +207,7 @@ async def test_what_must_not_wait_does_not_wait_for_bulk():
             assert machine.clock() - asked < 0.3
         assert machine.ears["call"].heard == []
         await machine.until(lambda: machine.ears["call"].heard)
-        assert len(machine.ears["call"].heard[0].body) == 8_000_000
+        assert sum(map(len, machine.ears["call"].heard[0].body)) == 8_000_000  # in pieces, as it came
 
 
 @virtual
@@ -265,3 +265,25 @@ async def test_who_was_sent_away_in_a_cut_is_refused_and_ends():
         await machine.proxy.heal()
         assert "CannotRun" in await machine.ended
         assert len(machine.verdicts) == 1
+
+
+@virtual
+async def test_an_answer_that_is_lost_locks_nobody_out_though_its_receiver_spoke_at_once():
+    """The agent's first word on a connection is on its way before the answer with the next key has come."""
+    async with a_machine() as machine:
+        link = machine.connections
+        machine._holding.cancel()
+        await asyncio.gather(machine._holding, return_exceptions=True)
+        carrier = machine.gate._distants[AGENT].carrier("agent")
+        await asyncio.sleep(1)
+        key = machine.keys[-1]
+        for _ in range(3):
+            connection = await link._dial("agent", key)
+            await connection.send(wire.encode(wire.Resume(link.small.track.got)))
+            await asyncio.sleep(1)
+            assert carrier.connected
+            connection.transport.abort()  # its answer was never read
+            await asyncio.sleep(1)
+            assert not carrier.connected
+        await link._dial("agent", key)
+        assert machine.trouble == []

@@ -9,7 +9,8 @@ known to have the next one: it used it, or it said anything at all after the ans
                         ┌────┐
                         │    ▼
     ──invite──▶ holds key n, perhaps n+1 ──────┐
-                        ▲                      │ shows key n+1, or says anything on a connection that was given it:
+                        ▲                      │ shows key n+1, or says anything after it was given it (its first word
+                        │                      │ on a connection may be older than that):
                         └──── n becomes n+1 ───┘ key n is spent, for ever
     withdrawn: all keys are spent
 
