@@ -184,7 +184,12 @@ class Channel(asyncio.Transport):
             self._lost = True
             self._closing = True
             self._carrier.forget(self)
-            self._protocol.connection_lost(None)
+            try:
+                self._protocol.connection_lost(None)
+            except Exception as error:  # noqa: BLE001 - other conversations end, or go on, all the same
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "a conversation's end was not taken", "exception": error, "protocol": self._protocol}
+                )
 
 
 class Carrier:

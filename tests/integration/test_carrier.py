@@ -269,6 +269,19 @@ async def test_a_link_that_is_lost_ends_every_conversation(pair):
     assert here.over.is_set()
 
 
+async def test_one_that_cannot_take_its_end_keeps_no_other_from_its_own(pair):
+    _, there = await spoken(pair)
+    other = Talk()
+    pair.dialler.open(other)
+    last = await pair.next()
+    said = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
+    there.connection_lost = lambda exc: {}["a hole in the hub"]
+    pair.answerer.lose()
+    assert last.over.is_set()
+    assert [type(error) for error in said] == [KeyError]
+
+
 async def test_an_end_that_takes_no_conversations_says_so(pair):
     _, there = await spoken(pair)
     unwanted = Talk()
