@@ -165,9 +165,12 @@ class Doors:
             else:
                 receive(message)
 
+        door: SocketDoor | None = None
+
         def ended() -> None:
-            with contextlib.suppress(ValueError):  # said twice, or before it was noted
-                self._doors.remove(door)
+            if door is not None:  # else it was over before it was noted
+                with contextlib.suppress(ValueError):  # said twice
+                    self._doors.remove(door)
             if self.reason:
                 receive(wire.Refused(code="closing", sentence=self.reason, version=wire.VERSION, package=__version__))
             lost()

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import unix_connect
 
+from yonder import door as doors
 from yonder import wire
+from yonder.door import Doors
 from yonder.hub import connection, owner
 from yonder.hub.connection import Conversation
 from yonder.hub.journal import Journal
@@ -196,3 +198,28 @@ async def test_an_owner_who_has_the_token_and_says_nothing_is_cut_off(owner_sock
         await websocket.wait_closed()
     assert desk.came == []
     assert "did not come" in desk.complaints[0]
+
+
+def test_a_conversation_that_is_over_before_it_is_noted_is_told_as_lost(folder, monkeypatch):
+    """A hub that is just ending may say no and hang up before the one who dialled goes on."""
+
+    class Quick(doors.threading.Thread):
+        def start(self):
+            super().start()
+            self.join(20)
+
+    lost = []
+    with socket.socket(socket.AF_UNIX) as ending:
+        ending.bind(str(folder / "hub.sock"))
+        ending.listen()
+
+        def hang_up():
+            ending.accept()[0].close()
+
+        hanging = doors.threading.Thread(target=hang_up)
+        hanging.start()
+        monkeypatch.setattr(doors.threading, "Thread", Quick)
+        door = Doors(str(folder / "hub.sock"), TOKEN).client(lambda message: None, lambda: lost.append(True))
+        hanging.join(20)
+    assert lost
+    door.close()
