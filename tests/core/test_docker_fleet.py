@@ -33,6 +33,8 @@ class PaperEngine:
         self.less = asyncio.Event()
         self.listening = asyncio.Event()
         self.closed = False
+        self.nonsense = False
+        self.puzzled = asyncio.Event()
 
     def run(self, executor, owner="me", hub=""):
         marks = {told.OWNER: owner, told.EXECUTOR: executor, told.HUB: hub, told.INSTALLATION: "inst"}
@@ -66,6 +68,9 @@ class PaperEngine:
 
     async def info(self):
         self._ask()
+        if self.nonsense:
+            self.puzzled.set()
+            return {}
         return {"SystemTime": f"1970-01-01T00:{int(self.clock) // 60:02}:{int(self.clock) % 60:02}Z"}
 
     async def listed(self, filters):
@@ -280,6 +285,21 @@ async def test_what_comes_late_of_a_boot_that_was_cut_short_is_removed(fleet, en
     engine.run("b")
     await asyncio.wait_for(engine.less.wait(), 10)
     assert engine.removed == [NAMES["b"]]
+
+
+async def test_what_an_engine_says_that_nobody_understands_does_not_end_the_listening(fleet, engine, pier):
+    start(fleet, engine, "a")
+    engine.listening.clear()
+    engine.nonsense = True
+    await engine.silence()
+    engine.answer()
+    await asyncio.wait_for(engine.puzzled.wait(), 10)
+    engine.nonsense = False
+    await asyncio.wait_for(engine.listening.wait(), 10)
+    engine.happens("die", "a", exitCode="3")
+    await pier.told()
+    assert pier.ends[0][0] == "agent-a"
+    assert any("not understood" in line for line in fleet.said)
 
 
 async def test_opening_sweeps_what_has_no_hub(engine, pier, monkeypatch):

@@ -131,25 +131,27 @@ class Fleet:
                 f"has not heard of its hub for long; to end it now: docker rm -f {name}, or yonder reap"
             ) from None
         if self._here.pop(handle.native, None) is not None and here is not None:
-            await here.hush()
             self._tell(here, f"the container {here.name} was removed", None)
+            await here.hush()
 
     # ── listening ──
 
     async def _listen(self) -> None:
         """For ever, from the moment at which the engine was opened."""
         filters = {**told.marked(self._installation, self._owner), **_KINDS}
-        since, pause = self.engine.opened, PAUSE
+        since, pause, said = self.engine.opened, PAUSE, ""
         while True:
             try:
                 now = told.moment(await self.engine.info())
                 await self.engine.events(filters, since, now, self._heard)
                 await self._compare()
-                since, pause = now, PAUSE
+                since, pause, said = now, PAUSE, ""
                 await self.engine.events(filters, now, now + WINDOW, self._heard)
-            except (EngineAwayError, Refusal) as error:
-                if pause == PAUSE:
-                    self._log(str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it says: who does not listen hears of no end
+                words = str(error) if isinstance(error, EngineAwayError | Refusal) else f"not understood: {error!r}"
+                if words != said:
+                    self._log(words)
+                said = words
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
 
