@@ -53,6 +53,7 @@ class Intake:
         """Returns when the connection is over, however that came."""
         connection = self._hub.connection
         beside = [asyncio.create_task(self._keep()), asyncio.create_task(self._hub.attend())]
+        beside[0].add_done_callback(self._kept)
         try:
             async for data in connection:
                 message = self._parser.message(data if isinstance(data, bytes) else data.encode())
@@ -94,6 +95,13 @@ class Intake:
             self._room.set()
             with contextlib.suppress(ConnectionClosed):
                 await self._hub.connection.send(wire.encode(wire.Ack(last)))
+
+    def _kept(self, keeping: asyncio.Task[None]) -> None:
+        """Without a keeper nothing would be acknowledged any more, and nothing more come: the next connection has one."""
+        if not keeping.cancelled() and (error := keeping.exception()) is not None:
+            self._ear.log("error", f"what the hub said could not be told: {error!r}")
+            self._hub.connection.transport.abort()
+            self._room.set()
 
     async def _apply(self, taken: Sequence[wire.Numbered]) -> int:
         """Store and tell. What is stored is never sent again, so no cut may come between the two."""

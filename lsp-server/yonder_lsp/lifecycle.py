@@ -222,10 +222,14 @@ class Lifecycle:
             if self._configure is not None:
                 await self.send(self._configure)
             await self.send(wire.GetStatus(0))
+            await self._pay()
         except CannotRun as error:
             self._forget_connection()
             raise ConnectionResetError("it was cut at once") from error
-        await self._pay()
+        except BaseException:  # whoever wanted it was cancelled: nobody would ever read it
+            self._hub.connection.transport.abort()
+            self._forget_connection()
+            raise
         self._become("stopping" if self._stopping else "on")
         if self._tending is None or self._tending.done():
             self._tending = asyncio.create_task(self._tend(note, self._hub))

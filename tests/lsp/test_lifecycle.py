@@ -62,6 +62,7 @@ class Ear:
 
     def log(self, level: str, text: str) -> None:
         self.lines.append(text)
+        self._ring()
 
     async def until(self, condition: Any, within: float = 10.0) -> None:
         async with asyncio.timeout(within), self.news:
@@ -118,6 +119,46 @@ async def test_a_living_hub_is_taken_up(life: Lifecycle, ear: Ear) -> None:
         assert life.cluster == "on"
         assert hub.hellos[0].role == "owner"
         assert hub.hellos[0].id == OWNER
+
+
+async def test_who_is_cancelled_while_it_dials_leaves_no_connection_that_nobody_reads(
+    life: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fakes.hub(OWNER) as hub:
+        hub.answers[wire.GetStatus] = lambda message: [fakes.status(fakes.session(), number=message.id)]
+        held = asyncio.Event()
+        send = life.send
+
+        async def slow(message: wire.OwnerToHub) -> None:
+            held.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(life, "send", slow)
+        dialling = asyncio.create_task(life.ensure(CONFIGURE))
+        await held.wait()
+        dialling.cancel()
+        await asyncio.gather(dialling, return_exceptions=True)
+        assert not life.connected
+        monkeypatch.setattr(life, "send", send)
+        await life.ensure(CONFIGURE)
+        assert await asyncio.wait_for(life.ask(wire.GetStatus), 10)
+
+
+async def test_what_the_window_cannot_take_ends_the_connection_and_not_the_window(
+    life: Lifecycle, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fakes.hub(OWNER) as hub:
+        hub.answers[wire.GetStatus] = lambda message: [fakes.status(fakes.session(), number=message.id)]
+        assert await life.find(configured)
+        stored = ear.stored
+        monkeypatch.setattr(ear, "stored", lambda batch: {}["a hole in the window"])
+        await hub.tell(output("one"))
+        await ear.until(lambda: any("could not be told" in line for line in ear.lines))
+        monkeypatch.setattr(ear, "stored", stored)
+        await ear.until(lambda: len(hub.hellos) == 2)
+        await hub.tell(output("two"))
+        await ear.until(lambda: ear.events)
+        assert [event.text for event in ear.events] == ["two"]
 
 
 async def test_no_hub_is_not_started_by_looking(life: Lifecycle) -> None:
