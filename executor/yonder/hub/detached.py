@@ -125,9 +125,9 @@ class Attendance:
         """Returns the reason to end."""
         while (reason := self._lease.judge(time.monotonic())) is None or (self._occupied() and not self._lease.stopped):
             self._changed.clear()
-            wait = min(2.0, max(0.01, self._lease.next_wake(time.monotonic()) - time.monotonic()))
+            wait = max(0.01, self._lease.next_wake(time.monotonic()) - time.monotonic()) if reason is None else 2.0
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                await asyncio.wait_for(self._changed.wait(), min(2.0, wait))
         return reason
 
     def receipt(self, receipt: wire.Receipt) -> None:
