@@ -214,7 +214,9 @@ def test_a_conversation_that_is_over_before_it_is_noted_is_told_as_lost(folder, 
         ending.listen()
 
         def hang_up():
-            ending.accept()[0].close()
+            knock = ending.accept()[0]
+            knock.recv(4096)
+            knock.close()
 
         hanging = doors.threading.Thread(target=hang_up)
         hanging.start()
