@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from yonder import wire
 from yonder.core.channels import Begun, Bytes, Finished, Track
@@ -43,6 +43,12 @@ WEBSOCKET: Final[dict[str, Any]] = {
 """How both ends set up a link's websockets."""
 
 
+class Sender(Protocol):
+    """A websocket's state."""
+
+    def send_binary(self, data: bytes) -> None: ...
+
+
 class Connection(Protocol):
     """What is needed of a websocket."""
 
@@ -54,6 +60,12 @@ class Connection(Protocol):
 
     @property
     def transport(self) -> asyncio.Transport: ...
+
+    @property
+    def protocol(self) -> Sender: ...
+
+    def send_data(self) -> None:
+        """Hand over what the protocol has got to send."""
 
 
 class Channel(asyncio.Transport):
@@ -243,6 +255,18 @@ class Carrier:
         """End every conversation in order: what was written still goes."""
         for channel in list(self._channels.values()):
             channel.close()
+
+    def farewell(self) -> None:
+        """This process ends now: end every conversation, as far as that can be said without waiting for anything."""
+        connection = self._connection
+        if connection is None or not self.connected:
+            return
+        for number in self.track.channels():
+            self.track.finish(number)
+        with contextlib.suppress(WebSocketException):  # it is closing just now
+            while (frame := self.track.next()) is not None:
+                connection.protocol.send_binary(wire.encode(frame))
+            connection.send_data()
 
     def lose(self) -> None:
         """The link is over for good, and with it every conversation and the connection that it has."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-BACKENDS: Final = ("local", "docker")
+BACKENDS: Final = ("local", "docker", "standing")
 BACKENDS_TO_COME: Final = ("kubernetes", "fly", "ray")
 ISOLATIONS: Final = ("worker", "process", "executor")
 STRATEGIES: Final = ("pack", "spread")

@@ -11,10 +11,14 @@ from yonder.version import __version__
 
 
 def main() -> None:
-    """`yonder …`: doctor, ps, reap, hub, run, image, --version."""
+    """`yonder …`: doctor, ps, reap, hub, executor, run, image, --version."""
     if sys.argv[1:] == ["--version"]:
         print(f"yonder {__version__}")
         return
+    if sys.argv[1:2] == ["executor"]:  # an executor has the core's libraries only
+        from yonder.agent.joining import main as join
+
+        join(sys.argv[2:])
     try:
         import rich
         import typer

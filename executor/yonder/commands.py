@@ -23,6 +23,7 @@ from rich.table import Table
 from yonder import doctor as checks
 from yonder import elsewhere, machine, receipts, settings, wire
 from yonder.account import COLUMNS, account
+from yonder.agent import joining
 from yonder.backends.local import processes
 from yonder.errors import YonderError
 from yonder.image.build import HUB_IMAGE, HUB_NEEDS, build, usual_base
@@ -170,12 +171,24 @@ def hub(
         Path | None, typer.Option(help="Where the key file goes; else a private folder. Its path is printed.")
     ] = None,
     name: Annotated[str, typer.Option(help="Tells several hubs on one machine apart.")] = "hub",
+    invite: Annotated[
+        int, typer.Option(min=0, help="How many machines may come by themselves (backend standing).")
+    ] = 0,
+    invitations: Annotated[Path | None, typer.Option(help="The folder for their invitations: one file each.")] = None,
 ) -> None:
     """Serve a window or programs on another machine, which reach this hub with its key file. Ctrl+C ends it."""
     with _in_words():
         from yonder.hub import reachable
 
-        reachable.run(name, listen, reach, key, lambda line: print(line, flush=True))
+        reachable.run(
+            name, listen, reach, key, lambda line: print(line, flush=True), invite=invite, invitations=invitations
+        )
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def executor(context: typer.Context) -> None:
+    """Join a hub with one of its invitations (a file, a folder of them, or -), and stay until it ends."""
+    joining.main(context.args)
 
 
 # ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -120,6 +120,7 @@ def _volumes(value: object) -> str:
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
     "local": {},
+    "standing": {},
     "docker": {
         "host": Option(
             _host,

@@ -982,6 +982,12 @@ class Kill(_Msg, frozen=True, tag=True):
     hard: bool = True
 
 
+class Sweep(_Msg, frozen=True, tag=True):
+    """End whatever an executor has left on this machine, which goes on without it. Answered by Swept."""
+
+    executor: str
+
+
 class AgentExit(_Msg, frozen=True, tag=True):
     reason: str
 
@@ -1025,6 +1031,13 @@ class Exited(_Msg, frozen=True, tag=True):
     report: ExitReport
 
 
+class Swept(_Msg, frozen=True, tag=True):
+    """So many processes of the executor did not end."""
+
+    executor: str
+    left: int
+
+
 class Usage(_Part, frozen=True):
     worker: str
     cpu_percent: float
@@ -1035,8 +1048,8 @@ class Beat(_Msg, frozen=True, tag=True):
     usage: list[Usage]
 
 
-HubToAgent = Welcome | Refused | Fork | Preload | Kill | AgentExit
-AgentToHub = Hello | Forked | ForkFailed | Preloaded | WorkerOutput | Exited | Beat
+HubToAgent = Welcome | Refused | Fork | Preload | Kill | Sweep | AgentExit
+AgentToHub = Hello | Forked | ForkFailed | Preloaded | WorkerOutput | Exited | Swept | Beat
 
 
 # ── worker ↔ hub ──────────────────────────────────────────────────────────────────────────────────────────────────────

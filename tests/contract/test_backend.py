@@ -13,6 +13,7 @@ from yonder.backends.base import BootSpec, Handle
 from yonder.backends.docker import DockerBackend
 from yonder.backends.gpus import Gpu, Gpus
 from yonder.backends.local import LocalBackend, processes
+from yonder.backends.standing import StandingBackend
 from yonder.errors import BootFailed
 from yonder.places import OwnerFolder
 from yonder.testing import FakeBackend, PlannedBoot
@@ -104,6 +105,42 @@ class Docker:
         assert [line for line in self.said if "failed" in line] == []
 
 
+class Standing:
+    """Machines that came by themselves, on paper."""
+
+    def __init__(self, request):
+        self.owner = "contract"
+        self.machines = [f"machine-{n}" for n in range(4)]
+        self.swept = []
+        self.invited = 4
+        self.backend = StandingBackend(self)
+
+    def here(self):
+        return self.machines
+
+    def listen(self, told):
+        self.told = told
+
+    async def sweep(self, machine, executor):
+        await asyncio.sleep(0)
+        self.swept.append((machine, executor))
+        return 0
+
+    def spec(self, broken=False):
+        made = spec(self.owner, Place())
+        return structs.replace(
+            made, pool=PoolSpec(backend="standing", resources=Resources(cpus=2.0 if broken else 0.0))
+        )
+
+    async def running(self):
+        return await self.backend.owned(self.owner)
+
+    async def close(self):
+        for handle in await self.backend.owned(self.owner):
+            await self.backend.terminate(handle)
+        await self.backend.close()
+
+
 def spec(owner, place):
     name = f"x-{secrets.token_hex(4)}"
     return BootSpec(
@@ -111,7 +148,10 @@ def spec(owner, place):
     )
 
 
-@pytest.fixture(params=[Local, Fake, pytest.param(Docker, marks=pytest.mark.docker)], ids=["local", "fake", "docker"])
+@pytest.fixture(
+    params=[Local, Fake, Standing, pytest.param(Docker, marks=pytest.mark.docker)],
+    ids=["local", "fake", "standing", "docker"],
+)
 async def platform(request, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # an installation of its own: nobody sweeps it
     made = request.param(request)

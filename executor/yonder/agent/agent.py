@@ -32,6 +32,7 @@ from yonder.version import __version__
 BEAT = 2.0
 TERM_GRACE = 1.0
 END_SECONDS = 3.0
+SWEEP_POLL = 0.02
 HIGH_WATER = 4 * 1024 * 1024
 LOW_WATER = 1024 * 1024
 
@@ -124,6 +125,7 @@ class Agent:
         self._early: dict[int, int] = {}  # ends of children whose birth was not told yet
         self._doomed: set[str] = set()  # workers to kill as soon as they are born
         self._executors = {ident}
+        self._sweeping: set[asyncio.Task[None]] = set()
         self._held = False
         self._over = False
         self._telemetry = Telemetry()
@@ -167,6 +169,10 @@ class Agent:
                 self._nursery.preload(modules)
             case wire.Kill(worker=worker, hard=hard):
                 self._kill(worker, hard=hard)
+            case wire.Sweep(executor=executor):
+                task = asyncio.get_running_loop().create_task(self._sweep(executor))
+                self._sweeping.add(task)
+                task.add_done_callback(self._sweeping.discard)
             case wire.AgentExit(reason=reason):
                 self.end(reason)
             case _:
@@ -262,6 +268,26 @@ class Agent:
         killed = code == -signal.SIGKILL
         starved = killed and self._memory.moved() and not child.asked
         self._send(wire.Exited(worker, wire.ExitReport(max(code, -1), -code if code < 0 else 0, starved, words)))
+
+    async def _sweep(self, executor: str) -> None:
+        """End what is left of an executor, and say how much of it the kernel does not let go."""
+        deadline = time.monotonic() + END_SECONDS
+        while left := self._left_by(executor):
+            processes.sweep(lambda: self._left_by(executor))
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(SWEEP_POLL)  # a killed process takes a moment to go
+        self._executors.discard(executor)
+        self._send(wire.Swept(executor, len(left)))
+
+    def _left_by(self, executor: str) -> list[int]:
+        """What carries its mark. With no worker here, what has taken the mark off is known by being below us, too."""
+        found = set(processes.marked("YONDER_EXECUTOR", [executor]))
+        if not self._children and not self._nursery.expecting:
+            ours = self._nursery.pids
+            theirs = {pid for zygote in ours for pid in processes.descendants(zygote)}
+            found |= set(processes.descendants(os.getpid())) - ours - theirs
+        return sorted(found)
 
     def end(self, reason: str, *, code: int = 0) -> None:
         """End everything below this process, then this process. Safe to call at any time, from any reason, twice."""

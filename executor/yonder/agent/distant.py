@@ -68,6 +68,7 @@ async def _live(invitation: wire.Invitation, core: str, zygote: Launched) -> Non
 
 async def _serve(invitation: wire.Invitation, agent: Agent, home: Home, lease: AgentLease) -> None:
     link = Link(invitation, lambda refused: lease.dialled(time.monotonic(), refused=refused))
+    agent.leaving = lambda: _take_leave(link, home)
     processes.keep_to_itself()  # the keys, from the code that workers run; before there is any
     link.small.heard = link.bulk.heard = lambda: lease.heard(time.monotonic())
     link.small.open(Conversation(agent))
@@ -75,6 +76,12 @@ async def _serve(invitation: wire.Invitation, agent: Agent, home: Home, lease: A
     agent.dead = relay.bury
     async with await relay.listen(home.socket):
         await asyncio.gather(link.hold(), agent.beat(), _watch(lease, link, agent, home))
+
+
+def _take_leave(link: Link, home: Home) -> None:
+    """Nothing runs here any more. A hub that hears so does not wait for this machine until the silence is over."""
+    link.small.farewell()
+    home.leave()
 
 
 async def _watch(lease: AgentLease, link: Link, agent: Agent, home: Home) -> NoReturn:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from yonder.backends.base import Backend, Boarding
 from yonder.backends.gpus import Gpus
+from yonder.backends.standing import INVITE
 from yonder.choices import BACKENDS
 from yonder.errors import BootFailed
 from yonder.places import OwnerFolder
@@ -23,4 +24,6 @@ def make(name: str, folder: OwnerFolder, boarding: Boarding, gpus: Gpus, log: Ca
 
         check_installed()
         return DockerBackend(folder, boarding, gpus, log)
+    if name == "standing":
+        raise BootFailed(f"this hub has no standing machines; {INVITE}", phase="creating")
     raise BootFailed(f"there is no backend {name!r} here; known: {', '.join(BACKENDS)}", phase="creating")

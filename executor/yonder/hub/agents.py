@@ -6,6 +6,7 @@ Knows the wire; not executors or what is forked for whom.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from yonder import wire
@@ -47,9 +48,22 @@ class Agent:
         self._conversation = conversation
         self._floor = floor
         self._preloads: set[str] = set()
+        self._sweeps: dict[str, list[asyncio.Future[int]]] = {}
 
-    def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.AgentExit) -> None:
+    def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.Sweep | wire.AgentExit) -> None:
         self._conversation.send(message)
+
+    async def sweep(self, executor: str) -> int:
+        """Have it end all that the executor has on its machine; how many processes are left. One that is lost leaves none."""
+        asked: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._sweeps.setdefault(executor, []).append(asked)
+        self.say(wire.Sweep(executor))
+        return await asked
+
+    def _swept(self, executor: str, left: int) -> None:
+        for asked in self._sweeps.pop(executor, []):
+            if not asked.done():
+                asked.set_result(left)
 
     def hold(self, paused: bool) -> None:
         """Do not hear it for now, or hear it again."""
@@ -76,10 +90,14 @@ class Agent:
                     self._floor.fork_failed(worker, message.sentence)
             case wire.Preloaded():
                 self._preloaded(message)
+            case wire.Swept(executor=executor, left=left):
+                self._swept(executor, left)
             case wire.Hello():
                 pass  # a second hello says nothing new
 
     def lost(self) -> None:
+        for executor in list(self._sweeps):
+            self._swept(executor, 0)
         self._floor.agent_lost(self)
 
     def _preloaded(self, message: wire.Preloaded) -> None:
@@ -105,6 +123,15 @@ class Agents:
         self._ended: dict[str, str] = {}
         self._dismissed = ""
         self._held = False
+        self._watchers: list[Callable[[str, bool], None]] = []
+
+    def watch(self, told: Callable[[str, bool], None]) -> None:
+        """Call this with an agent's id and whether it is here, whenever one comes or goes."""
+        self._watchers.append(told)
+
+    def here(self) -> list[str]:
+        """The ids of those that are here, first come first."""
+        return list(self._here)
 
     def said_hello(self, hello: wire.Hello, conversation: Conversation) -> Agent:
         """One has dialled: whoever waits for it goes on."""
@@ -116,6 +143,8 @@ class Agents:
             agent.hold(True)
         if self._dismissed:
             agent.say(wire.AgentExit(self._dismissed))
+        for told in self._watchers:
+            told(agent.id, True)
         return agent
 
     def ended(self, agent: str, sentence: str) -> None:
@@ -129,6 +158,8 @@ class Agents:
         """Its conversation is over."""
         if self._here.get(agent.id) is agent:
             del self._here[agent.id]
+            for told in self._watchers:
+                told(agent.id, False)
 
     def find(self, agent: str) -> Agent | None:
         """The one of that id, if it is here."""

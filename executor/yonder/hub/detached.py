@@ -21,6 +21,7 @@ import msgspec
 
 from yonder import receipts, wire
 from yonder.backends import known
+from yonder.backends.base import Backend
 from yonder.backends.gpus import Gpus
 from yonder.backends.local import LocalBackend
 from yonder.core.lease import OwnerLease
@@ -48,6 +49,9 @@ class Service(Protocol):
     @property
     def teller(self) -> Teller:
         """Where the hub's events go."""
+
+    def backend(self, name: str) -> Backend | None:
+        """One that this service alone has."""
 
     async def begin(self) -> None:
         """Everything is there: open the doors that are not the hub's own."""
@@ -151,6 +155,9 @@ class WindowService:
             trouble=log.line,
         )
 
+    def backend(self, name: str) -> Backend | None:
+        return None
+
     async def begin(self) -> None:
         await self.teller.listen(self._folder.owner_socket)
 
@@ -174,6 +181,9 @@ class ProgramService:
     def __init__(self, folder: OwnerFolder, token: str, log: Log) -> None:
         self.hub = Hub(folder, token, log.line)
         self.teller = self.hub.patron = Patron(self.hub)
+
+    def backend(self, name: str) -> Backend | None:
+        return None
 
     async def begin(self) -> None:
         """The hub's own door is all there is."""
@@ -219,7 +229,9 @@ async def serve(owner: str, service: Callable[[OwnerFolder, str, Log], Service])
     gpus = Gpus()  # one book, so that no device is given to a process and to a container
     local = LocalBackend(folder, token, hub.agent_ended, gpus)
     substrates = Substrates(
-        lambda name: local if name == "local" else known.make(name, folder, hub.gate, gpus, log.line)
+        lambda name: (
+            local if name == "local" else serving.backend(name) or known.make(name, folder, hub.gate, gpus, log.line)
+        )
     )
     hub.furnish(serving.teller, substrates, Ledger(owner, receipts.write, log.line))
     _take_over(hub)

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yonder import keyfile, launch, wire
+from yonder.backends.base import Backend
+from yonder.backends.standing import StandingBackend
 from yonder.core.lease import OwnerLease
 from yonder.errors import UsageError
 from yonder.hub import gate
@@ -30,6 +32,7 @@ from yonder.hub.guests import Guests
 from yonder.hub.hub import SILENCE, Hub
 from yonder.hub.journal import Journal
 from yonder.hub.log import Log
+from yonder.hub.machines import Machines
 from yonder.hub.owner import MAX_REQUEST, OwnerLink
 from yonder.hub.patron import Audience
 from yonder.places import OwnerFolder, state_root
@@ -44,12 +47,15 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """`listen` is an address of this machine ("host" or "host:port"), `reach` what others dial (the same form; "": the
-    same), `key` where the key file goes, `scratch` the folder that code runs in; `say` shows a person a line."""
+    same), `key` where the key file goes, `scratch` the folder that code runs in; `invite` machines find an invitation each
+    in the folder `invitations`; `say` shows a person a line."""
 
     listen: str
     reach: str
     key: Path
     scratch: Path
+    invite: int
+    invitations: Path
     say: Callable[[str], None]
 
 
@@ -107,7 +113,20 @@ class ReachableService:
             trouble=log.line,
         )
         self.teller = self.hub.patron = Visitors(self.hub, self._link, self._attendance.moved)
+        self._machines: Machines | None = None
+        if wishes.invite:
+            self._machines = Machines(
+                self.hub.gate,
+                wishes.invitations,
+                wishes.invite,
+                listen=wishes.listen,
+                reach=wishes.reach,
+                trouble=log.line,
+            )
         self._guests = Guests(token, self.hub.accept_program, log.line)
+
+    def backend(self, name: str) -> Backend | None:
+        return StandingBackend(self._machines) if name == "standing" and self._machines is not None else None
 
     async def begin(self) -> None:
         door = self.hub.gate
@@ -125,6 +144,9 @@ class ReachableService:
             key=credentials.key,
             token=self._token,
         )
+        if self._machines is not None:
+            await self._machines.open(self.hub.executors.agents)
+            self._wishes.say(f"{self._wishes.invite} invitations for machines: {self._wishes.invitations}")
         await asyncio.to_thread(keyfile.write, self._wishes.key, key)
         self._wishes.say(f"yonder hub: listens on {address} and is reached at {key.hub}")
         self._wishes.say(f"key file: {self._wishes.key}")
@@ -135,6 +157,8 @@ class ReachableService:
     async def until_the_end(self) -> str:
         self._link.ending = reason = await self._attendance.until_the_end()
         self.teller.dismiss()
+        if self._machines is not None:
+            await self._machines.close()
         return reason
 
     def ended(self, receipt: wire.Receipt) -> None:
@@ -147,15 +171,26 @@ class ReachableService:
         keyfile.remove(self._wishes.key, self.hub.gate.name)
 
 
-def run(name: str, listen: str, reach: str, key: Path | None, say: Callable[[str], None]) -> None:
+def run(
+    name: str,
+    listen: str,
+    reach: str,
+    key: Path | None,
+    say: Callable[[str], None],
+    *,
+    invite: int = 0,
+    invitations: Path | None = None,
+) -> None:
     """Serve in the foreground until the lease, or a signal, ends it. Raises UsageError, BootFailed or CannotRun in words."""
     _check(name, listen, reach)
+    if bool(invite) != (invitations is not None):
+        raise UsageError("--invite N and --invitations FOLDER go together: how many machines, and where theirs lie")
     folder = OwnerFolder(f"hub-{name}")
     if (note := folder.note()) is not None:
         raise UsageError(f"a hub named {name} runs here already (process {note.pid}); name this one with --name")
     file = key or state_root() / "hubs" / f"{name}.json"
     with launch.locked(folder.lock_file, CLAIM_WITHIN), tempfile.TemporaryDirectory(prefix="yonder-hub-") as scratch:
-        wishes = Wishes(listen, reach, file, Path(scratch), say)
+        wishes = Wishes(listen, reach, file, Path(scratch), invite, invitations or Path(scratch), say)
         folder.make_token(secrets.token_urlsafe(32))
         asyncio.run(serve(folder.owner, lambda folder, token, log: ReachableService(folder, token, log, wishes)))
 
