@@ -113,13 +113,15 @@ class Elsewhere:
 def serve(meeting):
     """The hub's process: what is called docker is elsewhere."""
     from yonder.backends import known
-    from yonder.hub import detached, distant, gate, hub, room
+    from yonder.hub import detached, distant, executors, gate, hub, room
 
     wishes = _wishes(meeting)
     if wishes["silence"]:
         hub.SILENCE, gate.ALONE, distant.MARGIN = wishes["silence"], 0.0, wishes["margin"]
     if wishes["room"]:
         room.Room.__init__.__defaults__ = (wishes["room"],)
+    if wishes["patience"]:
+        executors.KILL_LIMIT = wishes["patience"]
     known.make = lambda name, folder, boarding, *_: Elsewhere(boarding, meeting)
     detached.main()
 
@@ -129,6 +131,7 @@ _USUAL = {
     "margin": 0.0,
     "mute": False,
     "room": 0,
+    "patience": 0.0,
     "listen": "127.0.0.1",
     "reach": "",
     "direct": False,
@@ -191,8 +194,9 @@ class World:
 def elsewhere(meeting, **wishes):
     """The pools of this program with backend="docker" run on other machines. `silence`: agents and hub give each other up
     after so many seconds (0: as always), `margin` is what the hub adds. `mute`: the platform does not say when a machine
-    has ended. `room`: bytes of large bodies that the hub may hold (0: as always). `inside` and `hub_inside` are put before
-    the commands of agents and hub, `listen` is where the hub listens; agents dial the proxy, unless `direct`."""
+    has ended. `room`: bytes of large bodies that the hub may hold (0: as always), `patience` its seconds with an agent that was
+    told to kill (0: as always). `inside` and `hub_inside` are put before the commands of agents and hub, `listen` is where
+    the hub listens; agents dial the proxy, unless `direct`."""
     with a_world(meeting, **wishes) as world, pytest.MonkeyPatch.context() as patch:
         join(meeting, patch.setattr)
         yield world

@@ -103,16 +103,12 @@ def test_results_lines_and_yields_arrive_once_over_a_line_that_is_cut_twenty_tim
     assert world.proxy.broken >= 15
 
 
-@pytest.mark.parametrize("how", ["refused", "silent"])
-def test_a_call_that_ends_in_the_cut_delivers_its_result(world, pool, tmp_path, how):
+def test_a_call_that_ends_in_the_cut_delivers_its_result(world, pool, tmp_path):
     gate = tmp_path / "gate"
     call = pool.submit(until, str(gate), "through")
     wait_for(call.running, "the call runs")
-    if how == "refused":
-        world.do(world.proxy.refuse)
-        world.do(world.proxy.cut)
-    else:
-        world.do(world.proxy.deaf)
+    world.do(world.proxy.refuse)
+    world.do(world.proxy.cut)
     gate.touch()
     late = pool.submit(double, 2)
     with pytest.raises(TimeoutError):
@@ -134,23 +130,7 @@ def test_what_is_cancelled_in_a_cut_is_cancelled_there_after_it(world, pool, tmp
     assert pool.submit(double, 4).result() == 8
 
 
-# ── pauses ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_hub_that_stood_still_goes_on_and_nobody_died(world, pool, tmp_path):
-    """SIGSTOP for longer than the agents' patience with a connection; YONDER_STOPPED says how many seconds."""
-    gate = tmp_path / "gate"
-    before = pool.submit(where_am_i).result()
-    call = pool.submit(until, str(gate), "through")
-    wait_for(call.running, "the call runs")
-    os.kill(world.hub, signal.SIGSTOP)
-    try:
-        time.sleep(float(os.environ.get("YONDER_STOPPED", "10")))
-        gate.touch()
-    finally:
-        os.kill(world.hub, signal.SIGCONT)
-    assert call.result() == "through"
-    assert pool.submit(where_am_i).result() == before
+# ── who else is there ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_machines_with_a_hub_far_away_are_no_left_overs(world, pool, tmp_path, monkeypatch):

@@ -61,8 +61,8 @@ def test_agents_of_a_hub_that_was_killed_end_by_their_lease_and_leave_nothing(tm
 
 @pytest.mark.parametrize("state", ["idle", "busy"])
 def test_a_pool_closed_while_its_machine_cannot_be_reached_has_the_platform_end_it(tmp_path, state):
-    with elsewhere(tmp_path / "meeting") as world:
-        with a_pool() as pool:
+    with elsewhere(tmp_path / "meeting", patience=1.0) as world:
+        with a_pool(grace=0.5) as pool:
             child = pool.submit(leave_a_child, "x").result()
             owner = world.owner
             if state == "busy":

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import signal
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from tests.links.session import STORY, a_hub, told
 
 from yonder import wire
 
-BULK = int(os.environ.get("YONDER_BULK", "60"))
+BULK = int(os.environ.get("YONDER_BULK", "30"))
 """Megabytes that come to the session while it is looked at."""
 
 
@@ -51,3 +52,24 @@ async def test_a_session_is_looked_at_while_much_more_comes_to_it(far):
     assert (state, (await hub.window.run(run)).short) == ("ok", str(BULK // 5 * 5_000_000))
     print(f"{len(took)} looks, median {sorted(took)[len(took) // 2]:.4f} s, longest {max(took):.4f} s")
     assert len(took) > 10  # many were answered before the transfer was over
+
+
+async def test_a_hub_that_stood_still_goes_on_and_nobody_died(far):
+    """SIGSTOP for longer than the agent's patience with a connection and than a clock forgives; YONDER_STOPPED says how many
+    seconds."""
+    hub, _ = far
+    await hub.state(await hub.execute("kept = 41"), "ok")
+    run = await hub.execute("import time\nfor n in range(300):\n    print(n)\n    time.sleep(0.01)")
+    await hub.state(run, "running")
+    pid = hub.cluster.note.pid
+    before = {one.pid for one in hub.cluster.processes()}
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(float(os.environ.get("YONDER_STOPPED", "10")))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await hub.state(run, "ok")
+    assert await hub.window.text(run) == "".join(f"{n}\n" for n in range(300))
+    assert (await hub.state(await hub.execute("kept + 1"), "ok")).short == "42"
+    assert before <= {one.pid for one in hub.cluster.processes()}
+    assert "lost" not in hub.window.ear.clusters
