@@ -1,7 +1,7 @@
 """Group `remote`: executors on another machine, here containers of a real engine, beside the bare network to them.
 
-`docker_click_to_first_call_s` is a program's first answer with the image present and nothing started; beside it a bare
-container of the same image that does nothing. The call's overhead is what a call of an empty function takes beyond the
+`docker_click_to_first_call_s` is a program's first answer with the image present and nothing started; beside it the first
+answer of a second pool, whose hub is there, and a bare container of the same image that does nothing. The call's overhead is what a call of an empty function takes beyond the
 bare round trip of a byte to the same container. `remote_array_vs_tcp` is how fast 100 MB go there and back through a call,
 as a share of the same bytes through a bare TCP connection. `reconnect_ms` is the time from a cut of both of an executor's
 connections to the answer of the call that was sent at that moment.
@@ -25,10 +25,15 @@ import yonder
 ARRAY = 100_000_000
 FIRST = """
 import sys, time, yonder
-begin = time.perf_counter()
-with yonder.Pool(backend="docker", image=sys.argv[1]) as pool:
+def first(name):
+    begin = time.perf_counter()
+    pool = yonder.Pool(name, backend="docker", image=sys.argv[1])
     pool.call(abs, -1)
-    print(time.perf_counter() - begin)
+    return pool, time.perf_counter() - begin
+(one, cold), (two, warm) = first("cold"), first("warm")
+print(cold, warm)
+one.close()
+two.close()
 """
 
 
@@ -52,19 +57,22 @@ def measure(quick: bool) -> Iterator[Figure]:
 
 def _measure(engine: Engine, rounds: int) -> Iterator[Figure]:
     image = engine.image
-    first, bare = [], []
+    cold, warm, bare = [], [], []
     for _ in range(rounds):
-        first.append(_first_call(image))
+        for seconds, found in zip(_first_calls(image), (cold, warm), strict=True):
+            found.append(seconds)
         bare.append(_bare_container(engine, image))
-    yield Figure("docker_click_to_first_call_s", median(first), "s", {"a bare container of the image": median(bare)})
+    beside = {"its hub already there": median(warm), "a bare container of the image": median(bare)}
+    yield Figure("docker_click_to_first_call_s", median(cold), "s", beside)
     with yonder.Pool("remote", backend="docker", image=image, max=1, concurrency=2) as pool:
         yield from _against_the_network(pool, rounds)
     yield _reconnecting(engine, image, rounds)
 
 
-def _first_call(image: str) -> float:
+def _first_calls(image: str) -> list[float]:
     asked = [sys.executable, "-c", FIRST, image]
-    return float(subprocess.run(asked, check=True, capture_output=True, text=True, timeout=120).stdout)
+    said = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=120).stdout
+    return [float(word) for word in said.split()]
 
 
 def _bare_container(engine: Engine, image: str) -> float:
