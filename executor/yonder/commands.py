@@ -208,6 +208,8 @@ def run(
             print(f"yonder: {sentence}", file=sys.stderr)
         if (backend := found.session.spec.backend) != "local":
             print(f"yonder: this runs here; a session on {backend} is the editor's.", file=sys.stderr)
+        if found.hub:
+            print("yonder: this runs here; the hub elsewhere is the editor's and your programs'.", file=sys.stderr)
         place = wire.Place(python=found.python or sys.executable, folder=str(Path.cwd()), env=dict(found.session.env))
         from yonder.hub.program import run_file
 

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import os
 import platform
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from yonder import elsewhere, settings, wire
+from yonder import elsewhere, keyfile, settings, wire
 from yonder.backends.base import Finding
 from yonder.backends.local import LocalBackend
 from yonder.errors import YonderError
@@ -25,6 +27,7 @@ from yonder.places import OwnerFolder, runtime_root, state_root
 from yonder.version import __version__
 
 AGENT_SECONDS: Final = 60.0
+REACH_SECONDS: Final = 5.0
 _SOCKET_PATH: Final = 104  # macOS; Linux allows four more
 _CORE: Final = ("cloudpickle", "msgspec", "websockets")
 _EDITOR: Final = ("pygls", "jedi", "httpx", "typer", "rich", "psutil")
@@ -43,6 +46,7 @@ def findings(folder: Path) -> Iterator[Finding]:
     yield from _local()
     yield _agent()
     yield from _docker(folder)
+    yield from _hub(folder)
     yield _left_over()
 
 
@@ -113,6 +117,34 @@ def _settings(folder: Path) -> Finding:
         return Finding(name="settings", ok=False, sentence=str(error), remedy="see docs/settings.md")
     pools = ", ".join(f"{spec.name} ({spec.backend}, at most {spec.max})" for spec in found.pool_specs())
     return Finding(name="settings", ok=True, sentence=f"pools: {pools}", remedy=" ".join(found.warnings))
+
+
+def _hub(folder: Path) -> Iterator[Finding]:
+    """Is the hub there that the settings, or the environment, name? Nothing is said to it."""
+    name = "hub elsewhere"
+    with contextlib.suppress(YonderError):  # broken settings are a finding of their own
+        if file := settings.load(folder).hub:
+            yield _answer(name, file)
+
+
+def _answer(name: str, file: str) -> Finding:
+    try:
+        key = keyfile.read(Path(file))
+        way = key.way()
+    except YonderError as error:
+        return Finding(name=name, ok=False, sentence=str(error), remedy="see docs/hub.md")
+    try:
+        with (
+            socket.create_connection((way["host"], way["port"]), REACH_SECONDS) as line,
+            way["ssl"].wrap_socket(line, server_hostname=key.name),
+        ):
+            return Finding(name=name, ok=True, sentence=f"the hub of {file} answers at {key.hub}")
+    except ssl.SSLCertVerificationError:
+        sentence = f"at {key.hub} another hub answers than the one of {file}"
+        return Finding(name=name, ok=False, sentence=sentence, remedy="copy the key file of the new one")
+    except OSError as error:
+        sentence = f"the hub of {file} does not answer at {key.hub}: {error.strerror or error}"
+        return Finding(name=name, ok=False, sentence=sentence, remedy="start it there: yonder hub --listen …")
 
 
 def _fork() -> Finding:

@@ -188,6 +188,26 @@ async def test_the_key_is_not_in_any_list_of_processes(tmp_path):
             assert b"PRIVATE KEY" not in seen
 
 
+async def test_the_doctor_dials_the_hub_and_says_what_it_met(tmp_path):
+    async def doctor(file):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "executor"), "YONDER_HUB_FILE": str(file)}
+        code = "import pathlib; from yonder.doctor import _hub; print(*_hub(pathlib.Path()))"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-c", code, stdout=subprocess.PIPE, env=environment, cwd=tmp_path
+        )
+        return (await process.communicate())[0].decode()
+
+    async with a_hub(tmp_path) as hub:
+        assert f"answers at {hub.key.hub}" in await doctor(hub.file)
+        other = Elsewhere(tmp_path)
+        mistaken = tmp_path / "mistaken.json"
+        keyfile.write(mistaken, other.key(hub.key.hub))
+        assert "another hub answers" in await doctor(mistaken)
+        owner = await hub.attach()
+        assert (await owner.run("1")).preview.text == "1"  # nobody minded
+    assert "cannot be read" in await doctor(hub.file)
+
+
 # ── plain programs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SHORT = 1.0

@@ -104,6 +104,19 @@ async def test_a_boot_waits_for_a_machine_and_takes_it_when_it_comes(tmp_path):
         await program.process.communicate(b"\n")
 
 
+async def test_a_windows_session_may_live_on_a_machine_that_came(tmp_path):
+    async with a_hub(tmp_path, 1) as hub:
+        machine = await join(hub.invitations)
+        owner = await hub.attach(configure=False)
+        session = wire.PoolSpec(name="session", backend="standing")
+        await owner.say(wire.Configure(wire.Place(), [wire.PoolSpec(), session], 1.0, 60.0, 1 << 30))
+        assert (await owner.run("import os; os.getppid()")).preview.text == str(machine.pid)
+        assert (await owner.run("x = 20; x + 1")).preview.text == "21"
+        await owner.hang_up(goodbye=True)
+        assert (await hub.ended())[0] == 0
+        assert (await gone(machine))[0] == 0
+
+
 async def test_an_invitation_that_was_used_lets_nobody_else_in(tmp_path):
     async with a_hub(tmp_path, 1) as hub:
         (file,) = hub.invitations.iterdir()

@@ -89,6 +89,21 @@ async def test_a_run_that_ends_in_the_cut_delivers_its_result(tmp_path, seconds,
 
 
 @virtual
+async def test_two_reconnects_at_once_are_one_return(tmp_path):
+    async with a_far_room(tmp_path) as room:
+        room.proxy.slow(delay=0.05, rate=1e5)
+        tell_all(room, "r", 2000)
+        room.proxy.cut()
+        await room.proxy.met(2)
+        await room.proxy.up.reached(room.proxy.up.passed + 2000)  # the second is in the middle of its hello
+        room.proxy.cut()
+        await room.proxy.met(3)
+        await room.everything()
+        await told(room, "r", 2000)
+        assert room.life.cluster == "on"
+
+
+@virtual
 async def test_a_silent_line_is_given_up_and_said_to_be_away(tmp_path):
     async with a_far_room(tmp_path) as room:
         clock = asyncio.get_running_loop().time
