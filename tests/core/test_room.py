@@ -1,6 +1,6 @@
 """Who may bring large results into the hub, and who waits."""
 
-from yonder.hub.room import Room, passed_on
+from yonder.hub.room import STALLED, Room, passed_on
 
 
 class Lane:
@@ -72,4 +72,35 @@ def test_who_goes_while_waiting_holds_up_nobody_behind():
     assert small.held == [True, False]
     assert room.taken == 100
     passed_on([here, behind])
+    assert room.taken == 0
+
+
+def test_what_stands_still_keeps_only_what_has_come():
+    room, waiting = Room(100), Lane()
+    still, moving = room.enter(50, Lane().wait), room.enter(40, Lane().wait)
+    behind = room.enter(30, waiting.wait)
+    still.append(bytes(20))
+    room.look(0.0)
+    moving.append(bytes(1))
+    room.look(STALLED)
+    assert waiting.held == [True, False]
+    assert room.taken == 20 + 40 + 30
+    still.append(bytes(30))
+    behind.append(bytes(30))
+    room.look(STALLED + 1)
+    room.look(2 * STALLED + 1)
+    assert room.taken == 50 + 1 + 30
+    passed_on([still, moving, behind])
+    assert room.taken == 0
+
+
+def test_a_whole_load_keeps_its_place_until_it_is_passed_on():
+    room, waiting = Room(100), Lane()
+    whole = room.enter(80, Lane().wait)
+    whole.append(bytes(80))
+    behind = room.enter(80, waiting.wait)
+    for at in range(10):
+        room.look(at * STALLED)
+    assert waiting.held == [True]
+    passed_on([whole, behind])
     assert room.taken == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
 import pytest
@@ -11,6 +12,7 @@ from tests.fuzz.making import messages
 
 from yonder import wire
 from yonder.hub import connection
+from yonder.hub import room as rooms
 from yonder.hub.connection import SPOKEN, Conversation
 from yonder.hub.room import Room as Space
 from yonder.version import __version__
@@ -142,7 +144,7 @@ BODY = bytes(2 * wire.LARGE)
 RESULT = wire.frames(wire.Done(1, True, BODY, 0, 0))
 
 
-def test_a_worker_that_dies_in_the_middle_of_a_result_takes_no_room_from_others():
+async def test_a_worker_that_dies_in_the_middle_of_a_result_takes_no_room_from_others():
     gc.disable()  # what is freed only by a collection is held for as long as nothing calls for one
     try:
         space, room = Space(len(BODY)), Room()
@@ -159,7 +161,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_result_takes_no_room_from_others(
         gc.enable()
 
 
-def test_a_worker_that_dies_while_it_waits_for_room_takes_none_later():
+async def test_a_worker_that_dies_while_it_waits_for_room_takes_none_later():
     gc.disable()
     try:
         space, room = Space(len(BODY)), Room()
@@ -176,7 +178,7 @@ def test_a_worker_that_dies_while_it_waits_for_room_takes_none_later():
         gc.enable()
 
 
-def test_each_result_waits_for_its_own_room():
+async def test_each_result_waits_for_its_own_room():
     space, room = Space(2 * len(BODY)), Room()
     taken = space.enter(len(BODY), lambda: lambda: None)
     made, line = joined(room)
@@ -190,3 +192,20 @@ def test_each_result_waits_for_its_own_room():
     assert line.paused
     room.heard[0].body.passed_on()
     assert not line.paused
+
+
+async def test_a_result_that_does_not_go_on_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(connection, "STALLED", 0.0)
+    monkeypatch.setattr(rooms, "STALLED", 0.0)
+    space, room = Space(len(BODY)), Room()
+    still, _ = joined(room)
+    other, line = joined(room)
+    still._room = other._room = space
+    fed(still, RESULT[:20])
+    fed(other, RESULT[:70_000])
+    assert line.paused
+    async with asyncio.timeout(20):
+        while line.paused:  # noqa: ASYNC110 - a transport of paper rings no bell
+            await asyncio.sleep(0)
+    fed(other, RESULT[70_000:])
+    assert len(room.heard) == 1

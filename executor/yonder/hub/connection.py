@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 from yonder import wire
-from yonder.hub.room import Load, Room, passed_on
+from yonder.hub.room import STALLED, Load, Room, passed_on
 from yonder.places import foreigner
 
 
@@ -176,7 +176,15 @@ class Conversation(asyncio.BufferedProtocol):
     def _wait_for_room(self) -> Callable[[], None]:
         load = object()  # several may have begun in what was read last
         self.hold(True, load)
+        asyncio.get_running_loop().call_later(STALLED, self._look, load)
         return lambda: self.hold(False, load)
+
+    def _look(self, load: object) -> None:
+        """Does what it waits for go on?"""
+        if load in self._holds:
+            loop = asyncio.get_running_loop()
+            self._room.look(loop.time())
+            loop.call_later(STALLED, self._look, load)
 
     def hold(self, paused: bool, why: object = None) -> None:
         """Stop or go on reading, so that a fast producer waits; it goes on when nobody wants it to stop any more."""
@@ -195,6 +203,7 @@ class Conversation(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
         self._backlog.clear()
+        self._holds.clear()
         self._parser = wire.Parser(wire.Hello)  # half a load takes no room from others; the parser knows us, we it
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
