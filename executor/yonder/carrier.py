@@ -356,7 +356,7 @@ class Carrier:
                 else:
                     self.track.consumed(number, len(body))  # nobody is there for it, and it must not hold up its end
             case Begun(number):
-                if self._accept is None:
+                if self._accept is None or self._lost:
                     self.track.finish(number)
                 else:
                     self._add(number, self._accept())

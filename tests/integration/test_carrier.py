@@ -269,6 +269,13 @@ async def test_a_link_that_is_lost_ends_every_conversation(pair):
     assert here.over.is_set()
 
 
+async def test_a_link_that_is_lost_takes_no_conversation_that_was_on_its_way(pair):
+    pair.answerer.lose()
+    pair.answerer._take(wire.Begin(1, 1))
+    assert not pair.begun
+    assert pair.answerer.track.next() == wire.Finish(1, 1)
+
+
 async def test_one_that_cannot_take_its_end_keeps_no_other_from_its_own(pair):
     _, there = await spoken(pair)
     other = Talk()
