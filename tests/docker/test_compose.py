@@ -14,8 +14,6 @@ from scripts.images import hub_image
 
 from yonder.version import __version__
 
-pytest.importorskip("yonder.backends.standing")
-
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker" / "compose.yaml"
 
