@@ -170,7 +170,7 @@ def test_what_a_killed_hub_left_is_seen_and_reaped(engine):
 async def test_a_creation_that_is_answered_after_its_hub_died_is_found_and_reaped(engine, tmp_path):
     async with Gossip(engine.host, tmp_path / "line.sock") as line:
         line.hold = b"/containers/create"
-        with Program(engine, host=line.host) as program:
+        with Program(engine, host=line.host, code=SURVIVOR) as program:  # one executor, so one creation
             await asyncio.wait_for(line.caught.wait(), 60)
             pid, owner = program.hub()
             os.kill(pid, signal.SIGKILL)
