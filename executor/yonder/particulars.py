@@ -194,7 +194,8 @@ def options_problem(value: object, backend: str = "") -> str:
             near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
             hint = f'; did you mean "{near[0]}"?' if near else "."
             listed = f" Allowed: {', '.join(allowed)}" if allowed else ""
-            return f'has "{name}", which the {backend or "named"} backend does not know{hint}{listed}'
+            who = f"the {backend} backend does not know" if backend else "no backend knows"
+            return f'has "{name}", which {who}{hint}{listed}'
         if problem := allowed[name].problem(given):
             return f'"{name}" {problem}'
     return ""

@@ -224,7 +224,7 @@ class ExitReport(_Part, frozen=True):
         if self.words:
             return self.words
         if self.out_of_memory:
-            return "was killed because the machine ran out of memory"
+            return "was killed because it ran out of memory"
         if self.signal:
             return f"was killed by signal {self.signal} ({_signal_name(self.signal)})"
         if self.code >= 0:

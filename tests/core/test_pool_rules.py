@@ -666,6 +666,31 @@ def test_a_boot_that_is_held_back_waits_without_a_clock_and_is_no_failure() -> N
     assert calls[0] in pool.held
 
 
+def test_a_boot_that_takes_too_long_says_how_far_it_came() -> None:
+    pool = paper(max=1, boot_timeout=10)
+    call = pool.submit()
+    [first] = pool.booting
+    pool._step(events.Progress(pool.clock.now, first, "its image is being pulled (1 of 2 MB)"))
+    assert pool.pool.why.endswith("; its image is being pulled (1 of 2 MB)")
+    pool._step(events.Progress(pool.clock.now, first, "it dials 10.0.0.1"))
+    pool.advance(10.0)
+    assert first in pool.told
+    assert pool.pool.why.count("it dials 10.0.0.1") == 1  # that of the boot that is over, not of the next one
+    assert "not ready within 10 s: it dials 10.0.0.1" in pool.pool.why
+    pool._step(events.Progress(pool.clock.now, "nobody", "of an executor that is gone"))
+    assert "gone" not in pool.pool.why
+    assert call not in pool.ended
+
+
+def test_an_executor_that_is_up_says_no_more_how_its_boot_went() -> None:
+    pool = paper(max=1)
+    pool.submit()
+    [first] = pool.booting
+    pool._step(events.Progress(pool.clock.now, first, "it dials 10.0.0.1"))
+    pool.up(first)
+    assert "dials" not in pool.pool.why
+
+
 def test_a_held_boot_that_nobody_waits_for_any_more_is_given_up() -> None:
     pool = paper(max=2, idle_timeout=5)
     first, second = pool.submit(), pool.submit()

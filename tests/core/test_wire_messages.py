@@ -275,7 +275,7 @@ def test_a_damaged_message_raises_nothing_but_a_wire_error(data: st.DataObject) 
         (wire.ExitReport(signal=9), "was killed by signal 9 (SIGKILL)"),
         (wire.ExitReport(signal=11), "was killed by signal 11 (SIGSEGV)"),
         (wire.ExitReport(signal=40), "was killed by signal 40 (SIG40)"),
-        (wire.ExitReport(signal=9, out_of_memory=True), "was killed because the machine ran out of memory"),
+        (wire.ExitReport(signal=9, out_of_memory=True), "was killed because it ran out of memory"),
         (wire.ExitReport(), "ended; how is not known"),
     ],
 )

@@ -94,6 +94,7 @@ async def test_phases_are_told_in_order(harbour):
     names = [phase for phase, _ in phases]
     assert names[0] == "creating"
     assert names[-1] == "starting"
+    assert " dials " in phases[-1][1]
 
 
 async def test_a_second_boot_of_the_same_executor_is_the_first(harbour):

@@ -237,7 +237,7 @@ async def test_a_session_that_never_comes_up_is_an_error_in_words(tmp_path):
             cluster.kill(zygote.pid, signal.SIGSTOP)
         ended = await owner.run("1", session="another")
         assert ended.outcome == "lost"
-        assert "did not answer within 5 s" in ended.sentence
+        assert "was not ready within 5 s: " in ended.sentence
         assert (await owner.run("2")).preview.short == "2"
 
 

@@ -180,7 +180,7 @@ class DockerBackend:
             # An engine goes on with what it was asked even when nobody waits for the answer any more.
             creating = fleet.spawn(self._create(fleet, spec.executor, name, body))
             native = await asyncio.shield(creating)
-            phase("starting", name)
+            phase("starting", f"{name} dials {reach or listen}")
             words = await self._start(fleet.engine, native, invitation + b"\n")
         except BaseException:
             self._boarding.withdraw(agent)

@@ -79,6 +79,14 @@ class Held(_Row, frozen=True):
     sentence: str = ""
 
 
+class Progress(_Row, frozen=True):
+    """How far a boot is, as a sentence without an end: for who asks why it takes so long."""
+
+    at: float
+    executor: str
+    sentence: str
+
+
 class BootBroke(_Row, frozen=True):
     """Nothing runs under that id."""
 
@@ -168,6 +176,7 @@ Event = (
     | Unrepeatable
     | Booted
     | Held
+    | Progress
     | BootBroke
     | CallOver
     | WorkerGone

@@ -104,8 +104,11 @@ class Facts:
             old = "1 executor leaves" if len(self._floor.aged) == 1 else f"{len(self._floor.aged)} executors leave"
             sentence += f"; {old}: max_lifetime is {self._floor.sizes.spec.max_lifetime:g} s"
         for kind in self._floor.placing:
-            if held := self._floor.roster.stand(kind.name).held:
+            stand = self._floor.roster.stand(kind.name)
+            if held := stand.held:
                 sentence += f"; {executors(len(held))} held back: {next(iter(held.values())).held}"
+            if far := next((one.progress for one in stand.booting.values() if one.progress and not one.held), ""):
+                sentence += f"; {far}"
             if kind.backoff.failures and self._floor.sizes.lacking(kind, self._floor.calls.running) > 0:
                 sentence += f"; the last boot failed ({kind.backoff.sentence}), the next one follows after a pause"
         return sentence

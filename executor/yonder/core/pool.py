@@ -30,6 +30,7 @@ from yonder.core.events import (
     Falling,
     Held,
     Outdated,
+    Progress,
     Refused,
     Resized,
     Submitted,
@@ -85,6 +86,7 @@ class Pool(Facts):
             Unrepeatable: self._unrepeatable,
             Booted: self._booted,
             Held: self._held,
+            Progress: self._progress,
             BootBroke: self._boot_broke,
             WorkerGone: self._worker_gone,
             WorkerRenewed: self._worker_renewed,
@@ -243,6 +245,11 @@ class Pool(Facts):
             self._alarms.set(("executor", one.id), now + self._sizes.spec.boot_timeout)
         self._floor.unsettled = True
 
+    def _progress(self, event: Progress, now: float) -> None:
+        one = self._roster.get(event.executor)
+        if one is not None:
+            one.progress = event.sentence
+
     def _boot_broke(self, event: BootBroke, now: float) -> None:
         one = self._roster.get(event.executor)
         if one is None or one.state not in ("booting", "ending"):
@@ -333,7 +340,10 @@ class Pool(Facts):
             return
         lifetime = f"its max_lifetime of {self._sizes.spec.max_lifetime:g} s is over"
         if one.state == "booting":
-            self._floor.give_up_on(one, now, f"the executor was not ready within {self._sizes.spec.boot_timeout:g} s")
+            far = f": {one.progress}" if one.progress else ""
+            self._floor.give_up_on(
+                one, now, f"the executor was not ready within {self._sizes.spec.boot_timeout:g} s{far}"
+            )
         elif id_ not in self._floor.aged:
             self._floor.aged.add(id_)
             self._floor.dismiss(one, now, lifetime)

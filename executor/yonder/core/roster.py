@@ -26,7 +26,7 @@ class Executor(msgspec.Struct, eq=False):
     `born` is when it was asked for, `since` when it entered its state or became idle. `calls` maps what it runs to the
     worker that runs it, `free` are workers that wait, `renewing` those whose place is being filled again. `unproven`
     workers have never held a call, `deaths` counts how many such died in a row. `reason` is why it drains,
-    `held` what its boot waits for that others have.
+    `held` what its boot waits for that others have, `progress` how far its boot is.
     """
 
     id: str
@@ -43,6 +43,7 @@ class Executor(msgspec.Struct, eq=False):
     worked: bool = False
     reason: str = ""
     held: str = ""
+    progress: str = ""
     shelf: OrderedDict[str, Executor] | None = None
 
 

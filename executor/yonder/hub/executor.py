@@ -50,6 +50,19 @@ class Resident(Protocol):
         """It was up and is gone, says the platform."""
 
 
+def progress(phase: str, detail: str) -> str:
+    """What a boot waits for, in words: for `explain`, and for the error when it takes too long. "" where nothing is to be
+    said, because it takes moments."""
+    match phase:
+        case "pulling":
+            return f"its image is being pulled ({detail})"
+        case "starting":
+            return f"{detail} and has not come in yet (a firewall, NAT, a wrong address? docs/docker.md, Networks)"
+        case "booting":
+            return "it has come in, and its workers are not up yet"
+    return ""
+
+
 class Renewal:
     """One worker's place while it changes hands: done when the old one is dead and the successor may be counted."""
 
@@ -76,6 +89,7 @@ class Executor:
         self.reason = ""
         self.handle: Handle | None = None
         self.creating: asyncio.Task[None] | None = None  # while nothing of it is there that could be told to leave
+        self.progress = ""  # how far its boot is, in words
         self.held = False  # its creation waits for what others have
         self.workers: dict[str, Worker] = {}
         self.waiting: set[str] = set(spec.workers)

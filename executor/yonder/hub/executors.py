@@ -18,7 +18,7 @@ from yonder.backends.base import HELD, BootSpec, Handle
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
 from yonder.hub.endings import Endings
-from yonder.hub.executor import Executor, Renewal, Resident
+from yonder.hub.executor import Executor, Renewal, Resident, progress
 from yonder.hub.ledger import Ledger
 from yonder.hub.lessons import Lessons
 from yonder.hub.substrates import Substrates
@@ -118,6 +118,7 @@ class Executors:
                 agent = await self.agents.arrival(executor.handle.agent)
                 if not executor.ending:
                     executor.creating = None
+                    self._far(executor, "booting", "")
                     self._state(executor, "booting")
                     for worker in spec.workers:
                         executor.workers[worker] = self.workers[worker] = Worker(worker, executor.id, self)
@@ -132,7 +133,8 @@ class Executors:
         except BootFailed as error:
             await self._half_made(executor, str(error))
         except TimeoutError:
-            await self._half_made(executor, f"it did not answer within {spec.pool.boot_timeout:g} s ({executor.state})")
+            far = executor.progress or executor.state
+            await self._half_made(executor, f"the executor was not ready within {spec.pool.boot_timeout:g} s: {far}")
         except Exception as error:  # noqa: BLE001 - whatever a backend meets, who waits for the executor must be told
             await self._half_made(executor, f"the backend {spec.pool.backend!r} failed: {error!r}")
 
@@ -145,8 +147,13 @@ class Executors:
             executor.held = held
             limit.reschedule(None if held else asyncio.get_running_loop().time() + executor.spec.pool.boot_timeout)
             executor.resident.held(executor, detail if held else "")
-        executor.resident.phase(executor, "creating" if held else phase, detail)
+        self._far(executor, "creating" if held else phase, detail)
         self._state(executor, "creating" if held else phase, detail)
+
+    @staticmethod
+    def _far(executor: Executor, phase: str, detail: str) -> None:
+        executor.progress = progress(phase, detail)
+        executor.resident.phase(executor, phase, detail)
 
     def _fork(self, spec: BootSpec, handle: Handle, worker: str) -> wire.Fork:
         return wire.Fork(

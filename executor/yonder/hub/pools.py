@@ -339,7 +339,7 @@ class PoolRoom:
         self._drive.feed(events.Booted(now(), executor.id, tuple(executor.workers)))
 
     def phase(self, executor: Executor, phase: str, detail: str) -> None:
-        """Its state says so."""
+        self._drive.feed(events.Progress(now(), executor.id, executor.progress))
 
     def held(self, executor: Executor, sentence: str) -> None:
         self._drive.feed(events.Held(now(), executor.id, sentence))
