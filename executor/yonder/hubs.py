@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from yonder.door import Door, Doors, Receive
+from yonder.errors import CannotRun
 from yonder.settings import HUB_VARIABLE
 from yonder.terminal import show
 
@@ -102,7 +103,7 @@ class Program:
         with self._lock:
             hub: Hub
             if file := os.environ.get(HUB_VARIABLE):
-                hub = self._there(Path(file).expanduser())
+                hub = self._there(Path(file).expanduser(), backend)
             elif lends or (backend in self.near and (self._thread is not None or self._process is None)):
                 hub = self._near()
             else:
@@ -125,14 +126,22 @@ class Program:
             self._process.limit(*self._limits)
         return self._process
 
-    def _there(self, file: Path) -> HubElsewhere:
+    def _there(self, file: Path, backend: str) -> HubElsewhere:
         if self._elsewhere is None or self._elsewhere.broken:
             # Workers, and programs without a key file, have no use for TLS and websockets.
             from yonder.uplink import HubElsewhere
 
             self._elsewhere = HubElsewhere(file)
             self._elsewhere.limit(*self._limits)
-        return self._elsewhere
+        hub = self._elsewhere
+        try:
+            hub.check(backend)
+        except CannotRun:
+            if hub not in self._users:
+                self._elsewhere = None
+                hub.stop()
+            raise
+        return hub
 
     def limit(self, executors: int, gpus: int, hours: float) -> None:
         """Bound all pools of this program together, those to come included; 0 = no bound. Each hub counts its own."""

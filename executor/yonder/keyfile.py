@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ LONGEST = 64 * 1024
 
 class HubKey(msgspec.Struct, frozen=True, kw_only=True):
     """`hub` is host:port to dial, `name` what the hub's certificate says it is called, and what its events are numbered
-    under. `authority`, `certificate` and `key` are PEM, `token` is the owner's."""
+    under. `authority`, `certificate` and `key` are PEM, `token` is the owner's, `python` the version of the hub's Python
+    ("3.12"; "": not said)."""
 
     version: int
     package: str
@@ -35,6 +37,7 @@ class HubKey(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str
     key: str
     token: str
+    python: str = ""
 
     def __repr__(self) -> str:
         return f"HubKey({self.hub})"  # the rest is nobody's business
@@ -67,6 +70,11 @@ class HubKey(msgspec.Struct, frozen=True, kw_only=True):
             "user_agent_header": None,
             "proxy": None,
         }
+
+
+def python_version() -> str:
+    """This Python's, as far as byte code depends on it."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class _Who(msgspec.Struct, frozen=True, kw_only=True):

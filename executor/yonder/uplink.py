@@ -159,6 +159,16 @@ class HubElsewhere(Doors):
             )
         self.keep()
 
+    def check(self, backend: str) -> None:
+        """Raises CannotRun where this program's functions mean nothing to executors of this backend."""
+        theirs, ours = self._key.python, keyfile.python_version()
+        if backend == "local" and theirs not in ("", ours):
+            raise CannotRun(
+                f"this program runs on Python {ours}, the hub at {self._key.hub} and executors on its machine on Python "
+                f"{theirs}: functions travel as byte code and need the same one. Run it with python{theirs}, or start the "
+                f"hub there with Python {ours}."
+            )
+
     def _live(self) -> None:
         try:
             asyncio.run(self._serve())

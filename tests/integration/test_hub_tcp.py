@@ -12,6 +12,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.integration.cluster import ROOT, Owner, _Memory
 from tests.links.far import Elsewhere
@@ -410,6 +411,26 @@ async def test_a_program_with_a_useless_key_file_says_so_in_one_sentence(tmp_pat
     assert status == 0, out
     assert words in out
     assert len(out.splitlines()) == 1
+
+
+async def test_a_program_of_another_python_is_told_before_it_sends_anything(tmp_path):
+    async with a_hub_for_programs(tmp_path) as hub:
+        file = tmp_path / "other.json"
+        keyfile.write(file, msgspec.structs.replace(hub.key, python="3.99"))
+        program = await start(
+            tmp_path,
+            """
+            import yonder
+            try:
+                yonder.Pool()
+            except yonder.CannotRun as error:
+                print(error)
+            """,
+            file,
+        )
+        status, out = await program.ended()
+        assert status == 0, out
+        assert "Run it with python3.99" in out
 
 
 async def test_a_strategy_of_ones_own_does_not_travel_to_a_hub_elsewhere(tmp_path):

@@ -13,7 +13,7 @@ from tests.links.window import CONFIGURE, OWNER, Desk, Window
 
 from yonder import keyfile, wire
 from yonder.hub.distant import Manners
-from yonder.hub.gate import Gate, Path, joined, split
+from yonder.hub.gate import Gate, Path, attend, joined, split
 from yonder.hub.journal import Journal
 from yonder.hub.owner import MAX_REQUEST, OwnerLink
 from yonder.version import __version__
@@ -38,7 +38,14 @@ class Elsewhere:
         )
         manners = Manners(None, lambda *_: None, lambda *_: None, self.complaints.append)
         self.gate = Gate(name, "hub", manners, silence=lambda: 600.0, told_ended=lambda *_: None)
-        self.gate.serve("/owner", Path(self.link.serve, "owner", MAX_REQUEST))
+        self.gate.serve("/owner", Path(self._owner, "owner", MAX_REQUEST))
+
+    async def _owner(self, connection):
+        watching = asyncio.create_task(attend(connection))
+        try:
+            await self.link.serve(connection)
+        finally:
+            watching.cancel()
 
     async def open(self, listen="127.0.0.1"):
         """The key of a hub that listens."""

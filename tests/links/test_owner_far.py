@@ -123,6 +123,19 @@ async def test_a_silent_line_is_given_up_and_said_to_be_away(tmp_path):
 
 
 @virtual
+async def test_the_hub_too_notices_that_a_line_is_dead(tmp_path):
+    async with a_far_room(tmp_path) as room:
+        room.proxy.deaf()
+        await asyncio.sleep(15)
+        assert room.desk.lease._state == "cut"
+        for number in range(100):  # nothing piles up in front of a line that is dead
+            room.link.reply(wire.Status(number, [], [], [], 0, 0, 0))
+        assert room.link._connection is None
+        await room.proxy.heal()
+        await room.ear.until(lambda: room.life.cluster == "on")
+
+
+@virtual
 async def test_a_hub_cut_off_for_good_is_called_lost_when_it_must_have_ended(tmp_path):
     async with a_far_room(tmp_path) as room:
         clock = asyncio.get_running_loop().time

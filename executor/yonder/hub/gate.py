@@ -20,8 +20,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from yonder import wire
-from yonder.carrier import LARGEST, WEBSOCKET
+from yonder.carrier import BEAT, LARGEST, MISSES, WEBSOCKET
 from yonder.core.joining import Admission
+from yonder.core.link import Heartbeat
 from yonder.errors import BootFailed, CannotRun
 from yonder.hub.distant import Distant, Manners
 from yonder.hub.porch import Porch
@@ -40,6 +41,30 @@ REACH = 120.0
 
 ALONE = 60.0
 """An agent waits so much longer than its hub does for its owner."""
+
+
+class Attentive(ServerConnection):
+    """`heard` is when the last bytes came, on the loop's clock: a large message may be long under way."""
+
+    heard = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+
+async def attend(connection: ServerConnection) -> None:
+    """Break the connection when nothing is heard on it any more. Whoever dialled has to say something every BEAT."""
+    clock = asyncio.get_running_loop().time
+    ear = Heartbeat(BEAT, MISSES)
+    while isinstance(connection, Attentive):
+        ear.heard(connection.heard)
+        if not connection.transport.is_reading():
+            ear.heard(clock())  # it is we who do not listen
+        if ear.tick(clock()):
+            connection.transport.abort()
+            return
+        await asyncio.sleep(BEAT)
 
 
 class Path(NamedTuple):
@@ -157,6 +182,7 @@ class Gate:
                 backlog=BACKLOG,
                 ssl=self._context,
                 process_request=self._judge,
+                create_connection=Attentive,
                 **WEBSOCKET,
                 open_timeout=HELLO_WITHIN,
                 close_timeout=1.0,

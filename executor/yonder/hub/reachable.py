@@ -20,6 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from websockets.asyncio.server import ServerConnection
+
 from yonder import keyfile, launch, wire
 from yonder.backends.base import Backend
 from yonder.backends.standing import StandingBackend
@@ -130,7 +132,7 @@ class ReachableService:
 
     async def begin(self) -> None:
         door = self.hub.gate
-        door.serve(OWNER_PATH, gate.Path(self._link.serve, "owner", MAX_REQUEST))
+        door.serve(OWNER_PATH, gate.Path(self._owner, "owner", MAX_REQUEST))
         door.serve(PROGRAM_PATH, gate.Path(self._guests.serve, "owner"))
         address = await door.open(self._wishes.listen)
         credentials = door.authority().certify("owner", "owner")
@@ -143,6 +145,7 @@ class ReachableService:
             certificate=credentials.certificate,
             key=credentials.key,
             token=self._token,
+            python=keyfile.python_version(),
         )
         if self._machines is not None:
             await self._machines.open(self.hub.executors.agents)
@@ -150,6 +153,14 @@ class ReachableService:
         await asyncio.to_thread(keyfile.write, self._wishes.key, key)
         self._wishes.say(f"yonder hub: listens on {address} and is reached at {key.hub}")
         self._wishes.say(f"key file: {self._wishes.key}")
+
+    async def _owner(self, connection: ServerConnection) -> None:
+        watching = asyncio.create_task(gate.attend(connection))
+        try:
+            await self._link.serve(connection)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     def asked_to_end(self) -> None:
         self._attendance.asked_to_end()
