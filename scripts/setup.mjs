@@ -5,7 +5,7 @@
 //   the extension    vscode-extension/out and the .vsix, made from its sources
 // Must not need node_modules itself: it may not exist yet.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
@@ -87,6 +87,14 @@ function filesUnder(path) {
 }
 
 /**
+ * @param {string} stamp
+ * @param {string} wanted
+ */
+function current(stamp, wanted) {
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+}
+
+/**
  * Do `make` unless the stamp says it was done from the same things.
  * @param {string} stamp file
  * @param {string} wanted
@@ -94,7 +102,7 @@ function filesUnder(path) {
  * @returns {Promise<boolean>} whether it was done
  */
 export async function once(stamp, wanted, make) {
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false;
+  if (current(stamp, wanted)) return false;
   rmSync(stamp, { force: true });
   await make();
   writeFileSync(stamp, wanted);
@@ -146,11 +154,22 @@ function usable(venv) {
   return version === 'True';
 }
 
+/**
+ * npm ci empties the folder that it fills: through a link that would be another clone's.
+ * @param {string} folder
+ */
+export function refuseLink(folder) {
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  throw new Trouble(`${folder} is a link, and npm ci would empty the folder that it leads to`, `remove the link and run this again: rm ${folder}`);
+}
+
 /** node_modules as the lock says. */
 export async function packages() {
   const modules = join(ROOT, 'node_modules');
   const wanted = digest(['package.json', 'package-lock.json', 'vscode-extension/package.json'], process.versions.node);
-  await once(join(modules, '.yonder-stamp'), wanted, async () => {
+  const stamp = join(modules, '.yonder-stamp');
+  if (!current(stamp, wanted)) refuseLink(modules);
+  await once(stamp, wanted, async () => {
     const started = Date.now();
     say('installing the editor side (npm ci)');
     await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { remedy: 'look at the lines above; the lock and package.json must agree' });

@@ -134,3 +134,21 @@ def test_a_backend_by_name(home, monkeypatch):
     with pytest.raises(BootFailed, match=r"pip install 'yonder\[docker\]'"):
         known.make("docker", folder, object(), Gpus(list), print)
     folder.path.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (
+            "Cannot connect via x [Cannot connect to /a.sock ssl:default [No such file or directory]]",
+            "No such file or directory",
+        ),
+        (
+            "Cannot connect via x [Cannot connect to h:1 [Connect call failed ('::1', 1)]]",
+            "Connect call failed ('::1', 1)",
+        ),
+        ("no answer in 30 s", "no answer in 30 s"),
+    ],
+)
+def test_of_an_absence_only_the_reason_is_told(why, said):
+    assert engines.core(why) == said

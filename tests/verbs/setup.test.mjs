@@ -1,13 +1,13 @@
 // The clone's verbs: what is done once is done once, what changed is noticed, and trouble says what to do.
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 
 import { ask, statusOf, Trouble, which } from '../../scripts/commands.mjs';
-import { cacheFolder, digest, findPython, once } from '../../scripts/setup.mjs';
+import { cacheFolder, digest, findPython, once, refuseLink } from '../../scripts/setup.mjs';
 
 let folder = '';
 beforeEach(() => {
@@ -137,4 +137,13 @@ describe('commands', () => {
     assert.equal(withEnvironment({ YONDER_CACHE: '/elsewhere' }, cacheFolder), '/elsewhere');
     assert.equal(withEnvironment({ YONDER_CACHE: undefined, XDG_CACHE_HOME: '/caches' }, cacheFolder), '/caches/yonder-ci');
   });
+});
+
+test('a linked node_modules is not filled: that would empty what it leads to', () => {
+  const [real, link] = [join(folder, 'real'), join(folder, 'link')];
+  mkdirSync(real);
+  symlinkSync(real, link);
+  assert.throws(() => refuseLink(link), /is a link[^]*rm .*link/);
+  refuseLink(real);
+  refuseLink(join(folder, 'nothing'));
 });

@@ -312,7 +312,9 @@ async def look(pool: PoolSpec) -> list[Finding]:
         wanted = Wanted.of(pool)
         engine = await Engine.open(resolve(wanted.host, wanted.cert_path, os.environ, Path.home()))
     except CannotRun as error:
-        return [told.finding("engine", str(error), "start it, or say which: DOCKER_HOST, or the option host")]
+        return [
+            told.finding("engine", str(error), "start it, or say which: DOCKER_HOST, or the options host and cert_path")
+        ]
     try:
         return await _findings(engine, pool, wanted)
     except (EngineAwayError, Refusal) as error:

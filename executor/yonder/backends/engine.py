@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -62,6 +63,12 @@ class Address(NamedTuple):
 
     host: str
     cert_path: str = ""
+
+
+def core(why: str) -> str:
+    """What the operating system said, out of the libraries' words around it: only for people, nothing is decided by it."""
+    found = re.search(r"\[([^\[\]]+)\]+$", why)
+    return found[1] if found else why
 
 
 def check_installed() -> None:
@@ -234,7 +241,9 @@ class Engine:
             raise self._away(str(error) or type(error).__name__) from error
 
     def _away(self, why: str) -> EngineAwayError:
-        return EngineAwayError(f"the Docker Engine at {self.address.host} does not answer: {why}; see that it runs")
+        return EngineAwayError(
+            f"the Docker Engine at {self.address.host} does not answer: {core(why)}; see that it runs"
+        )
 
     async def info(self) -> Mapping[str, Any]:
         """Everything that it says of itself."""

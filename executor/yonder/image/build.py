@@ -62,7 +62,10 @@ def build(
         # What the client tells goes where a person looks; our own output is for programs.
         done = subprocess.run(command, stdout=sys.stderr, check=False)
     if done.returncode != 0:
-        raise CannotRun(f"docker build ended with status {done.returncode}; its lines above say where and why")
+        raise CannotRun(
+            f"docker build ended with status {done.returncode}; its lines above say where and why. If {base} could not be "
+            "pulled: name an image that the engine has (--base), or pull that one where a registry can be reached"
+        )
     return tag
 
 
