@@ -51,7 +51,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if origin in (typing.Union, types.UnionType):
         return st.one_of([values(one) for one in arguments])
     if origin is typing.Annotated:
-        return st.integers(arguments[1].ge, arguments[1].le)
+        numbers = st.floats if arguments[0] is float else st.integers
+        return numbers(arguments[1].ge, arguments[1].le)
     if origin is list:
         return st.lists(values(arguments[0]), max_size=3)
     if origin is dict:

@@ -23,6 +23,9 @@ class Resident(Remembers):
     def boot_failed(self, executor, sentence):
         self.send(("boot_failed", sentence))
 
+    def phase(self, executor, phase, detail):
+        """Nobody watches it come up."""
+
     def worker_down(self, executor, worker, report):
         self.send(("worker_down", worker.id))
 
