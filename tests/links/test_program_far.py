@@ -210,10 +210,23 @@ async def test_a_call_that_is_submitted_in_a_cut_is_sent_after_it(how):
         assert pool.answers() == []
         await hub.proxy.heal()
         await pool.until(pool.answers)
-        await asyncio.sleep(60)  # the old connection was over when the new one stood: nobody counts it as gone
+        assert pool.answers() == [1]
+        assert len(hub.rooms) == 1
+
+
+@virtual
+async def test_a_connection_that_was_replaced_is_no_loss_of_its_program():
+    async with a_hub() as hub, a_program(hub) as program:
+        pool = await program.begin()
+        pool.submit(1)
+        await pool.until(pool.answers)
+        hub.proxy.vanish()
+        program.line._connection.transport.abort()  # the hub does not hear of it
         pool.submit(2)
         await pool.until(lambda: len(pool.answers()) == 2)
-        assert pool.answers() == [1, 2]
+        await asyncio.sleep(60)
+        pool.submit(3)
+        await pool.until(lambda: len(pool.answers()) == 3)
         assert len(hub.rooms) == 1
 
 
