@@ -1239,7 +1239,8 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 
     `hub` is host:port, `name` what the hub's certificate says it is called; `authority`, `certificate` and `key` are PEM.
     `secret` lets it in once, as the agent `agent`; `lane` is what its workers show. Seconds: it ends by itself when it
-    was not let in within `reach`, has not heard of the hub for `silence`, is older than `lifetime` (0: any age).
+    was not let in within `reach`, has not heard of the hub for `silence`, is older than `lifetime` (0: any age). `direct`:
+    what it dials is the hub's own door, so that nobody there means no hub; else something stands in between.
     """
 
     version: int
@@ -1256,6 +1257,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     reach: float
     silence: float
     lifetime: float = 0.0
+    direct: bool = False
 
     def __repr__(self) -> str:
         return f"Invitation({self.agent!r} to {self.hub})"  # the rest is nobody's business

@@ -297,6 +297,12 @@ async def test_an_address_that_is_not_this_machines_is_refused_in_words(house):
         await house.gate.invite("agent-1", listen="192.0.2.1")
 
 
+@pytest.mark.parametrize(("reach", "direct"), [("", True), ("hub.example.org", False)])
+async def test_an_invitation_says_whether_the_door_is_the_hubs_own(house, reach, direct):
+    invitation = await house.gate.invite("agent-1", listen="127.0.0.1", reach=reach)
+    assert msgspec.json.decode(invitation, type=wire.Invitation).direct is direct
+
+
 async def test_one_door_serves_everybody(house):
     assert (await house.invite("a")).hub == (await house.invite("b")).hub
 

@@ -67,7 +67,7 @@ async def _live(invitation: wire.Invitation, core: str, zygote: Launched) -> Non
 
 
 async def _serve(invitation: wire.Invitation, agent: Agent, home: Home, lease: AgentLease) -> None:
-    link = Link(invitation, lambda refused: lease.dialled(time.monotonic(), refused=refused))
+    link = Link(invitation, lambda refused: lease.dialled(time.monotonic(), refused=refused and invitation.direct))
     agent.leaving = lambda: _take_leave(link, home)
     processes.keep_to_itself()  # the keys, from the code that workers run; before there is any
     link.small.heard = link.bulk.heard = lambda: lease.heard(time.monotonic())

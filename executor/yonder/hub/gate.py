@@ -131,6 +131,7 @@ class Gate:
             reach=REACH,
             silence=silence,
             lifetime=lifetime,
+            direct=not reach,
         )
         return msgspec.json.encode(invitation)
 
