@@ -58,6 +58,8 @@ class SocketDoor:
         self._parser: wire.Parser[wire.HubToClient] = wire.Parser(wire.HubToClient, gather=True)
         self._inbox: deque[wire.HubToClient] = deque()
         self._over = False
+        self.closed = False
+        """Is it we who have hung up?"""
         hello = wire.Hello(
             version=wire.VERSION, package=__version__, role="client", token=token, id=worker, pid=os.getpid()
         )
@@ -124,6 +126,7 @@ class SocketDoor:
         return bool(poll.poll(max(0.0, end - time.monotonic()) * 1000))
 
     def close(self) -> None:
+        self.closed = True
         with contextlib.suppress(OSError):  # it was down already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -151,10 +154,7 @@ class Doors:
 
     def keep(self) -> None:
         """Have a conversation that lasts as long as the hub is wanted. Raises CannotRun."""
-        self._keeper = self.client(lambda _: None, self._lost)
-
-    def _lost(self) -> None:
-        self.broken = True
+        self._keeper = self.client(lambda _: None, lambda: None)
 
     def client(self, receive: Receive, lost: Callable[[], None]) -> SocketDoor:
         """A pool's conversation. Raises CannotRun."""
@@ -168,6 +168,8 @@ class Doors:
         door: SocketDoor | None = None
 
         def ended() -> None:
+            # Before anybody is told: who hears of it opens the next pool, and must not find this hub again.
+            self.broken = self.broken or door is None or not door.closed
             if door is not None:  # else it was over before it was noted
                 with contextlib.suppress(ValueError):  # said twice
                     self._doors.remove(door)
