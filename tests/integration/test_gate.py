@@ -1,6 +1,7 @@
 """The hub's TCP door against real TLS connections: who comes in, who does not, and when an agent elsewhere is lost."""
 
 import asyncio
+import socket
 import ssl
 
 import msgspec
@@ -14,7 +15,7 @@ from yonder.credentials import client_context
 from yonder.errors import BootFailed
 from yonder.hub import distant as distant_module
 from yonder.hub.distant import Manners
-from yonder.hub.gate import Gate, joined, reached, split
+from yonder.hub.gate import Gate, Path, joined, reached, split
 from yonder.version import __version__
 
 
@@ -326,3 +327,15 @@ def test_what_executors_dial():
     assert reached("hub.example", "10.0.0.1:5") == "hub.example:5"
     assert reached("hub.example:9", "10.0.0.1:5") == "hub.example:9"
     assert reached("[fdaa::3]", "10.0.0.1:5") == "[fdaa::3]:5" == joined("fdaa::3", 5)
+
+
+async def test_small_messages_of_the_hub_do_not_wait_for_acknowledgements(house):
+    at_once = asyncio.get_running_loop().create_future()
+
+    async def look(connection):
+        line = connection.transport.get_extra_info("socket")
+        at_once.set_result(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    house.gate.serve("/look", Path(look))
+    async with dial(await house.invite(), path="/look"):
+        assert await at_once

@@ -60,7 +60,8 @@ class _Door(socket.socket):
     """A listening socket that asyncio accepts from."""
 
     def __init__(self, family: int, porch: Porch) -> None:
-        super().__init__(family, socket.SOCK_STREAM)
+        # asyncio sends small messages of what it knows to be TCP at once; others wait 40 ms for an acknowledgement.
+        super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._porch = porch
 
     def accept(self) -> tuple[socket.socket, Any]:
