@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -368,3 +370,33 @@ def test_the_memory_verdict_is_the_control_groups(tmp_path, monkeypatch, text):
     counts.write_text(text.format(n=3))
     assert watch.moved()
     assert not watch.moved()
+
+
+ENDS = """
+import os, sys
+from yonder.agent.agent import Agent
+
+def fails():
+    raise RuntimeError("the link is in a bad way")
+
+async def live():
+    agent = Agent(hub="nowhere", ident="a", token="t", core="")
+    if sys.argv[1] == "leaving":
+        agent.leaving = fails
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.dup2(writer, 2)
+    agent.end("its time has come", code=7)
+
+import asyncio
+asyncio.run(live())
+"""
+
+
+@pytest.mark.parametrize("trouble", ["leaving", "nobody reads its last words"])
+async def test_an_agent_that_cannot_take_its_leave_ends_all_the_same(trouble: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-c", ENDS, trouble, env={**os.environ, "PYTHONPATH": CORE}, stderr=subprocess.DEVNULL
+    )
+    assert await asyncio.wait_for(process.wait(), 30) == 7

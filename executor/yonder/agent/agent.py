@@ -12,6 +12,7 @@ All reasons to end (the hub's word, its end-of-file, SIGTERM) meet in `Agent.end
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -294,7 +295,15 @@ class Agent:
         if self._over:
             return
         self._over = True
-        print(f"yonder agent {self._ident}: {reason}", file=sys.stderr, flush=True)
+        try:
+            with contextlib.suppress(OSError, ValueError):  # who started us may be gone, or its disk full
+                print(f"yonder agent {self._ident}: {reason}", file=sys.stderr, flush=True)
+            self._end_everything()
+            self.leaving()
+        finally:
+            os._exit(code)  # whatever went wrong: a process that did not end now would live for ever
+
+    def _end_everything(self) -> None:
         for child in self._children.values():
             processes.signal_group(child.pid, signal.SIGKILL)
         deadline = time.monotonic() + END_SECONDS
@@ -302,8 +311,6 @@ class Agent:
             processes.sweep(self._everything)
             if not _wait_for_children(deadline):
                 break
-        self.leaving()
-        os._exit(code)
 
     def _everything(self) -> list[int]:
         """All that is ours: below us in the tree (orphans included, we are their reaper), or carrying our marks."""
