@@ -277,6 +277,16 @@ async def test_nothing_is_left_when_the_agent_ends(how):
         await _nothing_left(hub, pids)
 
 
+async def test_an_agent_ends_though_nobody_is_left_to_hear_its_last_words():
+    async with a_remote_hub() as hub:
+        await hub.open(around=("bash", "-c", 'exec "$@" 2> >(exit 0)', "bash"))
+        pids = await _busy(hub)
+        hub.process.send_signal(signal.SIGTERM)
+        code, _ = await hub.ended()
+        assert code == 0
+        await _nothing_left(hub, pids)
+
+
 async def test_an_agent_whose_key_was_used_by_somebody_else_ends(hub):
     """Either it or a thief holds the next key; the one without is refused."""
     hub.gate._admission.withdraw(hub.name)  # as if every key that it may have was spent
