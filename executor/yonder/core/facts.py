@@ -107,8 +107,9 @@ class Facts:
             stand = self._floor.roster.stand(kind.name)
             if held := stand.held:
                 sentence += f"; {executors(len(held))} held back: {next(iter(held.values())).held}"
-            if far := next((one.progress for one in stand.booting.values() if one.progress and not one.held), ""):
-                sentence += f"; {far}"
+            booting = next((one.progress for one in stand.booting.values() if one.progress and not one.held), "")
+            if booting and self._floor.sizes.waiting(kind):  # else nobody minds how long it takes
+                sentence += f"; {booting}"
             if kind.backoff.failures and self._floor.sizes.lacking(kind, self._floor.calls.running) > 0:
                 sentence += f"; the last boot failed ({kind.backoff.sentence}), the next one follows after a pause"
         return sentence
