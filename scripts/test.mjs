@@ -11,7 +11,7 @@ import { ROOT, say, statusOf, Trouble, verb } from './commands.mjs';
 import { extension, findChromium, PYTHON, pythonEnvironment, setup } from './setup.mjs';
 
 const PARTS = ['python', 'node', 'e2e'];
-const FOLDERS = ['core', 'contract', 'integration', 'fuzz', 'lsp'];
+const FOLDERS = ['core', 'contract', 'integration', 'links', 'fuzz', 'lsp'];
 
 /** @returns {Promise<number>} */
 async function python() {
