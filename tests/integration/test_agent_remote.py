@@ -116,7 +116,11 @@ NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
 
 def _nobody_runs_python():
     command = [sys.executable, "-P", "-c", "import yonder"]
-    return not subprocess.run(command, check=False, capture_output=True, env={"PYTHONPATH": CORE}, **NOBODY).returncode
+    try:
+        subprocess.run(command, check=True, capture_output=True, env={"PYTHONPATH": CORE}, **NOBODY)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 async def test_workers_cannot_read_the_agents_memory():
