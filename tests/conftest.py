@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - at the very end its plugin would import, and so compile, it; Python 3.11.2 may crash then
 import pytest
 
 CONTAINERS = Path(__file__).parent / "docker"

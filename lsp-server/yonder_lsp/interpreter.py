@@ -242,9 +242,9 @@ def _installer(python: Interpreter, environ: Mapping[str, str]) -> list[str]:
 def _wanted(wheels: str) -> list[str]:
     """What to install: our wheel (its dependencies from beside it or from the registry), the sources, or the release."""
     if wheels:
-        found = sorted(Path(wheels).glob("yonder-*.whl"))
+        found = sorted(Path(wheels).glob(f"yonder-{__version__}-*.whl"))
         if not found:
-            raise CannotRun(f"{wheels} holds no wheel of yonder. Reinstall the extension.")
+            raise CannotRun(f"{wheels} holds no wheel of yonder {__version__}. Reinstall the extension.")
         return ["--find-links", wheels, str(found[-1])]
     root = _source_root()
     return [str(root)] if root is not None else [f"yonder=={__version__}"]

@@ -53,6 +53,8 @@ try {
   if (built === undefined) fail(`the wheel's version is not the extension's ${version}: change pyproject.toml and package.json together.`);
   const requirements = run(python, ["-c", REQUIREMENTS, join(root, "pyproject.toml")]).trim().split("\n");
   run(python, ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--prefer-binary", "--dest", others, ...requirements]);
+  const strange = readdirSync(others).filter((name) => /^yonder[-_]/i.test(name));
+  if (strange.length > 0) fail(`a requirement of the editor names yonder itself, and the registry gave ${strange.join(', ')}: name what it needs instead.`);
   const fresh = join(work, "wheels");
   mkdirSync(fresh);
   copyFileSync(join(own, built), join(fresh, built));

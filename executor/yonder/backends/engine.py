@@ -74,7 +74,7 @@ def core(why: str) -> str:
 def check_installed() -> None:
     """Raises BootFailed where the extra is missing."""
     if importlib.util.find_spec("aiodocker") is None:
-        raise BootFailed("the docker backend needs aiodocker: pip install 'yonder[docker]'", phase="creating")
+        raise BootFailed("the docker backend needs two packages: pip install aiodocker cryptography", phase="creating")
 
 
 # ── which engine ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -125,7 +125,7 @@ def _needed() -> None:
     except ImportError as error:
         raise CannotRun(
             "executors on other machines need certificates, and the package that makes them is missing: "
-            "cryptography. Install it where the hub runs, and run again: pip install 'yonder[tls]'"
+            "cryptography. Install it where the hub runs, and run again: pip install cryptography"
         ) from error
 
 
