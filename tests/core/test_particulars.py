@@ -53,7 +53,7 @@ def test_what_is_taken(option, value):
         ("volumes", ["../x:/models"], "is not name:/path"),
         ("volumes", ["/data:/data"], "end it in :ro"),
         ("volumes", ["/data:/data:rw"], "end it in :ro"),
-        ("volumes", ["models:/work/models"], "Yonder's own"),
+        ("volumes", ["models:/run/yonder/models"], "Yonder's own"),
         ("netwrok", "lab", 'did you mean "network"?'),
     ],
 )
