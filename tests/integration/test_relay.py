@@ -29,7 +29,7 @@ class House:
 
     async def dial(self):
         reader, writer = await asyncio.open_unix_connection(self.path)
-        self._stack.callback(writer.transport.abort)
+        self._stack.callback(lambda: writer.transport.abort())  # holds the writer, which complains when it is dropped open
         return reader, writer
 
     async def worker(self, role="call", worker="w", more=b""):
