@@ -276,7 +276,7 @@ def own_place() -> wire.Place:
     """This program's own Python and folder."""
     script = sys.path[0] if sys.path and sys.path[0] and Path(sys.path[0]).exists() else ""
     return wire.Place(
-        python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=script or str(Path.cwd())
+        python=sys.executable, core=str(Path(wire.__file__).parent.parent.parent), folder=script or str(Path.cwd())
     )
 
 

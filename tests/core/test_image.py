@@ -27,13 +27,13 @@ def test_the_own_wheel_is_this_package_and_its_record_is_true(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         record = archive.read(f"yonder-{__version__}.dist-info/RECORD").decode().splitlines()
-        for name in ("yonder/wire.py", "yonder/agent/worker.py", "yonder/image/Dockerfile", "yonder/py.typed"):
+        for name in ("yonder/wire/__init__.py", "yonder/agent/worker.py", "yonder/image/Dockerfile", "yonder/py.typed"):
             assert (
                 archive.read(name) == Path(yonder.__file__).parent.joinpath(name.removeprefix("yonder/")).read_bytes()
             )
         assert not any("__pycache__" in name for name in names)
         assert [line.partition(",")[0] for line in record] == names
-        path, digest, size = next(line for line in record if line.startswith("yonder/wire.py")).split(",")
+        path, digest, size = next(line for line in record if line.startswith("yonder/wire/__init__.py")).split(",")
         content = archive.read(path)
         told = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
         assert (digest, size) == (f"sha256={told}", str(len(content)))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from yonder import wire
 from yonder.hub.room import Room
+from yonder.wire import framing
 
 LARGE = bytes(range(256)) * 1024  # 256 kB
 
@@ -85,13 +86,13 @@ def test_any_size_cut_anywhere_arrives_whole(more, gather, cuts):
 
 
 def _load(size, *pieces):
-    head = wire._HEADER.pack(8 | wire._LOAD | wire._MORE) + wire._SIZE.pack(size)
-    frames = [wire._HEADER.pack(len(piece) | wire._LOAD | wire._MORE) + piece for piece in pieces]
+    head = framing._HEADER.pack(8 | framing._LOAD | framing._MORE) + framing._SIZE.pack(size)
+    frames = [framing._HEADER.pack(len(piece) | framing._LOAD | framing._MORE) + piece for piece in pieces]
     return head + b"".join(frames)
 
 
 def _last(piece):
-    return wire._HEADER.pack(len(piece) | wire._LOAD) + piece
+    return framing._HEADER.pack(len(piece) | framing._LOAD) + piece
 
 
 DONE = wire.frames(wire.Done(1, True, [], 0, 0))
@@ -110,7 +111,7 @@ DONE = wire.frames(wire.Done(1, True, [], 0, 0))
         _load(5) + _last(b"x" * 5) + wire.frames(wire.Yielded(1, 1, b"")),
         (_load(1) + _last(b"x")) * 3 + DONE,
         _load(wire.MAX_MESSAGE + 1),
-        wire._HEADER.pack(wire.MAX_FRAME | wire._MORE) + bytes(wire.MAX_FRAME) + _load(1),
+        framing._HEADER.pack(wire.MAX_FRAME | framing._MORE) + bytes(wire.MAX_FRAME) + _load(1),
     ],
     ids=[
         "long",

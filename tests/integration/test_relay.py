@@ -26,10 +26,12 @@ class House:
         self.path = str(folder / "hub.sock")
         self.relay = Relay(self.small.dialler, self.bulk.dialler)
         self._stack = contextlib.ExitStack()
+        self._writers = []
 
     async def dial(self):
         reader, writer = await asyncio.open_unix_connection(self.path)
-        self._stack.callback(lambda: writer.transport.abort())  # holds the writer, which complains when it is dropped open
+        self._writers.append(writer)  # one that is dropped open complains
+        self._stack.callback(writer.transport.abort)
         return reader, writer
 
     async def worker(self, role="call", worker="w", more=b""):

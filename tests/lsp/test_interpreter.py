@@ -262,7 +262,7 @@ async def test_from_sources_the_running_package_is_copied(tmp_path: Path) -> Non
     """In development there is no wheel: the dependencies are installed, the core is the source that runs here."""
     bench = Bench(tmp_path, made="dependency.py")
     core = Path(await provide("without", bench.python, "", bench.storage, bench.environ))
-    assert (core / "yonder" / "wire.py").is_file()
+    assert (core / "yonder" / "wire" / "__init__.py").is_file()
     assert (core / "dependency.py").is_file()
     assert "cloudpickle" in bench.asked()[0]
     assert "yonder==" not in bench.asked()[0]

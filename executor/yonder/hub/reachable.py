@@ -222,4 +222,4 @@ def _check(name: str, listen: str, reach: str) -> None:
 
 def _home(scratch: Path) -> wire.Place:
     """Code runs on the hub's own Python, in a folder that is empty when it begins."""
-    return wire.Place(python=sys.executable, core=str(Path(wire.__file__).parent.parent), folder=str(scratch))
+    return wire.Place(python=sys.executable, core=str(Path(wire.__file__).parent.parent.parent), folder=str(scratch))

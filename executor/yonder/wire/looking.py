@@ -1,0 +1,76 @@
+"""Looking at live objects: what may be asked of a namespace, and what is answered (EDITOR: section 4)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from yonder.wire.base import Part
+
+
+class Step(Part, frozen=True):
+    """One step of a path: kind is name, attr, key (string subscript) or index (integer subscript)."""
+
+    kind: Literal["name", "attr", "key", "index"]
+    value: str | int
+
+
+class Query(Part, frozen=True):
+    """What is asked of a namespace without running user code.
+
+    what = members   of the object at `path` ([] = the namespace itself), names starting with `prefix` first
+           describe  the object at `path`: a hover's facts
+           variables the namespace as rows (name, type, short)
+           keys      string keys or columns of the object at `path`
+           signature of the callable at `path`
+           imports   importable top-level modules (path []) or the submodules and members of the module named by path
+    """
+
+    what: Literal["members", "describe", "variables", "keys", "signature", "imports"]
+    path: list[Step] = []
+    prefix: str = ""
+    limit: int = 5000
+
+
+class Member(Part, frozen=True):
+    """kind: f field, m method or function, p property, c class, M module, v variable, k key. rank: 0 instance data,
+    1 class members, 2 inherited from far (object and friends); the owner sorts by it."""
+
+    name: str
+    kind: str
+    rank: int
+    detail: str = ""
+
+
+class Fact(Part, frozen=True):
+    """One line of a description, already in words: ("shape", "32 x 10")."""
+
+    label: str
+    value: str
+
+
+class Parameter(Part, frozen=True):
+    name: str
+    label: str
+    keyword: bool = True
+
+
+class Answer(Part, frozen=True):
+    """The reply to any Query; only the fields that fit are filled. `found` false: no such path; `why` says it in words.
+
+    `type` is the object's type name (qualified when not builtin), `short` a preview, `doc` the documentation's first
+    paragraphs, `file`/`line` where it is defined.
+    """
+
+    found: bool
+    why: str = ""
+    type: str = ""
+    short: str = ""
+    facts: list[Fact] = []
+    doc: str = ""
+    signature: str = ""
+    parameters: list[Parameter] = []
+    file: str = ""
+    line: int = 0
+    members: list[Member] = []
+    generation: int = 0
+    micros: int = 0
