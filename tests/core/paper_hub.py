@@ -9,6 +9,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+import msgspec
+
 from yonder import payload, wire
 from yonder.switchboard import PROGRAM
 
@@ -65,7 +67,7 @@ class PaperHub:
             case wire.Resize():
                 changed = {key: getattr(message, key) for key in ("min", "max", "buffer")}
                 given = {key: value for key, value in changed.items() if value is not None}
-                self.spec = wire.msgspec.structs.replace(self.spec, **given)
+                self.spec = msgspec.structs.replace(self.spec, **given)
                 self.receive(wire.PoolOpened(message.id, self.spec.name, self.spec))
             case wire.GetPool():
                 state = wire.PoolState(self.spec.name, "local", 1, 0, 0, self.spec.max, 0, "because of the paper")

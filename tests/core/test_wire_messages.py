@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yonder import wire
+from yonder.wire import framing
 
 KINDS: tuple[Any, ...] = typing.get_args(wire.Message)
 EVENTS: tuple[Any, ...] = typing.get_args(wire.Event)
@@ -171,7 +172,7 @@ def test_a_large_message_travels_in_frames_of_the_limit(extra: int) -> None:
 
 
 def test_a_message_over_the_limit_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "MAX_MESSAGE", 100_000)
+    monkeypatch.setattr(framing, "MAX_MESSAGE", 100_000)
     with pytest.raises(wire.WireError, match="over the limit of 100000"):
         wire.frames(wire.Done(1, True, bytes(100_001), 0, 0))
     with pytest.raises(wire.WireError, match="over the limit of 100000"):
