@@ -70,7 +70,7 @@ class Line:
     def start(
         self,
         packed: tuple[bytes, bytes],
-        arguments: bytes,
+        arguments: wire.Body,
         label: str,
         options: wire.CallOptions | None,
         kind: type[F],
@@ -102,7 +102,7 @@ class Line:
                 board.tell(wire.Forget(forgotten))
         return future
 
-    def broadcast(self, packed: tuple[bytes, bytes], arguments: bytes, label: str) -> list[wire.CallDone]:
+    def broadcast(self, packed: tuple[bytes, bytes], arguments: wire.Body, label: str) -> list[wire.CallDone]:
         """Have it run in every worker and wait for their ends. Raises as `start` does."""
         self._too_large(packed[1], arguments)
 
@@ -122,8 +122,8 @@ class Line:
             self.board.listen(future.number, listener)
         return future
 
-    def _too_large(self, body: bytes, arguments: bytes) -> None:
-        size = len(body) + len(arguments)
+    def _too_large(self, body: bytes, arguments: wire.Body) -> None:
+        size = len(body) + wire.weight(arguments)
         if size > MAX_CALL:
             raise SerializationError(f"a call of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
 

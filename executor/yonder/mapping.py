@@ -97,7 +97,7 @@ class Flow(Generic[T]):
         return wanted if room_left >= wanted else 0
 
     def _send(self, items: int) -> None:
-        calls = []
+        calls: list[wire.Body] = []
         label = ""
         for args in self._input:
             label = label or call_label(self._fn, args, {}, self._wishes)
@@ -109,13 +109,13 @@ class Flow(Generic[T]):
         if not calls:
             return
         parcel = Parcel(self._start(calls, label), len(calls))
-        self._sizing.sent(len(calls), sum(map(len, calls)))
+        self._sizing.sent(len(calls), sum(map(wire.weight, calls)))
         self._items += parcel.items
         self.under_way.append(parcel)
         if (over := self._over) is not None:
             parcel.future.add_done_callback(lambda _: over.put(parcel))
 
-    def _start(self, calls: list[bytes], label: str) -> Future[Any]:
+    def _start(self, calls: list[wire.Body], label: str) -> Future[Any]:
         line = self._line
         if len(calls) == 1:
             options = self._wishes.call_options(line.spec)

@@ -1,14 +1,13 @@
 """Objects as bytes and exceptions as data: the only file that pickles and unpickles.
 
 What belongs here: pack and unpack, what travels by value, tracebacks as data. What this file must not know: sockets,
-tasks, who asks. Bodies are pickles of protocol 5 made by cloudpickle; only a program and a worker of the same person
-ever open one.
+tasks, who asks. Bodies are pickles of protocol 5 made by cloudpickle, the large buffers of arrays and tensors beside them
+(`parcel`); only a program and a worker of the same person ever open one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import linecache
 import pickle
 import sys
@@ -17,19 +16,22 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import cloudpickle
 import msgspec
 
-from yonder import culprit, likeness
+from yonder import culprit, likeness, parcel, tensors
 from yonder.errors import RemoteTraceback, SerializationError, YonderError
-from yonder.wire import Body, Failure, Frame, whole
+from yonder.wire import LARGE, Body, Failure, Frame, whole
 
 MAX_TEXT = 100_000
 MAX_FRAMES = 200
 SEARCH_SECONDS = 2.0
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
+_SMALL = _ATOMS - {bytes}
+BESIDE = 16 * 1024
+"""Bytes of a buffer that is worth a place of its own beside the stream."""
 _RUNTIME = (
     str(Path(__file__).parent / "agent") + "/",
     str(Path(traceback.__file__).parent / "asyncio") + "/",
@@ -42,35 +44,80 @@ _FOREIGN = ("/site-packages/", "/dist-packages/", "/.venv/", "/venv/")
 # ── objects ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def pack(value: object) -> bytes:
-    """A value as bytes. Raises SerializationError that says which part of it did not travel."""
+def pack(value: object) -> Body:
+    """A value as a body; what it holds may change as soon as this returns. Raises SerializationError that says which part of
+    it did not travel."""
     try:
         return _dumps(value)
     except Exception as error:  # a `__reduce__` of the user's may raise anything
         raise _refused(f"{_called(value)} cannot travel to another process", "", value, error) from error
 
 
-def _dumps(value: object) -> bytes:
+def _dumps(value: object) -> Body:
     if _plain(value, 3):
         return pickle.dumps(value, 5)
-    file = io.BytesIO()
-    _Pickler(file, 5).dump(value)
-    return file.getvalue()
+    stream = _Stream()
+    _Pickler(stream).dump(value)
+    return stream.body()
+
+
+class _Stream:
+    """The file that a pickler writes: large bytes and the buffers are kept beside it as they are, until `body`."""
+
+    def __init__(self) -> None:
+        self._written: list[parcel.Buffer] = []
+        self._buffers: list[memoryview] = []
+        self.write = self._written.append
+
+    def beside(self, buffer: pickle.PickleBuffer) -> bool:
+        """See pickle.Pickler's buffer_callback: small ones stay in the stream."""
+        view = buffer.raw()
+        if view.nbytes < BESIDE:
+            return True
+        self._buffers.append(view)
+        return False
+
+    def body(self) -> Body:
+        if not self._buffers and sum(map(len, self._written)) <= LARGE:
+            return b"".join(self._written)
+        pieces = parcel.sealed(self._written, self._buffers) if self._buffers else self._written
+        if sum(map(len, pieces)) <= LARGE:
+            return b"".join(pieces)
+        return [bytes(piece) for piece in pieces]  # copies what may change, not bytes
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
-    """cloudpickle's, but exceptions keep what their classes made of them."""
+    """cloudpickle's, but exceptions keep what their classes made of them, and torch's memory is buffers."""
+
+    def __init__(self, stream: _Stream) -> None:
+        super().__init__(stream, 5, stream.beside)
+        self._storages = tensors.storages()
 
     def reducer_override(self, obj: Any) -> Any:
         """See pickle.Pickler."""
-        if isinstance(obj, BaseException) and (reduced := likeness.reduction(obj)) is not None:
+        if self._storages is not None and (reduced := self._storages.reduction(obj)) is not None:
             return reduced
+        if isinstance(obj, BaseException) and (likely := likeness.reduction(obj)) is not None:
+            return likely
         return super().reducer_override(obj)
 
 
 def unpack(body: Body) -> Any:
-    """The value of `pack`'s bytes. Raises whatever unpickling raises (it runs code of the classes inside)."""
-    return pickle.loads(whole(body))  # noqa: S301 - only between a program and its own workers, over token-checked sockets
+    """The value of `pack`'s body, with memory of its own. Raises SerializationError where it is damaged, and whatever
+    unpickling raises (it runs code of the classes inside)."""
+    data = body[0] if isinstance(body, list) and body else body
+    if not parcel.is_parcel(cast(parcel.Buffer, data)):
+        return pickle.loads(whole(body))  # noqa: S301 - only between a program and its own workers, over token-checked sockets
+    stream, buffers = parcel.opened(_own(body))
+    return pickle.loads(stream, buffers=buffers)  # noqa: S301 - as above
+
+
+def _own(body: Body) -> memoryview:
+    """A body in one piece that may be written to, and that nobody else has."""
+    pieces: list[Any] = body if isinstance(body, list) else [body]
+    if len(pieces) == 1 and isinstance(pieces[0], bytearray):
+        return memoryview(pieces[0])  # gathered for us
+    return memoryview(bytearray().join(pieces))
 
 
 def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
@@ -84,10 +131,10 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
     return hashlib.blake2b(body, digest_size=16).digest(), body
 
 
-def pack_call(arguments: Sequence[object], keywords: Mapping[str, object]) -> bytes:
-    """A call's arguments as bytes of `(tuple, dict)`. Raises SerializationError that names the argument."""
+def pack_call(arguments: Sequence[object], keywords: Mapping[str, object]) -> Body:
+    """A call's arguments as a body of `(tuple, dict)`. Raises SerializationError that names the argument."""
     both = (tuple(arguments), dict(keywords))
-    if not keywords and _ATOMS.issuperset(map(type, arguments)):
+    if not keywords and _SMALL.issuperset(map(type, arguments)):
         return pickle.dumps(both, 5)
     try:
         return _dumps(both)
@@ -137,9 +184,9 @@ _chunks = msgspec.msgpack.Decoder(list[bytes])
 _outcomes = msgspec.msgpack.Decoder(list[Outcome])
 
 
-def pack_chunk(calls: Sequence[bytes]) -> bytes:
+def pack_chunk(calls: Sequence[Body]) -> bytes:
     """The `arguments` of a call of mode chunk, from its members' own `pack_call`s. Raises nothing."""
-    return msgspec.msgpack.encode(calls)
+    return msgspec.msgpack.encode([whole(call) for call in calls])
 
 
 def unpack_chunk(body: Body) -> list[bytes]:
@@ -169,7 +216,7 @@ def _plain(value: object, depth: int) -> bool:
     """Is it made of builtin values only, and small? Then the plain pickler does, at a tenth of the cost."""
     kind = type(value)
     if kind in _ATOMS:
-        return True
+        return kind is not bytes or len(cast(bytes, value)) <= LARGE
     if depth == 0 or (kind is not tuple and kind is not list and kind is not dict):
         return False
     items = list(value.values()) if isinstance(value, dict) else value
@@ -342,7 +389,7 @@ def pack_exception(error: BaseException) -> bytes:
 
 def _survivor(error: BaseException) -> bytes:
     try:
-        body = pack(error)
+        body = bytes(whole(pack(error)))
         unpack(body)
     except Exception:  # noqa: BLE001 - its data travels as Failure in any case
         return b""

@@ -13,7 +13,7 @@ from yonder.agent.guard import Ran
 from yonder.agent.stage import MAX_RESULT, Stage
 from yonder.errors import SerializationError
 from yonder.payload import Outcome
-from yonder.wire import Body
+from yonder.wire import Body, whole
 
 
 class Chunk:
@@ -48,7 +48,7 @@ class Chunk:
         for at in range(len(ends), len(members)):
             positional, keywords = payload.unpack(members[at])
             value = stage.run(function, positional, keywords)
-            ends.append(Outcome("ok", stage.pack(value)))
+            ends.append(Outcome("ok", bytes(whole(stage.pack(value)))))
 
     def _failed(self, error: BaseException) -> Outcome:
         return Outcome("error", *self._stage.told(error))

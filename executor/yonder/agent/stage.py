@@ -78,12 +78,12 @@ class Stage:
         finally:
             self.nanos += time.perf_counter_ns() - begun
 
-    def pack(self, value: object, what: str = "the result") -> bytes:
+    def pack(self, value: object, what: str = "the result") -> wire.Body:
         """Raises SerializationError, also for a value that is too large; `what` names it."""
         self._workspace.register()
         body = payload.pack(value)
-        if len(body) > MAX_RESULT:
-            raise SerializationError(f"{what} is {len(body):,} bytes large; at most {MAX_RESULT:,} travel at once")
+        if (size := wire.weight(body)) > MAX_RESULT:
+            raise SerializationError(f"{what} is {size:,} bytes large; at most {MAX_RESULT:,} travel at once")
         return body
 
     # ── user code off ─────────────────────────────────────────────────────────────────────────────────────────────────

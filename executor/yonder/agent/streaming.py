@@ -104,7 +104,7 @@ class Stream:
             f"it returned {type(value).__name__}"
         )
 
-    def _next(self, items: Iterator[Any]) -> bytes | _Over:
+    def _next(self, items: Iterator[Any]) -> wire.Body | _Over:
         """The next value, packed, as soon as it may be made. User code on."""
         if not self._credit.covers(self._task, self._n + 1):
             self._stage.flush()  # what was printed is seen while the reader takes its time

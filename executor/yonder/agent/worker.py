@@ -200,20 +200,20 @@ class Worker:
             ran = self._guard.run(lambda: self._evaluate(call))
         self._over(call.task, ran)
 
-    def _evaluate(self, call: wire.Call) -> tuple[bytes, str]:
+    def _evaluate(self, call: wire.Call) -> tuple[wire.Body, str]:
         stage = self._stage
         function = stage.function(call.function)
         arguments, keywords = payload.unpack(call.arguments)
         value = stage.run(function, arguments, keywords)
         return stage.pack(value), preview.summary(value)
 
-    def _packed(self, returned: Ran[Any]) -> Ran[tuple[bytes, str]]:
+    def _packed(self, returned: Ran[Any]) -> Ran[tuple[wire.Body, str]]:
         if returned.error is not None:
             return Ran(None, returned.error, returned.interrupted)
         value = returned.value
         return self._guard.run(lambda: (self._stage.pack(value), preview.summary(value)))
 
-    def _over(self, task: int, ran: Ran[tuple[bytes, str]]) -> None:
+    def _over(self, task: int, ran: Ran[tuple[wire.Body, str]]) -> None:
         """The task's user code has come to its end: tell it."""
         if _figures() is not None:
             drawn = self._guard.run(_flush_figures)

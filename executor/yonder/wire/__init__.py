@@ -129,6 +129,7 @@ from yonder.wire.framing import (
     heavy,
     loads,
     parts,
+    weight,
     whole,
 )
 from yonder.wire.link import (
@@ -376,5 +377,6 @@ __all__ = [
     "heavy",
     "loads",
     "parts",
+    "weight",
     "whole",
 ]

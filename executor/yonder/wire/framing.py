@@ -96,6 +96,11 @@ def whole(body: Body) -> bytes | bytearray:
     return body[0] if len(body) == 1 else b"".join(body)
 
 
+def weight(body: Body) -> int:
+    """Bytes of a body."""
+    return sum(map(len, body)) if isinstance(body, list) else len(body)
+
+
 def parts(message: Message) -> Iterator[bytes]:
     """One message as length-prefixed frames, a few at a time, so that a large one is never held twice.
 
