@@ -44,6 +44,8 @@ Kind = Literal[
     "memory",
     "image",
     "options",
+    "patterns",
+    "folders",
 ]
 
 _POOL: Final = PoolSpec()
@@ -80,6 +82,15 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("tool", "max_executor_hours", "hours", 0.0, "How long all executors of pools together may run; 0: any time."),
     Key("tool", "env", "names", (), "Variables that every executor gets from this machine's environment, by name."),
     Key("tool", "env_file", "path", "", "A file of `NAME=value` lines for every executor."),
+    Key(
+        "tool",
+        "include",
+        "patterns",
+        (),
+        "Files that travel with the code though they are no Python files, or ignored.",
+    ),
+    Key("tool", "exclude", "patterns", (), "What does not travel with the code, besides what `.gitignore` files name."),
+    Key("tool", "roots", "folders", (), "Further folders where modules are looked for; `src` is one by itself."),
     Key("session", "preload", "modules", (), "Modules that are imported before the session's first block."),
     Key("session", "env", "names", (), "Variables for the session alone, by name."),
     Key("session", "backend", "backend", _POOL.backend, "Where the session and *Run File* run."),
@@ -137,6 +148,8 @@ _KIND_WORDS: Final[dict[Kind, str]] = {
     "memory": resources.MEMORY_WORDS,
     "image": "an image's name",
     "options": "a table",
+    "patterns": "a list of patterns as in .gitignore",
+    "folders": "a list of folders in this one",
 }
 _READERS: Final[dict[Kind, Callable[[object], object]]] = {
     "gpu": resources.gpus,
@@ -174,6 +187,9 @@ class Settings:
     max_executors: int
     max_gpus: int
     max_executor_hours: float
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    roots: tuple[str, ...]
     session: SessionSettings
     pools: Mapping[str, PoolSpec]
     warnings: tuple[str, ...] = ()
@@ -348,12 +364,22 @@ def _problem(key: Key, value: object) -> str:
             return particulars.image_problem(value)
         case "options":
             return particulars.options_problem(value)
+        case "patterns" | "folders":
+            if not _is_words(value):
+                return _wanted(key, value)
+            wrong = [word for word in value if _leads_out(word, plain=key.kind == "folders")]
+            return f"has {wrong[0]!r}, which names nothing in this folder" if wrong else ""
         case "gpu" | "cpus" | "memory":
             try:
                 _READERS[key.kind](value)
             except ValueError:
                 return _wanted(key, value)
             return ""
+
+
+def _leads_out(path: str, *, plain: bool) -> bool:
+    """Does it name something elsewhere, or nothing? A pattern may begin with "/", which is the folder itself."""
+    return not path.strip("/ ") or ".." in path.split("/") or (plain and Path(path).is_absolute())
 
 
 def _no_choice(noun: str, allowed: tuple[str, ...], value: object) -> str:
@@ -435,6 +461,9 @@ def _build(
         max_executors=tool.get("max_executors", _default("max_executors")),
         max_gpus=tool.get("max_gpus", _default("max_gpus")),
         max_executor_hours=tool.get("max_executor_hours", _default("max_executor_hours")),
+        include=tool.get("include", ()),
+        exclude=tool.get("exclude", ()),
+        roots=tuple(root.removeprefix("./").strip("/") for root in tool.get("roots", ())),
         session=SessionSettings(
             # What a session imports beforehand is told with each run.
             preload=session.get("preload", ()),
@@ -548,6 +577,7 @@ This page is written by `python -m yonder.settings`.
 [tool.yonder]
 linger = 20
 env = ["HF_HOME"]
+include = ["models/*.json"]
 
 [tool.yonder.session]
 preload = ["torch"]

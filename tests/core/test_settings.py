@@ -62,6 +62,14 @@ def test_another_tools_file_is_fine(tmp_path: Path) -> None:
     assert load(written(tmp_path, '[tool.other]\nkey = "x"\n')).pool_specs() == [PoolSpec()]
 
 
+def test_what_travels_with_the_code(tmp_path: Path) -> None:
+    found = load(
+        written(tmp_path, "[tool.yonder]\ninclude = ['/data/*.json']\nexclude = ['tests/']\nroots = ['./lib/']\n")
+    )
+    assert (found.include, found.exclude, found.roots) == (("/data/*.json",), ("tests/",), ("lib",))
+    assert (load(None).include, load(None).exclude, load(None).roots) == ((), (), ())
+
+
 def test_everything(tmp_path: Path) -> None:
     (tmp_path / "gpu.env").write_text("# secrets\nexport A=1\nB = 'two words'\n\nbroken\n")
     environ = {"HF_HOME": "/models", "CUDA_HOME": "/cuda", "WANDB_MODE": "offline"}
@@ -124,6 +132,11 @@ def test_an_unknown_key_of_the_editor_says_so(tmp_path: Path) -> None:
         ("env = 'HOME'", "env", "list of variable names"),
         ("env = {A = 'hunter2'}", "env", "values stay out of this file"),
         ("env = ['A=hunter2']", "env", "'A', which is no variable's name alone"),
+        ("include = '*.json'", "include", "a list of patterns as in .gitignore"),
+        ("exclude = ['a', '../b']", "exclude", "'../b', which names nothing in this folder"),
+        ("exclude = ['/']", "exclude", "names nothing in this folder"),
+        ("roots = ['/lib']", "roots", "'/lib', which names nothing in this folder"),
+        ("roots = [1]", "roots", "a list of folders in this one"),
         ("session = 3", "session", "must be a table"),
         ("session = { min = 1 }", "min", "Allowed here: preload, env, backend"),
         ("session = { backend = 'docker', options = { pull = 'often' } }", "options", '"pull" must be one of: missing'),
