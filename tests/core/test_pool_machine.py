@@ -148,6 +148,18 @@ class AnyOrder(RuleBasedStateMachine):
     def a_worker_is_renewed(self, pick: int) -> None:
         self.paper.renewed(self.paper.renewing[pick % len(self.paper.renewing)])
 
+    @precondition(lambda self: any(paper.up and paper.workers for paper in self.paper.alive.values()))
+    @rule(pick=PICK, hopeless=st.sampled_from(["", "", "", "it always says so"]))
+    def a_worker_is_stale(self, pick: int, hopeless: str) -> None:
+        workers = [
+            worker
+            for paper in self.paper.alive.values()
+            for worker in paper.workers
+            if paper.up and worker not in paper.renewing
+        ]
+        if workers:
+            self.paper.stale(workers[pick % len(workers)], hopeless=hopeless)
+
     @precondition(lambda self: self.paper.alive)
     @rule(pick=PICK)
     def falls(self, pick: int) -> None:
@@ -182,6 +194,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.paper.cancel("c-999")
         self.paper.worker_dies("x-999.0")
         self.paper.renewed("x-999.0")
+        self.paper.stale("x-999.0")
 
     @invariant()
     def a_sentence_says_why(self) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import shutil
 
-from yonder import wire
+from yonder import snapshot, wire
 from yonder.hub.clients import Client
 from yonder.hub.hub import Hub
 from yonder.hub.substrates import Substrates
@@ -90,9 +90,14 @@ class PaperWorker(Remembers):
 
 
 class PaperAgent:
-    """Forks when asked, kills when asked. `shy`: workers do not say hello by themselves."""
+    """Forks when asked, kills when asked, keeps code when told. `shy`: workers do not say hello by themselves; `slow`: it
+    says that it has a snapshot when the test has it do so (`stows`)."""
 
     def __init__(self, hub):
+        self.code = Remembers()
+        self.slow = False
+        self.snapshots = {}
+        self.contents = {}
         self.workers = {}
         self.forks = Remembers()
         self.kills = Remembers()
@@ -110,8 +115,27 @@ class PaperAgent:
             case wire.Kill(worker=name):
                 self.kills.send(message)
                 loop.call_soon(self.workers[name].dies)
+            case wire.Blobs(contents=contents):
+                self.code.send(message)
+                self.contents.update(contents)
+            case wire.Publish():
+                self.code.send(message)
+                made = snapshot.applied(self.snapshots.get(message.base), message)
+                assert all(name in self.contents for name in made.files.values()), "a content that was never sent"
+                self.snapshots[made.digest] = made
+                if not self.slow:
+                    loop.call_soon(self.stows, made.digest)
+            case wire.Unpublish(snapshots=digests):
+                self.code.send(message)
+                for digest in digests:
+                    del self.snapshots[digest]
+                used = {name for one in self.snapshots.values() for name in one.files.values()}
+                self.contents = {name: data for name, data in self.contents.items() if name in used}
             case _:
                 pass
+
+    def stows(self, digest, sentence=""):
+        self.told.received(wire.Published(digest, sentence))
 
     async def worker(self, nth):
         """The nth worker that was forked, once it was told anything or said hello."""
@@ -138,11 +162,18 @@ class PaperClient(Remembers):
         self.says(wire.OpenPool(900, spec, list(given), wire.Place()))
         return (await self.hears(wire.PoolOpened, id=900)).spec
 
-    def submits(self, pool="default", *, function=b"f", **options):
+    def submits(self, pool="default", *, function=b"f", code=b"", **options):
         self._calls += 1
         wishes = wire.CallOptions(**options) if options else None
-        self.says(wire.Submit(self._calls, pool, function, b"body " + function, b"args", "work", wishes))
+        self.says(wire.Submit(self._calls, pool, function, b"body " + function, b"args", "work", wishes, code))
         return self._calls
+
+    async def publishes(self, *snapshots):
+        """These snapshots, each with the contents of its files: path -> text."""
+        for made, contents in snapshots:
+            self.says(wire.Blobs(contents))
+            self.says(made.publish(None))
+            assert (await self.hears(wire.Published, snapshot=made.digest)).sentence == ""
 
     async def end_of(self, call):
         return await self.hears(wire.CallDone, call=call)
@@ -162,6 +193,13 @@ class Ear:
 
     def reply(self, message):
         pass
+
+
+def written(folder="project", roots=("",), **files):
+    """A snapshot and its contents; `helper="x = 1"` is the file helper.py."""
+    contents = {snapshot.content(text.encode()): text.encode() for text in files.values()}
+    names = {f"{name}.py": snapshot.content(text.encode()) for name, text in files.items()}
+    return snapshot.Snapshot(folder, tuple(roots), names), contents
 
 
 class PaperHub:

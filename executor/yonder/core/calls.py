@@ -17,7 +17,7 @@ State = Literal["waiting", "running", "stopping"]
 
 class Call(msgspec.Struct, eq=False):
     """One call. `queue` is where it waits (only its identity matters here), `kind` and `key` say which executors may take
-    it, `since` is when it entered its state; `queued`, `booting` and `ran` are seconds of the states it has left."""
+    it, `returned` that it was given to a worker before and goes before all others, `since` is when it entered its state; `queued`, `booting` and `ran` are seconds of the states it has left."""
 
     id: str
     number: int
@@ -33,6 +33,7 @@ class Call(msgspec.Struct, eq=False):
     state: State = "waiting"
     attempt: int = 1
     repeatable: bool = True
+    returned: bool = False
     queue: object = None
     executor: str = ""
     queued: float = 0.0
@@ -105,9 +106,17 @@ class Calls:
         call.ran += now - call.since
         call.state, call.since, call.mark = "waiting", now, self.boots.read(now)
         call.attempt += 1
+        call.returned = True
         call.retries -= 1
         self.running -= 1
         self.retried += 1
+
+    def unbegun(self, call: Call, now: float) -> None:
+        """It never began on the worker that it was given to, and waits for another one."""
+        call.queued += now - call.since
+        call.state, call.since, call.mark = "waiting", now, self.boots.read(now)
+        call.returned = True
+        self.running -= 1
 
     def may_repeat(self, call: Call, now: float) -> bool:
         """Has the call, which runs, tries and time left, and has it given nothing away yet?"""

@@ -120,6 +120,18 @@ class WorkerRenewed(_Row, frozen=True):
     worker: str
 
 
+class WorkerStale(_Row, frozen=True):
+    """One worker holds older code than `call` was to run on, and did not begin it ("": it has no call, and those to come
+    run on newer code). It is replaced, and the call waits again for a worker, before all others and with no attempt counted.
+    `hopeless` says why the call would never run: then it is lost instead."""
+
+    at: float
+    executor: str
+    worker: str
+    call: str = ""
+    hopeless: str = ""
+
+
 class ExecutorGone(_Row, frozen=True):
     """The platform says that the executor is dead (asked for or not)."""
 
@@ -181,6 +193,7 @@ Event = (
     | CallOver
     | WorkerGone
     | WorkerRenewed
+    | WorkerStale
     | ExecutorGone
     | Falling
     | Resized

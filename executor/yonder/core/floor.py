@@ -67,7 +67,7 @@ class Floor:
         if free and one is not None:
             self.assign(call, one, now, call.pin)
             return
-        self.placing.wait(call, returns=call.attempt > 1)
+        self.placing.wait(call, returns=call.returned)
         if not self.placing.uniform or self.watching or self.sizes.room > 0:
             self.unsettled = True
 
@@ -140,6 +140,16 @@ class Floor:
                 self.place(call, now)
                 return
             self.drop(call, now, "lost", sentence)
+        self.forget(call)
+
+    def give_back(self, call: Call, now: float, hopeless: str) -> None:
+        """The call was not begun by the worker that it was given to, and is on no executor any more."""
+        if call.state == "running":
+            if not hopeless and not call.pin:
+                self.calls.unbegun(call, now)
+                self.place(call, now)
+                return
+            self.drop(call, now, "lost", hopeless or f"worker {call.pin} is gone")
         self.forget(call)
 
     def forget(self, call: Call) -> None:

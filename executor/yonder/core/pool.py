@@ -38,6 +38,7 @@ from yonder.core.events import (
     Unrepeatable,
     WorkerGone,
     WorkerRenewed,
+    WorkerStale,
 )
 from yonder.core.facts import NEVER, Facts
 from yonder.core.floor import Floor
@@ -90,6 +91,7 @@ class Pool(Facts):
             BootBroke: self._boot_broke,
             WorkerGone: self._worker_gone,
             WorkerRenewed: self._worker_renewed,
+            WorkerStale: self._worker_stale,
             ExecutorGone: self._executor_gone,
             Falling: self._falling,
             Resized: self._resized,
@@ -292,6 +294,23 @@ class Pool(Facts):
             self._floor.unsettled = True
         if self._placing.length:
             self._floor.serve(one, now)
+
+    def _worker_stale(self, event: WorkerStale, now: float) -> None:
+        one = self._roster.get(event.executor)
+        if one is None:
+            return
+        call = self._calls.get(event.call) if one.calls.get(event.call) == event.worker else None
+        if call is not None:
+            self._roster.release(one, call.id, now, free=False)
+        elif event.call or event.worker not in one.free:
+            return  # it has a call by now, and says the same of that one; or nobody knows it
+        if one.state == "ready":
+            self._floor.renew(one, event.worker, now)
+        elif one.state == "draining" and not one.calls:
+            self._floor.terminate(one, now, one.reason)
+        if call is not None:
+            self._floor.give_back(call, now, event.hopeless)
+        self._floor.unsettled = True
 
     def _falling(self, event: Falling, now: float) -> None:
         one = self._roster.get(event.executor)

@@ -1,4 +1,5 @@
-"""Calls that wait: tenants take turns, each tenant's calls in their order, calls that were lost and are tried again first.
+"""Calls that wait: tenants take turns, each tenant's calls in their order, calls that come back from a worker (lost, or not begun)
+first.
 
 A call is in at most one queue (`Call.queue`). One that leaves from the middle leaves its entry behind; entries that are
 no longer true are passed over, and swept when they outnumber the calls. What this file must not know: executors, time.
@@ -32,9 +33,9 @@ class Turns:
         self._last.clear()
 
     def before(self, one: Call, other: Call) -> bool:
-        """Is it `one`'s turn? Retries first, then the tenant that was served longer ago, then the earlier call."""
-        if (one.attempt > 1) != (other.attempt > 1):
-            return one.attempt > 1
+        """Is it `one`'s turn? Those that come back from a worker first, then the tenant that was served longer ago, then the earlier call."""
+        if one.returned != other.returned:
+            return one.returned
         if one.tenant != other.tenant:
             ours, theirs = self._last.get(one.tenant, 0), self._last.get(other.tenant, 0)
             if ours != theirs:
@@ -81,11 +82,11 @@ class Queue:
         return self._length
 
     def push(self, call: Call) -> None:
-        """The end of its tenant's line; a call that is tried again goes before all."""
+        """The end of its tenant's line; a call that comes back from a worker goes before all."""
         call.queue = self
         self._length += 1
         self._entries += 1
-        if call.attempt > 1:
+        if call.returned:
             self._first.append(call)
             return
         line = self._lines.get(call.tenant)
@@ -95,7 +96,7 @@ class Queue:
 
     def give_back(self, call: Call) -> None:
         """It waited elsewhere and takes its old place, which its number tells."""
-        if call.attempt > 1:
+        if call.returned:
             self.push(call)
             return
         call.queue = self
@@ -124,7 +125,7 @@ class Queue:
 
     def serve(self, call: Call) -> None:
         """`call`, which is the head, leaves; it is the next tenant's turn."""
-        if call.attempt == 1:
+        if not call.returned:
             self._lines.move_to_end(call.tenant)
             self._turns.served(call.tenant)
         self._entries -= 1
@@ -154,7 +155,7 @@ class Queue:
         self._first = deque(call for call in dict.fromkeys(self._first) if call.queue is self)
         kept = len(self._first)
         for tenant, line in list(self._lines.items()):
-            line.fresh = deque(call for call in line.fresh if call.queue is self and call.attempt == 1)
+            line.fresh = deque(call for call in line.fresh if call.queue is self and not call.returned)
             there = set(line.fresh)
             line.back = [entry for entry in line.back if entry[2].queue is self and entry[2] not in there]
             heapq.heapify(line.back)

@@ -11,7 +11,9 @@ from typing import Protocol
 
 from yonder import wire
 from yonder.errors import BootFailed
+from yonder.hub.code import Library
 from yonder.hub.connection import Conversation
+from yonder.hub.shelves import Shelf
 from yonder.hub.worker import Worker
 
 MOST_PRELOADS = 1000
@@ -41,8 +43,9 @@ class Floor(Protocol):
 class Agent:
     """One agent's conversation: forks are asked of it, and it tells of deaths and output."""
 
-    def __init__(self, agent: str, conversation: Conversation, floor: Floor) -> None:
+    def __init__(self, agent: str, conversation: Conversation, floor: Floor, library: Library) -> None:
         self.id = agent
+        self.shelf = Shelf(self.say, library)
         self.verdict = wire.ExitReport()
         """How its machine ended, once the platform has said so."""
         self._conversation = conversation
@@ -50,7 +53,7 @@ class Agent:
         self._preloads: set[str] = set()
         self._sweeps: dict[str, list[asyncio.Future[int]]] = {}
 
-    def say(self, message: wire.Fork | wire.Preload | wire.Kill | wire.Sweep | wire.AgentExit) -> None:
+    def say(self, message: wire.HubToAgent) -> None:
         self._conversation.send(message)
 
     async def sweep(self, executor: str) -> int:
@@ -92,6 +95,8 @@ class Agent:
                 self._preloaded(message)
             case wire.Swept(executor=executor, left=left):
                 self._swept(executor, left)
+            case wire.Published():
+                self.shelf.published(message)
             case wire.Hello():
                 pass  # a second hello says nothing new
 
@@ -116,8 +121,10 @@ class Agent:
 class Agents:
     """All agents of one owner, by their ids."""
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Floor, library: Library) -> None:
         self._floor = floor
+        self._library = library
+        library.forgotten = self._forget
         self._here: dict[str, Agent] = {}
         self._waiters: dict[str, list[asyncio.Future[Agent]]] = {}
         self._ended: dict[str, str] = {}
@@ -135,7 +142,7 @@ class Agents:
 
     def said_hello(self, hello: wire.Hello, conversation: Conversation) -> Agent:
         """One has dialled: whoever waits for it goes on."""
-        agent = self._here[hello.id] = Agent(hello.id, conversation, self._floor)
+        agent = self._here[hello.id] = Agent(hello.id, conversation, self._floor, self._library)
         for waiter in self._waiters.pop(hello.id, []):
             if not waiter.done():
                 waiter.set_result(agent)
@@ -175,6 +182,11 @@ class Agents:
         waiter: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(agent, []).append(waiter)
         return await waiter
+
+    def _forget(self, snapshots: list[bytes]) -> None:
+        """Nobody uses this code any more."""
+        for agent in list(self._here.values()):
+            agent.shelf.forget(snapshots)
 
     def hold(self, paused: bool) -> None:
         """Hear none of them for now, or all of them again."""

@@ -13,14 +13,15 @@ from yonder import wire
 from yonder.hub.calls import Call
 from yonder.hub.clients import Client
 from yonder.hub.room import passed_on
-from yonder.hub.worker import End, Part, Worker
+from yonder.hub.worker import End, Part, Worker, named
 
 
 class Rite:
     """One broadcast as the pool keeps it for workers to come; `dropped` when it is not to be tried again."""
 
-    def __init__(self, name: str, message: wire.Broadcast, function: wire.Body, run: str) -> None:
+    def __init__(self, name: str, message: wire.Broadcast, function: wire.Body, run: str, code: bytes) -> None:
         self.name = name
+        self.code = code
         self.function = function
         self.message = message
         self.run = run
@@ -81,12 +82,19 @@ class Broadcasting:
         """Its values are told together, at the end."""
 
 
+Supply = Callable[[Rite, Callable[[bytes, str], None]], None]
+"""Has the code of a rite where its worker is, and tells which snapshot that is, or why it cannot be."""
+
+
 class Initiation:
     """A fresh worker on its way through the rites, from the one with that number on. `done` is told "" or why it must not
     serve. Implements worker.Task."""
 
-    def __init__(self, worker: Worker, rites: Sequence[Rite], done: Callable[[str], None], passed: int = 0) -> None:
+    def __init__(
+        self, worker: Worker, rites: Sequence[Rite], supply: Supply, done: Callable[[str], None], passed: int = 0
+    ) -> None:
         self._worker = worker
+        self._supply = supply
         self._rites = rites  # the pool's own list: what is added meanwhile is run too
         self._done = done
         self._passed = passed
@@ -104,9 +112,23 @@ class Initiation:
         self._passed += 1
         self.run, self.call = rite.run, rite.name
         task = self._worker.start(self)
+        if rite.code:
+            self._supply(rite, lambda code, why: self._begin(task, rite, code, why))
+        else:
+            self._begin(task, rite, b"", "")
+
+    def _begin(self, task: int, rite: Rite, code: bytes, why: str) -> None:
+        if self._worker.task is not self:
+            return  # it has died meanwhile
+        if why:
+            self._worker.abandon(self)
+            self._done(f"the code of {rite.message.label or 'a broadcast'} did not come: {why}")
+            return
+        if code:
+            self._worker.runs_on(code)
         known, forgotten = self._worker.learn(rite.message.function)
         body = b"" if known else rite.function
-        self._worker.say(wire.Call(task, rite.message.function, body, rite.message.arguments, None, forgotten))
+        self._worker.say(wire.Call(task, rite.message.function, body, rite.message.arguments, None, forgotten, code))
 
     def ended(self, end: End) -> None:
         if isinstance(end, wire.Done) and not end.ok:
@@ -119,6 +141,13 @@ class Initiation:
 
     def gave(self, part: Part) -> None:
         """A broadcast has one end and nothing before it."""
+
+    def stale(self, modules: list[str]) -> None:
+        """A worker that has run nothing but these rites, on one snapshot, holds no older code."""
+        self._done(f"a fresh worker says that it holds older code of {named(modules)}")
+
+    def reloaded(self, message: wire.Reloaded) -> None:
+        """Whoever waits for the worker waits for its code, too."""
 
     def asked(self, question: wire.InputAsked) -> None:
         """Nobody is there to answer."""

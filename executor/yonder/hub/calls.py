@@ -17,6 +17,7 @@ from yonder import wire
 from yonder.core import events
 from yonder.hub.clients import Client
 from yonder.hub.worker import OVERTAKEN, End, Part, Worker, clock
+from yonder.snapshot import version
 
 Say = Callable[[wire.HubToClient], None]
 
@@ -36,13 +37,21 @@ class Room(Protocol):
     def cancel(self, call: Call) -> None:
         """Nobody wants it any more."""
 
+    def call_stale(self, call: Call, modules: list[str]) -> None:
+        """Its worker holds older code of these modules, and did not begin it."""
+
+    def call_reloaded(self, call: Call, message: wire.Reloaded) -> None:
+        """Its worker has taken newer code first."""
+
 
 class Order(NamedTuple):
-    """What is to be run, and how: the client's message, the pickled function, the options with the pool's defaults."""
+    """What is to be run, and how: the client's message, the pickled function, the options with the pool's defaults, and
+    the snapshot that it runs on (b"": none)."""
 
     submit: wire.Submit
     function: wire.Body
     options: wire.CallOptions
+    code: bytes = b""
 
 
 class Call:
@@ -60,19 +69,23 @@ class Call:
         "_function",
         "_running",
         "_say",
+        "_synced",
         "_task",
         "attempt",
         "began",
         "client",
+        "code",
         "death",
         "executor",
         "id",
         "label",
         "number",
         "options",
+        "refusals",
         "room",
         "run",
         "shown",
+        "syncing",
         "worker",
     )
 
@@ -85,6 +98,9 @@ class Call:
         self.number = submit.call
         self.label = submit.label
         self.options = order.options
+        self.code = order.code
+        self.syncing = False  # it has a worker, and waits for its code to be there
+        self.refusals = 0  # by fresh workers, in a row
         self.worker: Worker | None = None
         self.executor = ""
         self.attempt = 0
@@ -98,6 +114,7 @@ class Call:
         self._task = 0
         self._asked = time.monotonic()
         self._running = self._asked
+        self._synced = 0.0  # seconds for which it waited for its code
         self._answered = False
 
     @property
@@ -111,17 +128,40 @@ class Call:
 
     # ── what the pool does with it ──
 
-    def begin(self, worker: Worker, executor: str, attempt: int) -> None:
-        """Send it to this worker."""
+    def reserve(self, worker: Worker, executor: str, attempt: int) -> None:
+        """This worker is its own from here on; `begin` follows when its code is there."""
         self.worker, self.executor, self.attempt = worker, executor, attempt
         self.began, self._running = clock(), time.monotonic()
         self._task, self.death = worker.start(self), None
+        worker.served += 1
+
+    def sync(self) -> Callable[[], bool]:
+        """Its code is not there yet. The answer says, whenever it is asked, whether the call still waits for that."""
+        self.syncing, task = True, self._task
+        return lambda: self.syncing and self._task == task and self.worker is not None and self.worker.task is self
+
+    def begin(self) -> None:
+        """Send it to its worker."""
+        worker = self.worker
+        if worker is None:
+            return
+        if self.syncing:
+            now = time.monotonic()
+            self._synced, self._running, self.syncing = now - self._running, now, False
+        if self.code:
+            worker.runs_on(self.code)
         known, forgotten = worker.learn(self._digest)
         body = b"" if known else self._function
-        worker.say(wire.Call(self._task, self._digest, body, self._arguments, self._mode(), forgotten))
+        worker.say(wire.Call(self._task, self._digest, body, self._arguments, self._mode(), forgotten, self.code))
         if self.client.slow:
             self.hold()
-        self.say(wire.CallPhase(self.number, "running", attempt))
+        self.say(wire.CallPhase(self.number, "running", self.attempt))
+
+    def withdraw(self) -> None:
+        """Its worker was never sent it, and is free."""
+        self.syncing = False
+        if self.worker is not None:
+            self.worker.abandon(self)
 
     def _mode(self) -> wire.Mode | None:
         mode = self.options.mode
@@ -154,12 +194,15 @@ class Call:
 
     @property
     def waited(self) -> float:
-        """Seconds from its submission until it was begun (for the last time)."""
-        return self._running - self._asked
+        """Seconds from its submission until it was begun (for the last time), without the wait for its code."""
+        return self._running - self._synced - self._asked
 
     def result(self, done: wire.Done, times: dict[str, float] | None = None) -> None:
         """Its end as the worker tells it; `times` are seconds by phase, where they are known better than here."""
         ran = time.monotonic() - self._running
+        times = times or {"queued": self.waited, "running": ran}
+        if self._synced:
+            times = {**times, "syncing": self._synced, "running": ran}
         self.say(
             wire.CallDone(
                 self.number,
@@ -169,7 +212,8 @@ class Call:
                 executor=self.executor,
                 attempts=self.attempt,
                 micros=done.micros,
-                times=times or {"queued": self.waited, "running": ran},
+                times=times,
+                code=version(self.code),
             )
         )
         self._close()
@@ -178,19 +222,28 @@ class Call:
         """Its end as the pool decides it. Returns what was said."""
         report = self.death if drop.outcome == "lost" else None
         sentence = self._loss(report) if report else drop.sentence
+        if self.syncing and drop.outcome == "timeout":
+            sentence = f"the call's deadline passed while its code was on the way to executor {self.executor}"
         done = wire.CallDone(
             self.number,
             drop.outcome,
             report=report,
             sentence=sentence,
-            phase=drop.phase,
+            phase="syncing" if self.syncing and drop.phase == "running" else drop.phase,
             executor=self.executor,
             attempts=self.attempt,
             times=drop.times,
+            code=version(self.code),
         )
         self.say(done)
         self._close()
         return done
+
+    def unsupplied(self, why: str) -> None:
+        """Its end, because its code cannot be where its worker is."""
+        sentence = f"the code of the call did not come to executor {self.executor}: {why}"
+        self.say(wire.CallDone(self.number, "lost", sentence=sentence, phase="syncing", executor=self.executor))
+        self._close()
 
     def _loss(self, report: wire.ExitReport) -> str:
         what = f"the call {self.label!r}" if self.label else "a call"  # a label is often no more than an argument
@@ -211,6 +264,12 @@ class Call:
 
     def gave(self, part: Part) -> None:
         """A plain call gives nothing before its end."""
+
+    def stale(self, modules: list[str]) -> None:
+        self.room.call_stale(self, modules)
+
+    def reloaded(self, message: wire.Reloaded) -> None:
+        self.room.call_reloaded(self, message)
 
     def asked(self, question: wire.InputAsked) -> None:
         """input() in a pool call has nobody to ask: many calls would shout at once."""

@@ -83,8 +83,28 @@ class Desk:
             case wire.Limit():
                 if client.worker is None:  # what runs here does not bound itself
                     self._hub.allowances.limit(message.executors, message.gpus, message.hours)
+            case wire.Blobs():
+                if client.worker is None:
+                    self._hub.executors.library.blobs(client, message)
+            case wire.Publish():
+                client.say(self._publish(client, message))
             case _:
                 self._about_pool(client, message)
+
+    def _publish(self, client: Client, message: wire.Publish) -> wire.Published:
+        if client.worker is not None:
+            return wire.Published(message.snapshot, "code is published by a program, not from inside of a call")
+        answer = self._hub.executors.library.publish(client, message)
+        if not answer.sentence:
+            for room in [room for room in self.pools.values() if client in room.clients]:
+                room.adopt(message.snapshot)
+        return answer
+
+    def owner_published(self, snapshot: bytes) -> None:
+        """The pools of the workspace will be used with this code."""
+        for room in list(self.pools.values()):
+            if room.kept and not room.closed:
+                room.adopt(snapshot)
 
     def _about_pool(self, client: Client, message: wire.ClientToHub) -> None:
         match message:
@@ -232,6 +252,7 @@ class Desk:
 
     def client_lost(self, client: Client) -> None:
         """It has hung up: its calls are nobody's."""
+        self._hub.executors.library.left(client)
         for room in [room for room in self.pools.values() if client in room.clients]:
             self._hub.spawn(self._detach(client, room, cancel=True))
 

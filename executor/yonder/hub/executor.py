@@ -43,6 +43,9 @@ class Resident(Protocol):
     def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
         """`worker` is where `old` was."""
 
+    def outdated(self, executor: Executor, worker: Worker, modules: list[str]) -> None:
+        """It holds older code of these modules than what it was told to adopt."""
+
     def falling(self, executor: Executor) -> None:
         """It is of no more use; `boot_failed` or `down` follows when the platform has confirmed the end."""
 

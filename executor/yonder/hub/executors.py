@@ -17,6 +17,7 @@ from yonder import wire
 from yonder.backends.base import HELD, BootSpec, Handle
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
+from yonder.hub.code import Library
 from yonder.hub.endings import Endings
 from yonder.hub.executor import Executor, Renewal, Resident, progress
 from yonder.hub.ledger import Ledger
@@ -66,7 +67,8 @@ class Executors:
         self._beside_editor = beside_editor
         self.all: dict[str, Executor] = {}
         self.workers: dict[str, Worker] = {}
-        self.agents = Agents(self)
+        self.library = Library()
+        self.agents = Agents(self, self.library)
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._lessons = Lessons(self._teach)
@@ -91,6 +93,18 @@ class Executors:
         agent = self._agent_of(executor)
         if agent is not None and modules:
             agent.say(wire.Preload([*modules, *(COMPANIONS[name] for name in modules if name in COMPANIONS)]))
+
+    def supply(self, executor: Executor, snapshot: bytes, then: Callable[[str], None]) -> None:
+        """Have the code on the executor's machine; `then` is told "" or why it cannot be."""
+        agent = self._agent_of(executor)
+        if agent is None:
+            return  # its workers are as good as dead, and their ends are told
+        agent.shelf.want(snapshot, then)
+
+    def supplied(self, executor: Executor, snapshot: bytes) -> bool:
+        """Has the executor's machine this code?"""
+        agent = self._agent_of(executor)
+        return agent is not None and agent.shelf.has(snapshot)
 
     # ── booting ──
 
@@ -195,6 +209,12 @@ class Executors:
         if executor is not None and executor.handle is not None and executor.resident.learns():
             self._lessons.heard(executor.handle.agent, modules)
 
+    def outdated(self, worker: Worker, modules: list[str]) -> None:
+        """It holds older code than what it was told to adopt."""
+        executor = self.all.get(worker.executor)
+        if executor is not None and not executor.ending:
+            executor.resident.outdated(executor, worker, modules)
+
     def _teach(self, agent: str, modules: list[str]) -> None:
         found = self.agents.find(agent)
         if found is not None:
@@ -266,6 +286,12 @@ class Executors:
             worker = self._fork_later(executor)
             if worker is not None:
                 executor.spares[worker.id] = worker
+
+    def drop_spares(self, executor: Executor) -> None:
+        """Those that have loaded code may hold what is older than what is to come."""
+        for worker in [worker for worker in executor.spares.values() if worker.code]:
+            del executor.spares[worker.id]
+            self._kill(executor, worker)
 
     def renew(self, executor: Executor, old: str) -> None:
         """Put a fresh worker where `old` is. What is left of the old one goes first; the resident is told `renewed`, or
@@ -385,7 +411,7 @@ class Executors:
             return
         if worker.last_words:
             report = msgspec.structs.replace(report, stderr=worker.last_words)
-        if executor.ending or executor.waiting or not executor.renewable:
+        if executor.ending or executor.waiting or executor.severed or executor.fallen:
             self._fell(executor, report)
         elif executor.spares.pop(worker.id, None) is not None:
             pass  # the next one is forked when it is needed
@@ -399,6 +425,10 @@ class Executors:
                 self._fell(executor, report)
             else:
                 renewal.successor = successor
+        elif worker.id not in executor.workers:
+            pass  # a spare that was not wanted any more
+        elif not executor.renewable:
+            self._fell(executor, report)
         else:
             executor.report = report
             executor.resident.worker_down(executor, worker, report)

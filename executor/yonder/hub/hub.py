@@ -21,6 +21,7 @@ from yonder import wire
 from yonder.core.link import check_hello
 from yonder.hub.allowances import Allowances
 from yonder.hub.clients import PROGRAM_ROLES, Client
+from yonder.hub.code import OWNER
 from yonder.hub.connection import Conversation, Receiver
 from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
@@ -284,6 +285,13 @@ class Hub:
                 self.configure(message)
             case wire.Execute():
                 self.execute(message)
+            case wire.Blobs():
+                self.executors.library.blobs(OWNER, message)
+            case wire.Publish():
+                answer = self.executors.library.publish(OWNER, message)
+                if not answer.sentence:
+                    self.desk.owner_published(message.snapshot)
+                self.reply(answer)
             case wire.Interrupt():
                 self.spawn(self._interrupt(message))
             case wire.RestartSession(session=name):

@@ -30,10 +30,15 @@ from yonder.hub.drive import Drive, now
 from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
 from yonder.hub.watchers import Watchers
-from yonder.hub.worker import Worker, clock
+from yonder.hub.worker import Worker, clock, named
+from yonder.snapshot import version
 
 PROMPT = 0.01
 """Seconds of waiting below which it is not told apart what a call waited for."""
+
+
+MOST_REFUSALS = 3
+"""So many fresh workers in a row that refuse a call for older code will not be followed by one that takes it."""
 
 
 class Surroundings(Protocol):
@@ -81,6 +86,9 @@ class PoolRoom:
         self._closers: list[asyncio.Future[None]] = []
         self._allowed: int | None = None
         self._refusal = ""  # why no call begins any more
+        self._library = hub.executors.library
+        self._newest = b""  # the snapshot that clients spoke of last
+        self._refused: Call | None = None  # the call that a worker found its code too old for last
         self._drive = Drive(self._core, self._carry_out, self._settled)
 
     # ── what the hub asks ──
@@ -116,8 +124,11 @@ class PoolRoom:
 
     def left(self) -> None:
         """The last client of a pool that stays has gone: what it wished for workers to come goes with it."""
+        for rite in self._rites:
+            self._library.unpin(rite.code)
         self._rites = []  # who is on the way through the old ones goes on
         self._passed.clear()
+        self._spoken_of(b"")
 
     async def close(self, *, cancel: bool) -> None:
         """Returns when the last executor is gone."""
@@ -205,6 +216,23 @@ class PoolRoom:
 
     # ── what clients ask ──
 
+    def adopt(self, snapshot: bytes) -> None:
+        """Calls will come that run on this code: it is sent ahead, and workers that hold older code are replaced."""
+        self._spoken_of(snapshot)
+        for executor in self._executors.values():
+            if executor.state in ("ready", "busy") and not executor.fallen:
+                self._hub.executors.supply(executor, snapshot, self._adopter(executor, snapshot))
+
+    def _adopter(self, executor: Executor, snapshot: bytes) -> Callable[[str], None]:
+        def there(why: str) -> None:
+            if why or snapshot != self._newest:
+                return  # a call that needs it says so
+            for worker in executor.workers.values():
+                if worker.code and worker.task is None and worker.alive and worker.initiated:
+                    worker.adopt(snapshot)
+
+        return there
+
     def submit(self, client: Client, message: wire.Submit) -> None:
         """A call, a stream or an actor; its end is said to the client whatever happens."""
         try:
@@ -213,7 +241,11 @@ class PoolRoom:
             sentence = "the function of this call never arrived; submit it again"
             client.say(wire.CallDone(message.call, "lost", sentence=sentence, attempts=0))
             return
-        order = Order(message, function, message.options or self._defaults)
+        if (code := self._code(client, message)) is None:
+            sentence = f"the code of this call ({version(message.snapshot)}) is not at the hub; submit it again"
+            client.say(wire.CallDone(message.call, "lost", sentence=sentence, phase="syncing", attempts=0))
+            return
+        order = Order(message, function, message.options or self._defaults, code)
         self._count += 1
         call = self._admit(f"{self.spec.name}.{self._count}", client, order, client.say)
         client.asked[message.call] = call
@@ -227,8 +259,13 @@ class PoolRoom:
             end = wire.CallDone(message.call, "lost", sentence="the function of this broadcast never arrived")
             client.say(wire.BroadcastDone(message.call, [end]))
             return
+        if (code := self._code(client, message)) is None:
+            sentence = f"the code of this broadcast ({version(message.snapshot)}) is not at the hub; submit it again"
+            client.say(wire.BroadcastDone(message.call, [wire.CallDone(message.call, "lost", sentence=sentence)]))
+            return
         self._count += 1
-        rite = Rite(f"{self.spec.name}.{self._count}", message, function, client.run)
+        self._library.pin(code)
+        rite = Rite(f"{self.spec.name}.{self._count}", message, function, client.run, code)
 
         def drop() -> None:
             rite.dropped = True
@@ -237,7 +274,7 @@ class PoolRoom:
         client.asked[message.call] = gathering
         self._rites.append(rite)
         submit = wire.Submit(message.call, message.pool, message.function, b"", message.arguments, message.label)
-        order = Order(submit, function, wire.CallOptions(grace=self.spec.grace))
+        order = Order(submit, function, wire.CallOptions(grace=self.spec.grace), code)
         workers = list(self._ready_workers())
         names = [f"{rite.name}.{n}" for n in range(1, len(workers) + 1)]
         gathering.begin([self._admit(name, client, order, gathering.heard) for name in names])
@@ -245,6 +282,23 @@ class PoolRoom:
             self._enter(self._calls[name], pin=worker.id)
         for worker in self._early_workers():
             self._hub.executors.ready_again(worker)
+
+    def _code(self, client: Client, message: wire.Submit | wire.Broadcast) -> bytes | None:
+        """The snapshot that it runs on: what the message says, else that of the worker that the client lives in. None:
+        nobody has published it."""
+        code = message.snapshot or (client.worker.code if client.worker else b"")
+        if not code:
+            return b""
+        if self._library.get(code) is None:
+            return None
+        self._spoken_of(code)
+        return code
+
+    def _spoken_of(self, code: bytes) -> None:
+        if code != self._newest:
+            self._library.pin(code)
+            self._library.unpin(self._newest)
+            self._newest = code
 
     def _ready_workers(self) -> Iterable[Worker]:
         for executor in self._executors.values():
@@ -264,6 +318,7 @@ class PoolRoom:
 
     def _admit(self, name: str, client: Client, order: Order, say: Say) -> Call:
         call = self._calls[name] = KINDS[order.options.mode.kind](self, name, client, order, say)
+        self._library.pin(call.code)
         return call
 
     def _enter(self, call: Call, pin: str = "") -> None:
@@ -318,7 +373,43 @@ class PoolRoom:
         self._idle(call.executor)
         self._drive.feed(events.CallOver(now(), call.id))
 
+    def call_stale(self, call: Call, modules: list[str]) -> None:
+        worker, executor = call.worker, self._executors.get(call.executor)
+        if worker is None or executor is None:
+            return
+        # One that had another call before may hold that one's code; one that had none should hold nothing.
+        call.refusals = call.refusals + 1 if worker.served == 1 else 0
+        call.attempt -= 1
+        hopeless = ""
+        if call.refusals >= MOST_REFUSALS:
+            hopeless = (
+                f"{MOST_REFUSALS} fresh workers in a row would not begin the call, because they hold other code of "
+                f"{named(modules)} than it is to run on: something imports that before any call, and changes it"
+            )
+        self._refused = call
+        self._outdated(executor, worker, modules, call.id, hopeless)
+        if call.over:
+            self._forget(call)
+        self._idle(executor.id)
+
+    def _outdated(
+        self, executor: Executor, worker: Worker, modules: list[str], call: str = "", hopeless: str = ""
+    ) -> None:
+        self.watchers.tell("outdated", executor.id, f"{named(modules)} changed: worker {worker.id} is replaced")
+        self._hub.executors.drop_spares(executor)
+        self._drive.feed(events.WorkerStale(now(), executor.id, worker.id, call, hopeless))
+
+    def call_reloaded(self, call: Call, message: wire.Reloaded) -> None:
+        kept = "".join(f"; {name} is as it was: {why}" for name, why in message.kept.items())
+        self.watchers.tell("reloaded", call.executor, f"worker took newer code of {named(message.modules)}{kept}")
+        if call.run:
+            self._hub.tell(wire.CodeChanged(call.run, call.id, message.modules, message.kept, clock()))
+
     # ── what executors say (executors.Resident) ──
+
+    def outdated(self, executor: Executor, worker: Worker, modules: list[str]) -> None:
+        if worker.task is None:  # else it says the same of that call
+            self._outdated(executor, worker, modules)
 
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
@@ -328,7 +419,20 @@ class PoolRoom:
             self._passed[worker] = len(rites)  # those that came while it was under way it has run, too
             done(why)
 
-        Initiation(worker, rites, through, self._passed.get(worker, 0)).go_on()
+        def supply(rite: Rite, then: Callable[[bytes, str], None]) -> None:
+            code = worker.code or self._code_to_come(rite)
+            executor = self._hub.executors.all.get(worker.executor)
+            if executor is not None:
+                self._hub.executors.supply(executor, code, lambda why: then(code, why))
+
+        Initiation(worker, rites, supply, through, self._passed.get(worker, 0)).go_on()
+
+    def _code_to_come(self, rite: Rite) -> bytes:
+        """What a fresh worker will serve: the call that the one before it could not, else whatever is newest."""
+        refused = self._refused
+        if refused is not None and refused.id in self._calls and not refused.over:
+            return refused.code
+        return self._newest or rite.code
 
     def learns(self) -> bool:
         """Not where somebody has said what is to be imported."""
@@ -407,13 +511,14 @@ class PoolRoom:
                     self._hub.executors.renew(executor, worker)
             case events.StopCall(call=name):
                 if (found := self._calls.get(name)) is not None:
-                    found.stop(self._hub.executors.kill)
+                    self._stop(found)
             case events.Retry(call=name, sentence=sentence):
                 call = self._calls[name]
                 self.watchers.tell("retry", call.executor, f"{call.label or name}: {sentence}")
             case events.Drop():
                 self._drop(command)
             case events.Closed():
+                self.left()
                 self.watchers.tell("closed", sentence="the pool is closed")
                 for waiter in self._closers:
                     if not waiter.done():
@@ -455,13 +560,46 @@ class PoolRoom:
 
     def _assign(self, call: Call, command: events.Assign) -> None:
         executor = self._executors[command.executor]
-        call.begin(executor.workers[command.worker], executor.id, command.attempt)
+        call.reserve(executor.workers[command.worker], executor.id, command.attempt)
         if self.spec.isolation == "process":
             self._hub.executors.prepare(executor)
         self._hub.executors.busy(executor, True)
         if call.run:  # else it belongs to nothing that is shown anywhere
             call.shown = True
             self._hub.tell(wire.CallStarted(call.run, call.id, call.label, self.spec.name, executor.id, call.began))
+        if call.code and not self._hub.executors.supplied(executor, call.code):
+            self._sync(call, executor)
+        else:
+            call.begin()
+
+    def _sync(self, call: Call, executor: Executor) -> None:
+        """Its code goes there first."""
+        still = call.sync()
+
+        def there(why: str) -> None:
+            if not still():
+                return
+            if why:
+                call.unsupplied(why)
+                self._tell_end(call, "lost", why)
+                self._withdraw(call)
+            else:
+                call.begin()
+
+        self._hub.executors.supply(executor, call.code, there)
+
+    def _withdraw(self, call: Call) -> None:
+        call.withdraw()
+        self._forget(call)
+        self._idle(call.executor)
+        self._drive.feed(events.CallOver(now(), call.id))
+
+    def _stop(self, call: Call) -> None:
+        """Its worker must become free."""
+        if call.syncing:
+            self._withdraw(call)
+        else:
+            call.stop(self._hub.executors.kill)
 
     def _drop(self, drop: events.Drop) -> None:
         call = self._calls.get(drop.call)
@@ -483,7 +621,8 @@ class PoolRoom:
     # ── small things ──
 
     def _forget(self, call: Call) -> None:
-        self._calls.pop(call.id, None)
+        if self._calls.pop(call.id, None) is not None:
+            self._library.unpin(call.code)
         if call.client.asked.get(call.number) is call:
             del call.client.asked[call.number]
 

@@ -15,6 +15,7 @@ from yonder.backends.base import BootSpec
 from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
 from yonder.hub.worker import End, Part, Worker, clock
+from yonder.snapshot import version
 
 
 class Surroundings(Protocol):
@@ -43,6 +44,7 @@ class Run:
         self.run = request.run
         self.began = 0.0
         self.over = asyncio.Event()
+        self.syncing = False  # it waits for its code to be where the session is
         self._room = room
 
     def ended(self, end: End) -> None:
@@ -54,6 +56,12 @@ class Run:
 
     def asked(self, question: wire.InputAsked) -> None:
         self._room.asked(self, question)
+
+    def stale(self, modules: list[str]) -> None:
+        self._room.stale()
+
+    def reloaded(self, message: wire.Reloaded) -> None:
+        self._room.reloaded(self, message)
 
 
 class SessionRoom:
@@ -76,6 +84,11 @@ class SessionRoom:
 
     def execute(self, request: wire.Execute) -> None:
         run = Run(request, self)
+        library = self._hub.executors.library
+        if request.snapshot and library.get(request.snapshot) is None:
+            self._over(run, "lost", sentence="the code that this was to run on is not at the hub; run it again")
+            return
+        library.pin(request.snapshot)
         self._queue.append(run)
         self._hub.tell(wire.Phase(run.run, "queued", clock()))
         self._go_on()
@@ -94,6 +107,9 @@ class SessionRoom:
             self._hub.executors.kill(worker)
             await run.over.wait()
             return wire.Interrupted(request.id, "killed", "the worker was killed; the session's variables are gone")
+        if run.syncing:
+            self._dropped(run, "cancelled", "cancelled while its code was on the way")
+            return wire.Interrupted(request.id, "cancelled", "the run waited for its code; it has not begun")
         return await self._interrupt(request, run, worker)
 
     async def _interrupt(self, request: wire.Interrupt, run: Run, worker: Worker) -> wire.Interrupted:
@@ -202,6 +218,9 @@ class SessionRoom:
         for run in waiting:
             self._over(run, "lost", sentence=f"the session did not start: {sentence}")
 
+    def outdated(self, executor: Executor, worker: Worker, modules: list[str]) -> None:
+        """A session is not told of code before its runs."""
+
     def falling(self, executor: Executor) -> None:
         """A session has no other worker to prefer: it waits for `down`."""
 
@@ -254,12 +273,53 @@ class SessionRoom:
         if worker is None or self._executor.ending:
             return
         run = self._now = self._queue.popleft()
+        code = run.request.snapshot
+        if code and not self._hub.executors.supplied(self._executor, code):
+            run.syncing = True
+            self._hub.tell(wire.Phase(run.run, "syncing", clock()))
+            self._hub.executors.supply(self._executor, code, lambda why: self._supplied(run, worker, why))
+        else:
+            self._begin(run, worker)
+
+    def _supplied(self, run: Run, worker: Worker, why: str) -> None:
+        """Its code is there, or will not be."""
+        if self._now is not run or not run.syncing or not worker.alive:
+            return  # it was cancelled, or its worker has died, which is told
+        if why:
+            self._dropped(run, "lost", f"the code of the run did not come to the session: {why}")
+        else:
+            self._begin(run, worker)
+
+    def _begin(self, run: Run, worker: Worker) -> None:
+        run.syncing = False
         run.began = clock()
         request = run.request
+        if request.snapshot:
+            worker.runs_on(request.snapshot)
         number = worker.start(run)
         self._hub.tell(wire.Phase(run.run, "running", run.began))
-        worker.say(wire.Block(number, run.run, request.code, request.path, request.line, request.kind, request.argv))
+        worker.say(
+            wire.Block(
+                number, run.run, request.code, request.path, request.line, request.kind, request.argv, request.snapshot
+            )
+        )
         self._state("busy")
+
+    def _dropped(self, run: Run, outcome: Literal["lost", "cancelled"], sentence: str) -> None:
+        """It was never sent to the worker, and will not be."""
+        self._now, run.syncing = None, False
+        self._over(run, outcome, sentence=sentence)
+        if self.single and self._executor is not None:
+            self._hub.executors.end(self._executor, "its file was not run")
+        self._go_on()
+
+    def stale(self) -> None:
+        """A session keeps its variables and takes newer code as far as it can: a worker that says this is none of ours."""
+        if (worker := self.worker) is not None:
+            self._hub.executors.kill(worker)
+
+    def reloaded(self, run: Run, message: wire.Reloaded) -> None:
+        self._hub.tell(wire.CodeChanged(run.run, "", message.modules, message.kept, clock()))
 
     def _boot(self, run: Run) -> None:
         kind: Literal["session", "file"] = "file" if self.single else "session"
@@ -298,8 +358,21 @@ class SessionRoom:
         now = clock()
         seconds = now - run.began if run.began else 0.0
         self._hub.tell(
-            wire.RunEnded(run.run, outcome, now, seconds, preview, failure, report, sentence, self.generation)
+            wire.RunEnded(
+                run.run,
+                outcome,
+                now,
+                seconds,
+                preview,
+                failure,
+                report,
+                sentence,
+                self.generation,
+                version(run.request.snapshot),
+            )
         )
+        if not run.over.is_set():
+            self._hub.executors.library.unpin(run.request.snapshot)
         for question in [name for name, wanted in self._questions.items() if wanted.run == run.run]:
             self._answered(question)
         run.over.set()

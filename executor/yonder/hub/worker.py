@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from yonder import wire
+from yonder.hub.code import Library
 from yonder.hub.connection import Conversation
 
 End = wire.Done | wire.BlockDone
@@ -24,6 +25,13 @@ OVERTAKEN = 0.02
 
 LAST_WORDS = 0.2
 """Seconds that a dead worker's lanes may still be read."""
+
+
+NAMED = 5
+"""Modules that a sentence names."""
+
+MOST_MODULES, LONGEST = 100, 500
+"""How many modules a worker may name at once, and characters of what it says of each."""
 
 
 class Task(Protocol):
@@ -44,6 +52,12 @@ class Task(Protocol):
     def asked(self, question: wire.InputAsked) -> None:
         """The code called input()."""
 
+    def stale(self, modules: list[str]) -> None:
+        """It was not begun: the worker holds older code of these modules."""
+
+    def reloaded(self, message: wire.Reloaded) -> None:
+        """The worker has taken newer code first."""
+
 
 class Surroundings(Protocol):
     """What a worker needs of the hub."""
@@ -55,6 +69,12 @@ class Surroundings(Protocol):
     def dead(self, worker: Worker, report: wire.ExitReport) -> None: ...
 
     def imported(self, worker: Worker, modules: list[str]) -> None: ...
+
+    def outdated(self, worker: Worker, modules: list[str]) -> None:
+        """It holds older code than what it was told to adopt."""
+
+    @property
+    def library(self) -> Library: ...
 
 
 class _Current:
@@ -92,6 +112,9 @@ class Worker:
         self.initiated = False  # it may be counted
         self.last_words = ""  # why it was killed, when it did not die by itself
         self.report: wire.ExitReport | None = None
+        self.code = b""  # the snapshot that it runs on, or ran on last
+        self.served = 0  # how many calls it was given
+        self._adopting = False
         self._functions: dict[bytes, None] = {}
         self._open: set[str] = set()
         self._relayed = False  # its lanes come over the link of another machine
@@ -144,7 +167,7 @@ class Worker:
             self._held_back = held
             self._call.hold(held)
 
-    def say(self, message: wire.Call | wire.Block | wire.Method | wire.Leave) -> None:
+    def say(self, message: wire.Call | wire.Block | wire.Method | wire.Leave | wire.Adopt) -> None:
         if self._call is not None:
             self._call.send(message)
 
@@ -162,6 +185,26 @@ class Worker:
         while len(self._recent) > self.KEPT:
             del self._recent[next(iter(self._recent))]
         return number
+
+    def abandon(self, task: Task) -> None:
+        """The task was never sent."""
+        if self._now is not None and self._now.task is task:
+            del self._recent[self._now.number]
+            self._now = None
+
+    def runs_on(self, snapshot: bytes) -> None:
+        """What it is sent from here on runs on this code, which stays for as long as it may import from it."""
+        if snapshot != self.code:
+            self._hub.library.pin(snapshot)
+            self._hub.library.unpin(self.code)
+            self.code = snapshot
+
+    def adopt(self, snapshot: bytes) -> None:
+        """Calls will come that run on this code."""
+        if snapshot != self.code:
+            self.runs_on(snapshot)
+            self._adopting = True
+            self.say(wire.Adopt(snapshot))
 
     def learn(self, function: bytes) -> tuple[bool, list[bytes]]:
         """It is going to be sent this function: does it have it already, and which ones may it forget? What was used last
@@ -219,6 +262,12 @@ class Worker:
                 current = self._recent.get(message.task)
                 if current is not None:
                     current.task.gave(message)
+            case wire.Stale(task=number, modules=modules):
+                self._stale(number, modules[:MOST_MODULES])
+            case wire.Reloaded():
+                current = self._recent.get(message.task)
+                if current is not None and current is self._now:
+                    current.task.reloaded(bounded(message))
             case wire.Looked():
                 answer = self._answers.pop(message.id, None)
                 if answer is not None:
@@ -237,6 +286,17 @@ class Worker:
                 self._hub.imported(self, modules)
             case wire.Hello():
                 pass  # a second hello says nothing new
+
+    def _stale(self, number: int, modules: list[str]) -> None:
+        if not number:
+            if self._adopting:  # else nobody asked
+                self._adopting = False
+                self._hub.outdated(self, modules)
+            return
+        current = self._recent.get(number)
+        if current is not None and current is self._now:
+            self._now = None
+            current.task.stale(modules)
 
     def _pass_on(
         self, task: Task, message: wire.TaskMetrics | wire.TaskProgress | wire.TaskDisplay | wire.InputAsked
@@ -296,6 +356,8 @@ class Worker:
         if not self.alive or report is None:
             return
         self.alive = False
+        self._hub.library.unpin(self.code)
+        self.code = b""
         self.buried.set()
         for current in list(self._recent.values()):
             for word in [*current.replies, *([current.end] if current.end is not None else [])]:
@@ -324,6 +386,20 @@ class Lane:
 
     def lost(self) -> None:
         self._worker.lane_ended(self._role)
+
+
+def bounded(message: wire.Reloaded) -> wire.Reloaded:
+    """What is told on of it: it is an event that the owner keeps, and the worker may be hostile."""
+    modules = [name[:LONGEST] for name in message.modules[:MOST_MODULES]]
+    kept = {name[:LONGEST]: why[:LONGEST] for name, why in list(message.kept.items())[:MOST_MODULES]}
+    return wire.Reloaded(message.task, modules, kept)
+
+
+def named(modules: list[str]) -> str:
+    """Some modules in a sentence."""
+    shown = ", ".join(name[:LONGEST] for name in modules[:NAMED])
+    more = f" and {len(modules) - NAMED} more" if len(modules) > NAMED else ""
+    return shown + more
 
 
 def clock() -> float:

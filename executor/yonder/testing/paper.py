@@ -65,6 +65,7 @@ class PaperPool:
         self.closings = 0
         self.closing = False
         self.submitted = 0
+        self.returned: set[str] = set()  # a worker had them and did not begin them
         self.tick()
 
     # ── what may happen ──
@@ -142,6 +143,31 @@ class PaperPool:
                 del paper.held[call]
                 self.loose.add(call)
         self._step(events.WorkerGone(self.clock.now, name or "x-0", worker, sentence))
+
+    def stale(self, worker: str, *, hopeless: str = "") -> None:
+        """The worker says that it holds older code than the call that it was given runs on, or (without a call) than those
+        to come. It did not begin it."""
+        name = self.executor_of(worker)
+        call = ""
+        if name is not None:
+            paper = self.alive[name]
+            call = next((call for call, its in paper.held.items() if its == worker), "")
+            if call:
+                del paper.held[call]
+                self._unbegun(call, hopeless)
+            paper.renewing.add(worker)
+        self._step(events.WorkerStale(self.clock.now, name or "x-0", worker, call, hopeless))
+
+    def _unbegun(self, call: str, hopeless: str) -> None:
+        """It waits again, before all others, or is hopeless (so is one whose worker is to be replaced)."""
+        if call in self.ended:
+            return
+        if hopeless or self.calls[call].pin:
+            self.loose.add(call)
+            return
+        self.attempts[call] -= 1
+        self.returned.add(call)
+        self.waiting.insert(0, call)
 
     def renewed(self, old: str) -> str:
         """A fresh process stands where `old` was; the answer is its name."""
@@ -334,7 +360,7 @@ class PaperPool:
             kept = home in self.ready and not self._doubted(self.alive[home])
             self._promise(not kept or home == assign.executor, f"{call.call} belongs to {home}")
             self.homes[key] = assign.executor
-        elif self.attempts[call.call] == 0:
+        elif self.attempts[call.call] == 0 and call.call not in self.returned:
             before = next(one for one in self.waiting if self._alike(self.calls[one], call))
             self._promise(before == call.call, f"{call.call} is served out of turn: {before} came before")
 

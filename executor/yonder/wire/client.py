@@ -167,7 +167,7 @@ CallOutcome = Literal["ok", "error", "lost", "cancelled", "timeout", "boot_faile
 class CallDone(Msg, frozen=True, tag=True):
     """outcome ok: `body` is the pickled value. error: `body` the pickled exception ("" if it did not pickle), `failure`
     its data. lost: `report`. The others: `sentence` and `phase`. `times` are seconds spent per phase (queued, booting,
-    running), `attempts` how often it was begun, `micros` how long the function itself ran, `code` the version of the code that made it (`snapshot.version`)."""
+    syncing, running), `attempts` how often it was begun, `micros` how long the function itself ran, `code` the version of the code that made it (`snapshot.version`)."""
 
     call: int
     outcome: CallOutcome
@@ -225,7 +225,7 @@ class BroadcastDone(Msg, frozen=True, tag=True):
 
 
 class PoolEvent(Msg, frozen=True, tag=True):
-    """kind: boot, ready, boot_failed, draining, gone, worker_lost, retry, resized, outdated, closed. `sentence` says why."""
+    """kind: boot, ready, boot_failed, draining, gone, worker_lost, retry, resized, outdated, reloaded, closed. `sentence` says why."""
 
     pool: str
     kind: str
