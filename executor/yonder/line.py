@@ -9,7 +9,7 @@ import dataclasses
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from yonder import payload, wire
 from yonder.errors import PoolClosed, SerializationError
@@ -17,6 +17,10 @@ from yonder.functions import Pickles, Sent
 from yonder.future import Future, SpawnedFuture
 from yonder.options import Wishes
 from yonder.switchboard import Listener, Switchboard
+from yonder.telling import Telling
+
+if TYPE_CHECKING:
+    from yonder.loaded import Loaded  # only plain programs import it
 
 MAX_CALL = wire.MAX_MESSAGE - 1024 * 1024
 """Bytes of a function and its arguments together."""
@@ -35,14 +39,19 @@ class Ending(Protocol):
 class Line:
     """A pool's line to its hub."""
 
-    def __init__(self, board: Switchboard, spec: wire.PoolSpec, folder: str) -> None:
+    def __init__(self, board: Switchboard, spec: wire.PoolSpec, folder: str, loaded: Loaded | None = None) -> None:
+        """`loaded` is the code of this program; in a worker there is none, what it runs on is known to its hub."""
         self.board = board
         self.spec = spec
         # Weakly: the switchboard holds both while they have something to hear.
         self.endings: weakref.WeakSet[Ending] = weakref.WeakSet()
         self.spawned: weakref.WeakSet[SpawnedFuture[Any]] = weakref.WeakSet()
         self.closed = False
-        self._pickles = Pickles(payload.Workspace(folder))
+        self._pickles = Pickles(payload.Workspace(folder, payload.served if loaded is None else loaded.has))
+        self._telling: Telling | None = None
+        if loaded is not None:
+            self._telling = Telling(loaded, board.send)
+            board.published = self._telling.answered
         self._sent = Sent()
         self._lock = threading.Lock()
 
@@ -82,13 +91,14 @@ class Line:
         board.check()  # before the lock: in a forked child another thread may hold it for ever
         digest, body = packed
         self._too_large(body, arguments)
+        code = self._code()
         with self._lock:
             future = self._register(kind, listener)
             if self._sent.leaving(digest):
                 body = b""
         # Without the lock: what the hub says in answer may run code of the program's here, and that may call again.
         try:
-            board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments, label, options))
+            board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments, label, options, code))
         except BaseException:
             # It never left, or this thread was interrupted when it just had: nobody would ever end it.
             board.tell(wire.Cancel(future.number))
@@ -105,13 +115,19 @@ class Line:
     def broadcast(self, packed: tuple[bytes, bytes], arguments: wire.Body, label: str) -> list[wire.CallDone]:
         """Have it run in every worker and wait for their ends. Raises as `start` does."""
         self._too_large(packed[1], arguments)
+        self.check()
+        code = self._code()
 
         def question(number: int) -> wire.Broadcast:
-            return wire.Broadcast(number, self.spec.name, *packed, arguments, label)  # rare: its bytes always go along
+            # Rare: its bytes always go along.
+            return wire.Broadcast(number, self.spec.name, *packed, arguments, label, code)
 
-        self.check()
         done = self.board.ask(question, lambda number: self.board.tell(wire.Cancel(number)))
         return cast(wire.BroadcastDone, done).ends
+
+    def _code(self) -> bytes:
+        """The name of the code that a call runs on now; the hub knows it."""
+        return self._telling.now() if self._telling is not None else b""
 
     def _register(self, kind: type[F], listener: Listener | None) -> F:
         if self.closed:

@@ -239,10 +239,12 @@ def _words(error: BaseException) -> str:
 
 
 class Workspace:
-    """The folder whose own modules are not installed where the code will run: what they define travels by value."""
+    """The folder whose own modules are not installed where the code will run: what they define travels by value, unless
+    `travels` says that the module itself is there."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, travels: Callable[[ModuleType], bool] = lambda _: False) -> None:
         self._folder = folder.rstrip("/") + "/" if folder else ""
+        self._travels = travels
         self._seen = 0
         self.modules: set[str] = set()
         """Names of the modules that travel by value."""
@@ -255,9 +257,19 @@ class Workspace:
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] in _NEVER_BY_VALUE:
                 continue  # Yonder itself is on every executor, also when its own repository is the workspace
-            if type(module) is ModuleType and is_under(_file_of(module), self._folder):
+            if type(module) is not ModuleType or not is_under(_file_of(module), self._folder):
+                continue
+            if not self._travels(module):
                 cloudpickle.register_pickle_by_value(module)
                 self.modules.add(name)
+            elif name in self.modules:
+                cloudpickle.unregister_pickle_by_value(module)
+                self.modules.remove(name)
+
+
+def served(module: ModuleType) -> bool:
+    """Did this worker get it from a snapshot? Then other workers that run on the same one find it, too."""
+    return type(vars(module).get("__loader__")).__module__ == "yonder.agent.modules"
 
 
 def _file_of(module: ModuleType) -> str:

@@ -18,9 +18,9 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, cast
 
-from yonder import seat, wire
+from yonder import seat, telling, wire
 from yonder.calls import Calls
 from yonder.choices import STRATEGIES
 from yonder.core.scaling import Strategy
@@ -31,6 +31,9 @@ from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fi
 from yonder.remote import RemoteFunction
 from yonder.switchboard import Switchboard
 from yonder.watch import Events
+
+if TYPE_CHECKING:
+    from yonder.loaded import Loaded
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,6 +92,7 @@ class Pool(Calls):
         given = pool_fields(wishes)
         here = seat.current()
         place = None if here else own_place()
+        loaded = _own_code(place.folder) if place is not None else None
         where = backend or "local"
         if here is None and where == "local":  # its executors have this program's packages
             _check_there(preload or [])
@@ -114,7 +118,7 @@ class Pool(Calls):
             board.leave()
             raise
         folder = here.folder if here else cast(wire.Place, place).folder
-        super().__init__(Line(board, cast(wire.PoolOpened, opened).spec, folder), Wishes())
+        super().__init__(Line(board, cast(wire.PoolOpened, opened).spec, folder, loaded), Wishes())
 
     # ── facts ──
 
@@ -278,6 +282,18 @@ def own_place() -> wire.Place:
     return wire.Place(
         python=sys.executable, core=str(Path(wire.__file__).parent.parent.parent), folder=script or str(Path.cwd())
     )
+
+
+def _own_code(folder: str) -> Loaded | None:
+    """What this program has of its folder, looked at in the background; None where nothing of it travels."""
+    if not telling.TRAVELS or folder == "/":
+        return None
+    # Only a plain program looks at folders: workers, which open pools, too, have no use for that.
+    from yonder.loaded import PROGRAMS
+
+    loaded = PROGRAMS.of(folder)
+    loaded.begin()
+    return loaded
 
 
 def imported_by_main() -> list[str]:

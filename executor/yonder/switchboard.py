@@ -46,6 +46,8 @@ class Switchboard:
         self._listeners: dict[int, Listener] = {}
         self._replies: dict[int, concurrent.futures.Future[Any]] = {}
         self._broken: CannotRun | None = None
+        self.published: Callable[[wire.Published], None] = lambda _: None
+        """Who hears that a snapshot has arrived, or has not."""
         here = seat.current()
         self._nested = here is not None
         self._hub: Hub | None = None
@@ -173,6 +175,8 @@ class Switchboard:
                     listener.told(message)
             case wire.PoolEvent():
                 self._watching(message)
+            case wire.Published():
+                self.published(message)
             case (
                 wire.PoolOpened(id=number)
                 | wire.PoolClosedNow(id=number)

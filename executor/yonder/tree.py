@@ -33,13 +33,15 @@ _OWN = frozenset({"yonder", "yonder_lsp"})
 @dataclass(frozen=True)
 class Rules:
     """`include` and `exclude` are patterns as in .gitignore, `roots` further folders where modules are looked for. A folder
-    with more than `most` files, or whose listing takes longer than `seconds`, is not taken whole."""
+    with more than `most` files, or whose listing takes longer than `seconds`, is not taken whole; nor is one that is not
+    to be (`whole`)."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     most: int = 20_000
     seconds: float = 2.0
+    whole: bool = True
 
 
 class _TooLarge(Exception):  # noqa: N818 - never leaves this file
@@ -72,9 +74,9 @@ class Tree:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder.rstrip("/") or "/"
-        self.narrow = False
-        """Was the folder too large to be taken whole?"""
         self._rules = rules or Rules()
+        self.narrow = not self._rules.whole
+        """Is the folder too large to be taken whole?"""
         self._reading = Reading(self.folder, warn)
         self._watcher = watcher
         self._seeds = seeds

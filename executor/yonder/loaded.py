@@ -1,0 +1,175 @@
+"""A plain program's code as the program itself has it: its folder as it was when the first pool opened, and what it has
+imported or reloaded since as it was then.
+
+So its executors run what it runs, also when files are edited while it does. What this file must not know: hubs, calls.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+from yonder import settings
+from yonder.errors import SettingsError
+from yonder.payload import is_under
+from yonder.snapshot import Snapshot
+from yonder.terminal import show
+from yonder.tree import Rules, Tree
+
+_OWN = frozenset({"__main__", "yonder", "yonder_lsp"})
+
+
+class Loaded:
+    """The code of `folder`. Any thread may ask."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder.rstrip("/")
+        self._lock = threading.RLock()
+        self._tree: Tree | None = None
+        self._snapshot: Snapshot | None = None
+        self._specs: dict[str, ModuleSpec | None] = {}
+        self._seen = 0
+        self._beginning: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Look at the folder in the background: whoever asks first waits only for the rest of it."""
+        with self._lock:
+            if self._beginning is None:
+                self._beginning = threading.Thread(target=self._begin, name="yonder-code", daemon=True)
+                self._beginning.start()
+
+    def snapshot(self) -> Snapshot:
+        """As it is now in this program."""
+        snapshot = self._snapshot
+        if snapshot is not None and not self._news():
+            return snapshot
+        with self._lock:
+            tree = self._begin()
+            self._follow(tree)
+            self._snapshot = tree.snapshot()
+            return self._snapshot
+
+    def has(self, module: ModuleType) -> bool:
+        """Is it found under its name where the code travels to? What is not has to travel by value."""
+        files = self.snapshot().files
+        path = self._path(module)
+        if not path or path not in files:
+            return False
+        for root in self.snapshot().roots:
+            base = "/".join([root, *module.__name__.split(".")] if root else module.__name__.split("."))
+            if path.startswith(base + ".") and not path.endswith(".py"):
+                return True
+            for found in (f"{base}/__init__.py", f"{base}.py"):
+                if found in files:
+                    return found == path
+        return False
+
+    def contents(self, wanted: Mapping[str, bytes]) -> Mapping[bytes, bytes]:
+        """Contents of a snapshot's files. Raises Changed when one was too large to be kept and is another now."""
+        with self._lock:
+            return self._begin().contents(wanted)
+
+    def changed(self, path: str) -> None:
+        """This file is not what it was, and what it was is not to be had any more."""
+        with self._lock:
+            self._begin().take(path)
+            self._snapshot = None
+
+    # ── inside ──
+
+    def _begin(self) -> Tree:
+        with self._lock:
+            if self._tree is None:
+                tree = Tree(self.folder, self._rules(), warn=_warn, seeds=self._seeds)
+                tree.look()
+                self._tree = tree
+            return self._tree
+
+    def _rules(self) -> Rules:
+        here = self.folder + "/"
+        paths = tuple(
+            path[len(here) :].rstrip("/")
+            for path in sys.path
+            if path.startswith(here) and path.rstrip("/") != self.folder and is_under(path + "/x", self.folder)
+        )
+        whole = Path(self.folder) != Path.home()
+        try:
+            found = settings.load(Path(self.folder))
+        except SettingsError as error:
+            _warn(f"{error}; what it says of the code that travels was left aside.")
+            return Rules(roots=paths, whole=whole)
+        return Rules(found.include, found.exclude, (*paths, *found.roots), whole=whole)
+
+    def _seeds(self) -> Iterator[str]:
+        for module in [sys.modules.get("__main__"), *(sys.modules.get(name) for name, _ in self._own_modules())]:
+            if module is not None and (path := self._path(module)):
+                yield path
+
+    def _news(self) -> bool:
+        """Was a module imported, or imported again?"""
+        if len(sys.modules) != self._seen:
+            return True
+        for name, spec in self._specs.items():
+            module = sys.modules.get(name)
+            if module is not None and module.__spec__ is not spec:
+                return True
+        return False
+
+    def _follow(self, tree: Tree) -> None:
+        """Look at the files of what was imported, or imported again, since the last time."""
+        first = self._snapshot is None and not self._specs
+        self._seen = len(sys.modules)
+        there = tree.snapshot().files if first else {}
+        for name, module in self._own_modules():
+            if name in self._specs and self._specs[name] is module.__spec__:
+                continue
+            self._specs[name] = module.__spec__
+            path = self._path(module)
+            if path not in there:  # what was loaded before the first look was looked at by it
+                tree.take(path)
+
+    def _own_modules(self) -> list[tuple[str, ModuleType]]:
+        return [
+            (name, module)
+            for name, module in list(sys.modules.items())
+            if type(module) is ModuleType and name.partition(".")[0] not in _OWN and self._path(module)
+        ]
+
+    def _path(self, module: ModuleType) -> str:
+        """Its file in the folder, "" when it has none there."""
+        file = vars(module).get("__file__")
+        if not isinstance(file, str) or not is_under(file, self.folder):
+            return ""
+        return file[len(self.folder) + 1 :]
+
+
+class Programs:
+    """What this process has of its folders, each looked at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folders: dict[str, Loaded] = {}
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """A thread that is not here may have held a lock."""
+        self._lock = threading.Lock()
+        self._folders = {}
+
+    def of(self, folder: str) -> Loaded:
+        """The code of this folder."""
+        with self._lock:
+            return self._folders.setdefault(folder, Loaded(folder))
+
+
+PROGRAMS = Programs()
+"""This process's own."""
+
+
+def _warn(sentence: str) -> None:
+    show(2, f"yonder: {sentence}\n")
