@@ -52,7 +52,8 @@ class Future(concurrent.futures.Future[T]):
     """A call on its way. A `concurrent.futures.Future` whose value is unpickled by the thread that asks for it.
 
     `attempts` says how often the call was begun (more than once only with retries), `executor` where it ran, `times` how
-    many seconds it spent in each phase; they hold once it has ended.
+    many seconds it spent in each phase, `code` which version of the workspace's code made it ("" = none was sent); they
+    hold once it has ended.
     """
 
     def __init__(self, board: Board, number: int) -> None:
@@ -62,6 +63,7 @@ class Future(concurrent.futures.Future[T]):
         self.executor = ""
         self.times: dict[str, float] = {}
         self.micros = 0
+        self.code = ""
         self._board = board
         self._unpacking = threading.Lock()
         self._packed: wire.CallDone | None = None
@@ -76,6 +78,7 @@ class Future(concurrent.futures.Future[T]):
         """The hub delivered the end; nothing is unpickled yet."""
         self._packed = done
         self.attempts, self.executor, self.times, self.micros = done.attempts, done.executor, done.times, done.micros
+        self.code = done.code
         if self.cancelled():
             return
         if self.set_running_or_notify_cancel_once():

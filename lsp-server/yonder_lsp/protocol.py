@@ -30,7 +30,8 @@ class Range(_Shape, frozen=True, kw_only=True):
 
 
 class Remedy(_Shape, frozen=True, kw_only=True):
-    """What the person can press: code core_missing (offer yonder/provide), python_too_old, no_python, settings, …"""
+    """What the person can press: code core_missing (offer yonder/provide), python_too_old, no_python, settings,
+    code_kept (offer yonder/restartSession), …"""
 
     code: str
     command: str = ""
@@ -207,6 +208,7 @@ class RunSummary(_Shape, frozen=True, kw_only=True):
     calls_done: int
     output: int
     stale: bool
+    code: str = ""
 
 
 class RunsResult(_Shape, frozen=True, kw_only=True):

@@ -64,7 +64,7 @@ class Run(msgspec.Struct):
 
     `output` and `displays` are the numbers of the newest piece and picture. `letters` is how much text is stored, `kept`
     what the run takes on disk in bytes, `missing` the characters left out since the last gap. `presumed`: lost because
-    its hub was gone, not because the hub said so.
+    its hub was gone, not because the hub said so. `code`: what the session did about newer code before it.
     """
 
     run: str
@@ -97,6 +97,7 @@ class Run(msgspec.Struct):
     missing: int = 0
     stale: bool = False
     presumed: bool = False
+    code: str = ""
 
     @property
     def over(self) -> bool:
@@ -128,6 +129,7 @@ class Run(msgspec.Struct):
             calls_done=self.calls_done,
             output=self.output,
             stale=self.stale,
+            code=self.code,
         )
 
     def progress(self) -> list[ProgressRow]:

@@ -11,7 +11,7 @@ Rules: a run ends once, with RunEnded. After its end only text and calls can sti
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -21,6 +21,7 @@ from yonder_lsp.records import Bar, Call, CallChanged, Calls, Picture, Piece, Po
 
 SHORT = 100
 BARS = 8
+NAMED = 5
 PIECE = 64 * 1024
 
 _PHASES = {"queued": "queued", "creating": "creating", "running": "running"}
@@ -38,6 +39,7 @@ RunEvent = (
     | wire.CallStarted
     | wire.CallEnded
     | wire.RunEnded
+    | wire.CodeChanged
 )
 
 
@@ -133,6 +135,31 @@ def step(run: Run, calls: Calls, event: RunEvent, bound: int) -> list[Write]:
             return _call_ended(run, calls, event)
         case wire.RunEnded():
             return _ended(run, event)
+        case wire.CodeChanged(call=call, reloaded=reloaded, kept=kept):
+            if not call:
+                run.code = code_words(reloaded, kept)
+            return []
+
+
+def code_words(reloaded: Iterable[str], kept: Iterable[str]) -> str:
+    """What a worker that keeps its variables did about newer code, in a line."""
+    parts = (f"{verb} {_names(list(modules))}" for verb, modules in (("reloaded", reloaded), ("kept", kept)) if modules)
+    return ", ".join(parts)
+
+
+def kept_words(kept: Mapping[str, str]) -> str:
+    """What a person is told of modules that are older than their files."""
+    reasons = "; ".join(f"{name}: {why}" for name, why in list(kept.items())[:NAMED])
+    what = "is" if len(kept) == 1 else "are"
+    return (
+        f"{_names(list(kept))} {what} older in this session than on disk, and could not be loaded again ({reasons}). "
+        "Restart the session to run on the new code; its variables go."
+    )
+
+
+def _names(modules: list[str]) -> str:
+    more = f" and {len(modules) - NAMED} more" if len(modules) > NAMED else ""
+    return ", ".join(modules[:NAMED]) + more
 
 
 def lose(run: Run, calls: Calls, sentence: str, now: float) -> list[Write]:

@@ -27,6 +27,7 @@ from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.pace import Paced
 from yonder_lsp.running import Running
+from yonder_lsp.runs import code_words, kept_words
 from yonder_lsp.sessions import Sessions
 from yonder_lsp.stale import Watch
 from yonder_lsp.static import Static
@@ -60,6 +61,7 @@ class Window:
         self.storing = StoreThread(self.workspace.runs_file)
         self.lifecycle = Lifecycle(options.owner, self.storing, self, key_file=lambda: self.workspace.key_file)
         self._sessions = Sessions()
+        self._kept: dict[str, str] = {}  # modules that a session could not load again, as it was told last
         self._seen: wire.Status | None = None
         self._board = Board()
         self._watch = Watch()
@@ -309,8 +311,12 @@ class Window:
                 self._tell("yonder/inputClosed", protocol.InputClosed(id=number))
             case wire.RunEnded():
                 self._run_ended(event)
+            case wire.CodeChanged():
+                self._code_changed(event)
             case wire.SessionChanged(session=name, note=note):
                 self._sessions.changed(event)
+                if event.state == "booting":
+                    self._kept = {}
                 self.log("info", f"session {name}: {event.state} (generation {event.generation})")
                 if note and self.lifecycle.cluster != "stopping":  # a person who stops the cluster knows
                     self.notice("info", note)
@@ -328,6 +334,15 @@ class Window:
                 | wire.CallEnded()
             ):
                 return  # the store has them, the panel pulls them
+
+    def _code_changed(self, event: wire.CodeChanged) -> None:
+        self.log("info", f"run {event.run}: {code_words(event.reloaded, event.kept)}")
+        if event.kept and event.kept != self._kept:  # once, not before every run
+            remedy = protocol.Remedy(code="code_kept")
+            self._tell(
+                "yonder/notice", protocol.Notice(level="warning", sentence=kept_words(event.kept), remedy=remedy)
+            )
+        self._kept = event.kept
 
     def _run_ended(self, event: wire.RunEnded) -> None:
         self.log("info", f"run {event.run}: {event.outcome} after {event.seconds:.2f} s")

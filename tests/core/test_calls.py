@@ -184,8 +184,11 @@ def test_attempts_executor_and_times_of_a_call(slow):
         slow.receive(wire.CallPhase(future.number, "running", attempt=1))
         slow.receive(wire.CallPhase(future.number, "running", attempt=2))
         assert (future.running(), future.attempts) == (True, 2)
-        slow.end(future.number, "ok", body=payload.pack(1), attempts=2, executor="e1", times={"running": 0.5})
+        slow.end(
+            future.number, "ok", body=payload.pack(1), attempts=2, executor="e1", times={"running": 0.5}, code="c1"
+        )
         assert (future.result(), future.attempts, future.executor, future.times) == (1, 2, "e1", {"running": 0.5})
+        assert future.code == "c1"
 
 
 def test_cancel_of_a_call_that_waits_and_of_one_that_runs(slow):

@@ -281,3 +281,40 @@ def test_joining_loses_nothing_and_keeps_the_order_of_every_stream(events):
         ]
         assert streams[0] == streams[1]
     assert [e for e in events if not isinstance(e, wire.Output)] == [e for e in found if not isinstance(e, wire.Output)]
+
+
+# ── newer code ──
+
+
+def changed(call="", reloaded=(), **kept):
+    return wire.CodeChanged("r", call, list(reloaded), kept, 3.0)
+
+
+def test_a_run_says_what_was_reloaded_before_it(table):
+    assert table(phase("running"), changed(reloaded=["helper", "model"])) == []
+    assert table.seen.code == "reloaded helper, model"
+    table(ended())
+    assert (table.seen.state, table.seen.code) == ("ok", "reloaded helper, model")
+
+
+def test_a_run_says_what_stayed_older(table):
+    table(changed(reloaded=["helper"], model="it has live instances"))
+    assert table.seen.code == "reloaded helper, kept model"
+
+
+def test_what_workers_of_its_calls_reload_is_not_the_run_s(table):
+    table(changed("default.1", ["helper"]))
+    assert table.seen.code == ""
+
+
+def test_many_modules_are_counted(table):
+    table(changed(reloaded=[f"m{n}" for n in range(8)]))
+    assert table.seen.code == "reloaded m0, m1, m2, m3, m4 and 3 more"
+
+
+def test_a_person_is_told_which_modules_stayed_older_and_why():
+    one = runs.kept_words({"model": "it has live instances"})
+    assert one.startswith("model is older in this session than on disk")
+    assert "(model: it has live instances)" in one
+    assert "Restart the session" in one
+    assert runs.kept_words({"a": "x", "b": "y"}).startswith("a, b are older")

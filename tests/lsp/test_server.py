@@ -462,3 +462,18 @@ async def test_it_ends_when_the_editor_does(said: bytes, code: int) -> None:
 async def test_standard_input_may_be_a_file() -> None:
     server = await asyncio.create_subprocess_exec(sys.executable, "-m", "yonder_lsp", stdin=asyncio.subprocess.DEVNULL)
     assert await asyncio.wait_for(server.wait(), 30) == 0
+
+
+async def test_code_that_a_session_could_not_load_again_is_told_once_with_a_way_out(folder: Path) -> None:
+    async with scene(folder) as (editor, hub):
+        notices = editor.queue("yonder/notice")
+        kept = {"model": "it has live instances"}
+        again = wire.SessionChanged("main", "booting", 1, 2.0)
+        await hub.tell(wire.CodeChanged("r1", "", ["helper"], {}, 1.0))
+        await hub.tell(wire.CodeChanged("r2", "", [], kept, 1.0), wire.CodeChanged("r3", "", [], kept, 1.0))
+        notice = await until(notices, lambda notice: "model" in notice.sentence)
+        assert notice.level == "warning"
+        assert notice.remedy.code == "code_kept"
+        await hub.tell(again, wire.CodeChanged("r4", "", [], {"model": "another reason"}, 3.0))
+        notice = await until(notices, lambda _: True)
+        assert "another reason" in notice.sentence  # nothing of r3 came between

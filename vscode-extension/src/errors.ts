@@ -51,6 +51,9 @@ export class Errors {
       case "log":
         this.log.channel.show(true);
         break;
+      case "session":
+        await vscode.commands.executeCommand("yonder.restartSession");
+        break;
       case "restart":
         await this.server.restart();
         break;

@@ -11,7 +11,10 @@ export interface Range {
   readonly end: Position;
 }
 
-/** What the person can press: code core_missing (offer yonder/provide), python_too_old, no_python, settings, … */
+/**
+ * What the person can press: code core_missing (offer yonder/provide), python_too_old, no_python, settings,
+ * code_kept (offer yonder/restartSession), …
+ */
 export interface Remedy {
   readonly code: string;
   readonly command: string;
@@ -179,6 +182,7 @@ export interface RunSummary {
   readonly callsDone: number;
   readonly output: number;
   readonly stale: boolean;
+  readonly code: string;
 }
 
 export interface RunsResult {

@@ -2,7 +2,7 @@
 // What belongs here: from the server's Remedy to buttons, pure. What it must not know: the editor, how a button does its work.
 import type { Remedy } from "./protocol.gen";
 
-export type Action = "install" | "without" | "interpreter" | "settings" | "log" | "restart" | "kill";
+export type Action = "install" | "without" | "interpreter" | "settings" | "log" | "restart" | "kill" | "session";
 
 export interface Button {
   readonly title: string;
@@ -34,6 +34,8 @@ export function buttons(remedy: Remedy | undefined): readonly Button[] {
         { title: "Select Interpreter", action: "interpreter" },
         { title: "Open Settings", action: "settings" },
       ];
+    case "code_kept":
+      return [{ title: "Restart Session", action: "session" }];
     case "settings":
       return [{ title: "Open Settings", action: "settings" }];
     default:

@@ -52,7 +52,7 @@ function begin({ uri, selection, where = "auto" }) {
   if (kind === "missing") throw { code: -32001, message: "The Python of this project does not have yonder.", data: { code: "core_missing", command: ".venv/bin/python -m pip install yonder==0.1.0", detail: ".venv" } };
   number += 1;
   const title = /%%\s*(.+)/.exec(lines[at.start.line])?.[1] ?? lines[at.start.line].trim().slice(0, 40);
-  const run = { run: `r${number}`, revision: 0, session: "main", uri, title, hash: "", range: at, kind: "block", state: "queued", detail: "", created: now(), started: 0, ended: 0, short: "", text: "", rich: {}, errorType: "", trace: [], metrics: [], displays: 0, calls: 0, callsDone: 0, output: 0, stale: false, script: kind, pieces: [] };
+  const run = { run: `r${number}`, revision: 0, session: "main", uri, title, hash: "", range: at, kind: "block", state: "queued", detail: "", created: now(), started: 0, ended: 0, short: "", text: "", rich: {}, errorType: "", trace: [], metrics: [], displays: 0, calls: 0, callsDone: 0, output: 0, stale: false, code: "", script: kind, pieces: [] };
   runs.set(run.run, run);
   touch(run, {});
   setTimeout(() => touch(run, { state: "booting", detail: "booting an executor" }), 150);

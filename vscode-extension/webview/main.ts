@@ -182,7 +182,7 @@ class PanelPage {
   #facts(run: RunSummary, facts: HTMLElement): void {
     const calls = run.calls > 0 ? `${run.callsDone}/${run.calls} calls` : "";
     const done = settled(stateOf(run.state));
-    setText(facts, [done && run.state === "ok" ? "" : run.state, elapsed(run, Date.now() / 1000), calls, done ? "" : run.detail].filter((part) => part !== "").join(" · "));
+    setText(facts, [done && run.state === "ok" ? "" : run.state, elapsed(run, Date.now() / 1000), calls, done ? "" : run.detail, run.code].filter((part) => part !== "").join(" · "));
   }
 
   /** Only what the clock changes. */

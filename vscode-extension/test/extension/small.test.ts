@@ -20,6 +20,11 @@ test("a missing core offers both ways and shows the command", () => {
   assert.equal(sentenceOf("yonder is missing.", remedy), "yonder is missing. (pip install yonder)");
 });
 
+test("code that was kept offers a clean session", () => {
+  const remedy = remedyOf({ code: "code_kept" });
+  assert.deepEqual(buttons(remedy).map((button) => [button.title, button.action]), [["Restart Session", "session"]]);
+});
+
 test("what is no remedy is no error", () => {
   for (const data of [undefined, null, 3, "x", {}, { code: 4 }]) assert.equal(remedyOf(data), undefined);
   assert.deepEqual(remedyOf({ code: "odd", command: 1 }), { code: "odd", command: "", detail: "" });

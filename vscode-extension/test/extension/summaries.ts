@@ -31,6 +31,7 @@ export function summary(run: string, part: Partial<RunSummary> = {}): RunSummary
     callsDone: 0,
     output: 0,
     stale: false,
+    code: "",
     ...part,
   };
 }
