@@ -97,6 +97,10 @@ class Program:
         """May an object of this program size a pool of this backend? Only the thread runs the program's code."""
         return backend in self.near and not os.environ.get(HUB_VARIABLE)
 
+    def shares_python(self, backend: str) -> bool:
+        """Do executors of this backend run this program's own Python?"""
+        return backend == "local" and not os.environ.get(HUB_VARIABLE)
+
     def enter(self, backend: str, *, lends: bool = False) -> Hub:
         """The hub for a pool of this backend, which `leave` lets go. A local pool goes where a hub is already, first to the
         thread; one that lends its strategy (an object) always to the thread. Raises CannotRun."""

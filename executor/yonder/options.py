@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from yonder import particulars, resources, wire
-from yonder.choices import BACKENDS, BACKENDS_TO_COME, ISOLATIONS, STRATEGIES
+from yonder.choices import BACKENDS, BACKENDS_TO_COME, DEPENDENCIES, ISOLATIONS, STRATEGIES
 from yonder.errors import UsageError
 
 _LONGEST_NAME: Final = 63
@@ -23,6 +23,7 @@ _SECONDS_ABOVE: Final = ("boot_timeout", "max_lifetime", "timeout", "queue_timeo
 _SECONDS_FROM: Final = ("idle_timeout", "grace")
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "backend": BACKENDS,
+    "dependencies": DEPENDENCIES,
     "isolation": ISOLATIONS,
     "strategy": STRATEGIES,
 }

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, cast
 
-from yonder import seat, telling, wire
+from yonder import installed, requirements, seat, telling, wire
 from yonder.calls import Calls
 from yonder.choices import STRATEGIES
 from yonder.core.scaling import Strategy
@@ -57,7 +57,8 @@ class Pool(Calls):
     `isolation` "worker": a process serves many calls; "process": a fresh process for each; "executor": a fresh executor.
     `gpu` "l40s", "l40s:2", 2, or a list of alternatives; `cpus`; `memory` bytes or "8GB". `strategy` "pack" fills one
     executor before the next, "spread" does not; a plain program may give an object (docs/pool.md). `preload` are modules imported before the first call (the third-party
-    ones that the program itself has imported are), `env` extra environment variables.
+    ones that the program itself has imported are), `env` extra environment variables. `dependencies` "report": packages that
+    executors elsewhere lack are told of; "lock": they are installed there, from the lock file; "off" (docs/dependencies.md).
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Pool(Calls):
         queue_limit: int | None = None,
         image: str | None = None,
         options: Mapping[str, wire.Option] | None = None,
+        dependencies: str | None = None,
     ) -> None:
         wishes = {key: value for key, value in locals().items() if key not in ("self", "name", "__class__")}
         check_name(name)
@@ -111,9 +113,12 @@ class Pool(Calls):
             if own is not None:
                 given["strategy"] = PROGRAM.lend(own)
             spec = wire.PoolSpec(name=name or "default", **{**given, **guess})
+            needs = None
             if here is None:  # else what is left out may come from settings, and the hub knows them
                 check_whole(spec)
-            opened = board.ask(lambda number: wire.OpenPool(number, spec, list(given), place))
+                if not PROGRAM.shares_python(where):
+                    needs = what_is_needed(cast(wire.Place, place).folder, lock=spec.dependencies == "lock")
+            opened = board.ask(lambda number: wire.OpenPool(number, spec, list(given), place, needs))
         except BaseException:
             board.leave()
             raise
@@ -274,6 +279,16 @@ def limit(*, executors: int | None = None, gpus: int | None = None, executor_hou
     if seat.current() is not None:
         raise UsageError("limit() is for plain programs; here max_executors and its like of [tool.yonder] say it")
     PROGRAM.limit(executors or 0, gpus or 0, hours or 0.0)
+
+
+def what_is_needed(folder: str, *, lock: bool) -> wire.Needs:
+    """This program's Python, the packages that its own modules use, and (lock) how to get them elsewhere. Raises UsageError."""
+    here = installed.survey()
+    used = sorted(installed.distributions(installed.tops_used()).values())
+    if not lock:
+        return wire.Needs(here, used)
+    found = requirements.read(Path(folder), here, used)
+    return wire.Needs(here, used, found.lines, found.constraints, found.source)
 
 
 def own_place() -> wire.Place:

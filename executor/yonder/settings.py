@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeGuard
 import msgspec
 
 from yonder import particulars, resources
-from yonder.choices import BACKENDS, BACKENDS_TO_COME, ISOLATIONS, STRATEGIES
+from yonder.choices import BACKENDS, BACKENDS_TO_COME, DEPENDENCIES, ISOLATIONS, STRATEGIES
 from yonder.errors import SettingsError
 from yonder.wire import PoolSpec
 
@@ -39,6 +39,7 @@ Kind = Literal[
     "backend",
     "isolation",
     "strategy",
+    "dependencies",
     "gpu",
     "cpus",
     "memory",
@@ -98,6 +99,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("session", "options", "options", {}, "What only their backend knows; see below."),
     Key("session", "boot_timeout", "seconds", _POOL.boot_timeout, "How long a session may take to come up.", 1),
     Key("session", "max_lifetime", "seconds", _POOL.max_lifetime, "How old a session may become; 0: any age."),
+    Key("session", "dependencies", "dependencies", _POOL.dependencies, "As a pool's."),
     Key("session", "gpu", "gpu", "", "The GPUs of a session."),
     Key("session", "cpus", "cpus", 0.0, "The processors of a session; 0: whatever is there."),
     Key("session", "memory", "memory", 0, "The memory of a session; 0: whatever is there."),
@@ -128,6 +130,13 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("pool", "strategy", "strategy", _POOL.strategy, "How calls find their executor: fill one first, or spread."),
     Key("pool", "queue_limit", "count", _POOL.queue_limit, "How many calls may wait; 0: any number."),
     Key("pool", "preload", "modules", (), "Modules that are imported before an executor's first call."),
+    Key(
+        "pool",
+        "dependencies",
+        "dependencies",
+        _POOL.dependencies,
+        "Packages that executors lack: installed from the lock file, only told of, or not looked at.",
+    ),
     Key("pool", "env", "names", (), "Variables for this pool alone, by name."),
     Key("pool", "env_file", "path", "", "A file of `NAME=value` lines for this pool alone."),
 )
@@ -143,6 +152,7 @@ _KIND_WORDS: Final[dict[Kind, str]] = {
     "backend": "one of: " + ", ".join(BACKENDS),
     "isolation": "one of: " + ", ".join(ISOLATIONS),
     "strategy": "one of: " + ", ".join(STRATEGIES),
+    "dependencies": "one of: " + ", ".join(DEPENDENCIES),
     "gpu": resources.GPU_WORDS,
     "cpus": "a number of processors",
     "memory": resources.MEMORY_WORDS,
@@ -360,6 +370,8 @@ def _problem(key: Key, value: object) -> str:
             return _no_choice("isolation", ISOLATIONS, value)
         case "strategy":
             return _no_choice("strategy", STRATEGIES, value)
+        case "dependencies":
+            return _no_choice("dependencies", DEPENDENCIES, value)
         case "image":
             return particulars.image_problem(value)
         case "options":

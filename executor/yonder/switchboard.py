@@ -19,6 +19,7 @@ from yonder.door import Door, SocketDoor
 from yonder.errors import CannotRun, UsageError, VersionMismatch
 from yonder.future import Future
 from yonder.hubs import PROGRAM, Hub
+from yonder.terminal import show
 from yonder.version import __version__
 
 F = TypeVar("F", bound=Future[Any])
@@ -185,6 +186,8 @@ class Switchboard:
             ):
                 if (waiter := self._replies.pop(number, None)) is not None:
                     waiter.set_result(message)
+            case wire.Problem(sentence=sentence):
+                show(2, f"yonder: {sentence}\n")
             case wire.Refused():
                 self._break(_refusal(message))
             case _:

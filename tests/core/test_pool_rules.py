@@ -329,6 +329,18 @@ def test_a_thousand_failures_are_still_only_a_pause() -> None:
 # ── boots that fail ──
 
 
+def test_a_boot_that_would_fail_again_is_told_at_once() -> None:
+    pool = paper(max=1)
+    call = pool.submit()
+    pool.broken("x-1", "it runs another Python", final=True)
+    assert pool.drops[call].outcome == "boot_failed"
+    assert pool.drops[call].sentence == "it runs another Python"
+    later = pool.submit()
+    pool.advance(2)
+    assert later not in pool.ended
+    assert pool.booting == ["x-2"]  # the person may have changed something since
+
+
 def test_failed_boots_back_off_and_those_who_wait_are_told_after_three() -> None:
     pool = paper(max=1)
     call = pool.submit()

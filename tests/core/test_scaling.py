@@ -113,3 +113,13 @@ def test_failures_of_one_batch_count_once() -> None:
     assert backoff.failures == 1
     backoff.failed(7.0, begun=6.0, sentence="no")
     assert backoff.failures == 2
+
+
+def test_a_final_failure_is_enough_and_the_next_try_is_far() -> None:
+    backoff = Backoff()
+    backoff.failed(5.0, begun=1.0, sentence="another Python", final=True)
+    assert backoff.spent
+    assert backoff.final
+    assert backoff.not_before == 35.0
+    backoff.worked()
+    assert not backoff.final

@@ -21,12 +21,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from yonder import wire
+from yonder import installed, wire
 from yonder.agent import processes
 from yonder.agent.birth import Ends
 from yonder.agent.launching import Launched
 from yonder.agent.nursery import Nursery
 from yonder.agent.output import Outlet
+from yonder.agent.providing import Provider
 from yonder.agent.telemetry import Telemetry
 from yonder.version import __version__
 
@@ -132,6 +133,7 @@ class Agent:
         self._telemetry = Telemetry()
         self._memory = processes.MemoryWatch()
         self._nursery = Nursery(self, agent=ident, hub=hub, token=token, core=core, spawn=not processes.LINUX)
+        self._provider = Provider(self._send)
 
     # ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,7 +167,7 @@ class Agent:
                 self.end(f"the hub refused this agent: {sentence}", code=1)
             case wire.Fork():
                 self._executors.add(message.executor)
-                self._nursery.fork(message)
+                self._fork(message)
             case wire.Preload(modules=modules):
                 self._nursery.preload(modules)
             case wire.Kill(worker=worker, hard=hard):
@@ -174,10 +176,22 @@ class Agent:
                 task = asyncio.get_running_loop().create_task(self._sweep(executor))
                 self._sweeping.add(task)
                 task.add_done_callback(self._sweeping.discard)
+            case wire.Survey():
+                self._send(wire.Surveyed(installed.survey()))
+            case wire.Provide():
+                self._provider.provide(message)
             case wire.AgentExit(reason=reason):
                 self.end(reason)
             case _:
                 self.end(f"the hub said {type(message).__name__}, which no agent understands", code=1)
+
+    def _fork(self, message: wire.Fork) -> None:
+        overlay = self._provider.folder(message.overlay)
+        if overlay is None:
+            self.unborn(message, "what it is to import was not installed on this machine")
+            return
+        self._nursery.import_from(overlay)
+        self._nursery.fork(message)
 
     def hold_back(self, held: bool) -> None:
         """The hub does not keep up (or does again): let the workers' pipes fill, so that their writers wait."""
@@ -247,7 +261,7 @@ class Agent:
                 break
             if pid == 0:
                 break
-            if self._nursery.reaped(pid, status):
+            if self._nursery.reaped(pid, status) or self._provider.reaped(pid, status):
                 continue
             if (child := self._by_pid.get(pid)) is not None:
                 self._ended(child, status)

@@ -27,10 +27,12 @@ class _Msg(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Import(_Msg, frozen=True):
-    """Import these now. `careful`: look for the module that makes children hang, one by one."""
+    """Import these now, from the folder `overlay`, too. `careful`: look for the module that makes children hang, one by
+    one."""
 
     modules: list[str]
     careful: bool = False
+    overlay: str = ""
 
 
 class Birth(_Msg, frozen=True):
@@ -47,6 +49,7 @@ class Birth(_Msg, frozen=True):
     agent: int
     background: bool = False
     become: bool = False
+    overlay: str = ""
 
 
 class Importing(_Msg, frozen=True):

@@ -23,6 +23,7 @@ from yonder import payload
 from yonder.agent import preview
 from yonder.agent.guard import Guard, Ran
 from yonder.agent.looping import Looping
+from yonder.agent.missing import explain
 from yonder.wire import Failure, Preview
 
 _FUTURES = reduce(
@@ -166,6 +167,7 @@ class Namespace:
     def _failed(self, ran: Ran[Any], path: str, *, code: int = 0) -> Outcome:
         error = ran.error
         assert error is not None  # noqa: S101 - callers looked
+        explain(error)
         told = payload.failure(error, self._folder, user_file=path)
         if isinstance(error, SystemExit):
             told = _told_exit(error, told, program=bool(code))

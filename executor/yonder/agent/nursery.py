@@ -77,6 +77,7 @@ class Nursery:
         self._asked: list[str] = []  # every module ever asked for, in order
         self._bad: dict[str, str] = {}  # those that are not imported ahead, and why
         self._told: set[str] = set()  # those whose Preloaded was sent
+        self._overlay = ""  # a folder that is imported from besides
 
     @property
     def pids(self) -> set[int]:
@@ -93,6 +94,23 @@ class Nursery:
             self._current = self._enrol(launched, [], careful=False)
         elif not self._spawn:
             self._current = self._launch([])
+
+    def import_from(self, overlay: str) -> None:
+        """Workers import from this folder, too, from now on ("": from none). Zygotes that may have imported from another
+        are of no more use."""
+        if overlay == self._overlay:
+            return
+        bare = self._overlay == "" and not (self._current and self._current.imports)
+        self._overlay = overlay
+        if self._rising is not None:
+            rising, self._rising = self._rising, None
+            self._forget(rising)
+            processes.signal_one(rising.process.pid, 9)
+        if self._current is not None and not bare:
+            before, self._current = self._current, None
+            before.retired = True
+            if before.busy is None:
+                self._forget(before)
 
     def fork(self, fork: wire.Fork) -> None:
         self._wishes.append(Wish(fork))
@@ -173,6 +191,7 @@ class Nursery:
             os.getpid(),
             fork.background,
             self._spawn,
+            self._overlay,
         )
         wish.attempts += 1
         zygote.busy = wish
@@ -199,7 +218,7 @@ class Nursery:
         zygote = self._all[process.pid] = Zygote(process, ours, imports, careful)
         self._loop.add_reader(ours.fileno(), self._readable, zygote)
         if imports:
-            self._talk(zygote, birth.Import(imports, careful))
+            self._talk(zygote, birth.Import(imports, careful, self._overlay))
         return zygote
 
     def _readable(self, zygote: Zygote) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from yonder import payload, wire
 from yonder.agent.guard import Guard
 from yonder.agent.looping import Looping
+from yonder.agent.missing import explain
 from yonder.errors import SerializationError
 
 MAX_RESULT = wire.MAX_MESSAGE - 1024 * 1024
@@ -93,6 +94,7 @@ class Stage:
         if isinstance(error, SystemExit):  # leaving the process is not for a call to decide
             code = "" if error.code is None else repr(error.code)
             error = RuntimeError(f"the call ended with exit({code})").with_traceback(error.__traceback__)
+        explain(error)
         shown = error
         failure = payload.failure(shown, self._folder)
         packed = self.guard.run(lambda: payload.pack_exception(shown))

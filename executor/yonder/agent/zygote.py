@@ -65,6 +65,7 @@ class Zygote:
                     birth.send(self._sock, self._import(message))
                     self._settle()
                 case birth.Birth():
+                    _import_from(message.overlay)
                     if message.become:
                         self._become(message, fds)
                     self._fork(message, fds)
@@ -84,6 +85,7 @@ class Zygote:
     def _import(self, asked: birth.Import) -> birth.Imported:
         begun = time.monotonic()
         failed: dict[str, str] = {}
+        _import_from(asked.overlay)
         with _hidden_devices():
             for name in asked.modules:
                 birth.send(self._sock, birth.Importing(name))
@@ -133,6 +135,14 @@ class Zygote:
             finalizer.atexit = True
         birth.send(self._sock, birth.Born(message.worker, os.getpid()))
         _be_worker(message, fds)
+
+
+def _import_from(overlay: str) -> None:
+    """What was installed for these workers comes before what the machine has, and behind everything else."""
+    if overlay and overlay not in sys.path:
+        marks = ("site-packages", "dist-packages")
+        places = [at for at, entry in enumerate(sys.path) if entry.rstrip("/").endswith(marks)]
+        sys.path.insert(places[0] if places else len(sys.path), overlay)
 
 
 def _fork() -> int:

@@ -11,12 +11,12 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from yonder.wire import ExitReport, Place, PoolSpec
+from yonder.wire import ExitReport, Needs, Place, PoolSpec
 
 
 class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What to start. `kind` pool, session or file; `workers` names the executor's workers, `threads`
-    the CPU share of each (0: unlimited)."""
+    the CPU share of each (0: unlimited). `needs` is what its Python has to be like, where it may be another one."""
 
     executor: str
     owner: str
@@ -26,6 +26,7 @@ class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
     pool: PoolSpec
     preload: list[str]
     threads: int = 0
+    needs: Needs | None = None
 
 
 class Handle(msgspec.Struct, frozen=True, kw_only=True):

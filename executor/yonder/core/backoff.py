@@ -20,19 +20,23 @@ def steady() -> float:
 class Backoff:
     """1, 2, 4 … 30 s between failed boots, each by up to half longer or shorter: `jitter` says how, from 0 to 1."""
 
-    __slots__ = ("_jitter", "_last", "failures", "not_before", "sentence")
+    __slots__ = ("_jitter", "_last", "failures", "final", "not_before", "sentence")
 
     def __init__(self, jitter: Callable[[], float] = steady) -> None:
         self.failures = 0
         self.sentence = ""
+        self.final = False
         self.not_before: float | None = None
         self._last = float("-inf")
         self._jitter = jitter
 
-    def failed(self, at: float, *, begun: float, sentence: str) -> None:
-        """A boot begun at `begun` did not work. Those begun before the last counted failure tell nothing new."""
-        self.sentence = sentence
-        if begun > self._last:
+    def failed(self, at: float, *, begun: float, sentence: str, final: bool = False) -> None:
+        """A boot begun at `begun` did not work. Those begun before the last counted failure tell nothing new. `final`: the
+        next one would not work either; those who wait are told at once, and the next is tried after the longest pause."""
+        self.sentence, self.final = sentence, final
+        if final:
+            self.failures, self._last, self.not_before = PATIENCE, at, at + LONGEST
+        elif begun > self._last:
             self.failures += 1
             self._last = at
             self.not_before = at + min(LONGEST, 2.0 ** min(self.failures - 1, 10)) * (0.5 + self._jitter())
@@ -40,6 +44,7 @@ class Backoff:
     def worked(self) -> None:
         """One proved to be of use: whatever failed before is forgotten."""
         self.failures, self.sentence, self.not_before, self._last = 0, "", None, float("-inf")
+        self.final = False
 
     @property
     def spent(self) -> bool:

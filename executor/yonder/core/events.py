@@ -88,11 +88,12 @@ class Progress(_Row, frozen=True):
 
 
 class BootBroke(_Row, frozen=True):
-    """Nothing runs under that id."""
+    """Nothing runs under that id. `final`: the next one would meet the same, so that trying again is no use."""
 
     at: float
     executor: str
     sentence: str
+    final: bool = False
 
 
 class CallOver(_Row, frozen=True):

@@ -257,7 +257,7 @@ class Pool(Facts):
         if one is None or one.state not in ("booting", "ending"):
             return
         if one.state == "booting":
-            self._placing.kind(one.kind).backoff.failed(now, begun=one.born, sentence=event.sentence)
+            self._placing.kind(one.kind).backoff.failed(now, begun=one.born, sentence=event.sentence, final=event.final)
         self._floor.remove(one, now)
 
     def _worker_gone(self, event: WorkerGone, now: float) -> None:
@@ -412,9 +412,9 @@ class Pool(Facts):
         """After some failed boots in a row, and nothing up or coming, waiting would be for ever."""
         if not len(kind.queue) or not kind.backoff.spent or self._roster.stand(kind.name).serving:
             return
-        sentence = (
-            f"no executor came up, {kind.backoff.failures} boots failed in a row; the last: {kind.backoff.sentence}"
-        )
+        sentence = kind.backoff.sentence
+        if not kind.backoff.final:
+            sentence = f"no executor came up, {kind.backoff.failures} boots failed in a row; the last: {sentence}"
         for call in kind.queue.calls():
             self._floor.drop(call, now, "boot_failed", sentence)
         kind.backoff.told(now)

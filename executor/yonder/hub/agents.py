@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from yonder import wire
 from yonder.errors import BootFailed
@@ -19,6 +19,9 @@ from yonder.hub.worker import Worker
 MOST_PRELOADS = 1000
 LONGEST_NAME, LONGEST_REASON = 200, 500
 """How many modules an agent may tell of, and characters of a module's name and of why it could not be imported."""
+
+LONGEST_WORDS = 10_000
+"""Characters of why packages could not be installed."""
 
 
 class Floor(Protocol):
@@ -40,6 +43,21 @@ class Floor(Protocol):
         """Its conversation is over, and all its workers with it."""
 
 
+class Order(NamedTuple):
+    """Packages that are being installed: who hears how far that is, and who waits."""
+
+    heard: Callable[[str], None]
+    done: asyncio.Future[str]
+
+
+T = TypeVar("T")
+
+
+def _settle(asked: asyncio.Future[T], answer: T) -> None:
+    if not asked.done():
+        asked.set_result(answer)
+
+
 class Agent:
     """One agent's conversation: forks are asked of it, and it tells of deaths and output."""
 
@@ -52,9 +70,26 @@ class Agent:
         self._floor = floor
         self._preloads: set[str] = set()
         self._sweeps: dict[str, list[asyncio.Future[int]]] = {}
+        self._surveys: list[asyncio.Future[wire.Environment]] = []
+        self._orders: dict[str, list[Order]] = {}
 
     def say(self, message: wire.HubToAgent) -> None:
         self._conversation.send(message)
+
+    async def survey(self) -> wire.Environment:
+        """Which Python it is, and what that has installed. Raises BootFailed when it is lost before it has said so."""
+        asked: asyncio.Future[wire.Environment] = asyncio.get_running_loop().create_future()
+        self._surveys.append(asked)
+        self.say(wire.Survey())
+        return await asked
+
+    async def provide(self, message: wire.Provide, heard: Callable[[str], None]) -> str:
+        """Have packages installed; `heard` is told what it does. Returns why they could not be, "" when they are there.
+        Raises BootFailed when it is lost meanwhile."""
+        order = Order(heard, asyncio.get_running_loop().create_future())
+        self._orders.setdefault(message.key, []).append(order)
+        self.say(message)
+        return await order.done
 
     async def sweep(self, executor: str) -> int:
         """Have it end all that the executor has on its machine; how many processes are left. One that is lost leaves none."""
@@ -97,12 +132,29 @@ class Agent:
                 self._swept(executor, left)
             case wire.Published():
                 self.shelf.published(message)
+            case wire.Surveyed(environment=environment):
+                for survey in self._surveys[:1]:
+                    self._surveys.remove(survey)
+                    _settle(survey, environment)
+            case wire.Providing(key=key, detail=detail):
+                for order in self._orders.get(key, []):
+                    if not order.done.done():
+                        order.heard(detail)
+            case wire.Provided(key=key, sentence=sentence):
+                for order in self._orders.pop(key, []):
+                    _settle(order.done, sentence[:LONGEST_WORDS])
             case wire.Hello():
                 pass  # a second hello says nothing new
 
     def lost(self) -> None:
         for executor in list(self._sweeps):
             self._swept(executor, 0)
+        orders = [order.done for waiting in self._orders.values() for order in waiting]
+        waiting: list[asyncio.Future[Any]] = [*self._surveys, *orders]
+        for asked in waiting:
+            if not asked.done():
+                asked.set_exception(BootFailed("its agent is gone", phase="booting"))
+        self._surveys, self._orders = [], {}
         self._floor.agent_lost(self)
 
     def _preloaded(self, message: wire.Preloaded) -> None:

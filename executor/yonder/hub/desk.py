@@ -182,6 +182,8 @@ class Desk:
         else:
             room.adapt(wanted)
             room.move(place)
+        if message.needs is not None and client.worker is None:
+            room.needs = message.needs
         room.told_preload = "preload" in given or bool(named and named.preload)
         room.clients.add(client)
         room.open()

@@ -37,6 +37,9 @@ class Resident(Protocol):
     def boot_failed(self, executor: Executor, sentence: str) -> None:
         """It will not come up; nothing of it is left."""
 
+    def differs(self, executor: Executor, sentence: str) -> None:
+        """It has other packages than the code's own side."""
+
     def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
         """One worker died and the executor lives on; `renew` puts another in its place."""
 
@@ -57,6 +60,8 @@ def progress(phase: str, detail: str) -> str:
     """What a boot waits for, in words: for `explain`, and for the error when it takes too long. "" where nothing is to be
     said, because it takes moments."""
     match phase:
+        case "installing":
+            return f"packages are being installed there ({detail})"
         case "pulling":
             return f"its image is being pulled ({detail})"
         case "starting":
@@ -103,6 +108,8 @@ class Executor:
         self.report = wire.ExitReport()
         self.fallen = False
         self.broken = False
+        self.unfit = False  # another one would not come up either
+        self.overlay = ""  # the key of what was installed for its workers
         self.ending = False
         self.settled = asyncio.Event()  # it is up, or it never will be
         self.emptied = asyncio.Event()

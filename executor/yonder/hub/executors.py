@@ -14,16 +14,18 @@ from typing import Any
 import msgspec
 
 from yonder import wire
-from yonder.backends.base import HELD, BootSpec, Handle
+from yonder.backends.base import HELD, BootSpec
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
 from yonder.hub.code import Library
 from yonder.hub.endings import Endings
+from yonder.hub.environments import Unfit, fit, place_of
 from yonder.hub.executor import Executor, Renewal, Resident, progress
 from yonder.hub.ledger import Ledger
 from yonder.hub.lessons import Lessons
 from yonder.hub.substrates import Substrates
 from yonder.hub.worker import Worker, clock
+from yonder.wire import PLACE_VARIABLE
 
 LEAVE_GRACE = 1.0
 """Seconds between the polite request to leave and the kill."""
@@ -130,13 +132,17 @@ class Executors:
                 )
                 self._ledger.named(executor.id, executor.handle.native)
                 agent = await self.agents.arrival(executor.handle.agent)
+                suits = await fit(agent, spec, lambda phase, far: self._phase(executor, limit, phase, far))
+                executor.overlay = suits.overlay
+                if suits.differs:
+                    executor.resident.differs(executor, suits.differs)
                 if not executor.ending:
                     executor.creating = None
                     self._far(executor, "booting", "")
                     self._state(executor, "booting")
                     for worker in spec.workers:
                         executor.workers[worker] = self.workers[worker] = Worker(worker, executor.id, self)
-                        agent.say(self._fork(spec, executor.handle, worker))
+                        agent.say(self._fork(executor, worker))
                     await executor.settled.wait()
                     return
             await self._confirm(executor)
@@ -145,6 +151,7 @@ class Executors:
                 raise
             await self._confirm(executor)
         except BootFailed as error:
+            executor.unfit = isinstance(error, Unfit)
             await self._half_made(executor, str(error))
         except TimeoutError:
             far = executor.progress or executor.state
@@ -169,16 +176,18 @@ class Executors:
         executor.progress = progress(phase, detail)
         executor.resident.phase(executor, phase, detail)
 
-    def _fork(self, spec: BootSpec, handle: Handle, worker: str) -> wire.Fork:
+    def _fork(self, executor: Executor, worker: str) -> wire.Fork:
+        spec, own = executor.spec, executor.handle.env if executor.handle else {}
         return wire.Fork(
             worker=worker,
             executor=spec.executor,
             kind=spec.kind,
-            env={**spec.place.env, **spec.pool.env, **handle.env},
+            env={**spec.place.env, **spec.pool.env, **own, **_marks(spec)},
             folder=spec.place.folder,
             preload=spec.preload,
             threads=spec.threads,
             background=self._beside_editor and spec.kind == "pool",
+            overlay=executor.overlay,
         )
 
     async def _half_made(self, executor: Executor, sentence: str) -> None:
@@ -318,7 +327,7 @@ class Executors:
             return None
         name = executor.next_worker()
         worker = self.workers[name] = Worker(name, executor.id, self)
-        agent.say(self._fork(executor.spec, executor.handle, name))
+        agent.say(self._fork(executor, name))
         return worker
 
     async def _retire(self, executor: Executor, worker: Worker) -> None:
@@ -535,6 +544,11 @@ class Executors:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "an executor's task failed", "exception": error, "task": task}
             )
+
+
+def _marks(spec: BootSpec) -> dict[str, str]:
+    """What a worker elsewhere says when a module is missing there."""
+    return {PLACE_VARIABLE: place_of(spec.pool)} if spec.needs is not None else {}
 
 
 def mark_of(owner: str) -> str:

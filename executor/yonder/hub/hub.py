@@ -94,6 +94,7 @@ class Hub:
         self.deadlocks = Deadlocks(self.desk.pools.values)
         self.sessions: dict[str, SessionRoom] = {}
         self._files: dict[str, SessionRoom] = {}
+        self._needs: wire.Needs | None = None
         self._known: dict[str, None] = {}  # runs that were asked for, the latest last
         self._token = token
         self._beside_editor = beside_editor
@@ -318,6 +319,7 @@ class Hub:
     def configure(self, message: wire.Configure) -> None:
         self.place = self.located(message.place)
         self.silence = message.silence
+        self._needs = message.needs
         self.session_spec = next((spec for spec in message.pools if spec.name == "session"), self.session_spec)
         self.desk.configure(message)
         self.changed()
@@ -325,6 +327,11 @@ class Hub:
     def located(self, place: wire.Place) -> wire.Place:
         """Where code runs when the owner says `place`."""
         return place if self._home is None else msgspec.structs.replace(self._home, env=place.env)
+
+    def needs_of(self, backend: str, own: wire.Needs | None) -> wire.Needs | None:
+        """What executors of this backend are compared with: what a program, or the owner, was written against. None where
+        they run the same Python as it."""
+        return (own or self._needs) if backend != "local" or self._home is not None else None
 
     def execute(self, request: wire.Execute) -> None:
         if request.run in self._known:

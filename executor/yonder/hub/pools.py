@@ -51,6 +51,11 @@ class Surroundings(Protocol):
 
     def tell(self, event: wire.Event) -> None: ...
 
+    def reply(self, message: wire.HubToOwner) -> None: ...
+
+    def needs_of(self, backend: str, own: wire.Needs | None) -> wire.Needs | None:
+        """What executors of this backend are compared with, when a program has said `own`."""
+
     def changed(self) -> None: ...
 
     @property
@@ -74,6 +79,8 @@ class PoolRoom:
         self.preload: list[str] = list(spec.preload)
         self.told_preload = False  # a person has named what is imported ahead
         self._defaults = defaults_of(spec)
+        self.needs: wire.Needs | None = None
+        """What the program that opened it was written against."""
         self._hub = hub
         self._prefix = hub.executors.next_id(spec.name)
         self._core = Pool(spec, prefix=self._prefix, strategy=strategy, jitter=random.random)
@@ -82,6 +89,7 @@ class PoolRoom:
         self._rites: list[Rite] = []
         self._passed: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()  # how many of the rites a worker has done
         self._held: dict[str, events.Boot] = {}
+        self._differs: set[str] = set()  # what was said of its executors' packages
         self._count = 0
         self._closers: list[asyncio.Future[None]] = []
         self._allowed: int | None = None
@@ -452,7 +460,18 @@ class PoolRoom:
         self._executors.pop(executor.id, None)
         self._hub.tell(wire.Phase("", "boot failed", clock(), sentence))
         self.watchers.tell("boot_failed", executor.id, sentence)
-        self._drive.feed(events.BootBroke(now(), executor.id, sentence))
+        self._drive.feed(events.BootBroke(now(), executor.id, sentence, executor.unfit))
+
+    def differs(self, executor: Executor, sentence: str) -> None:
+        """Said once: the next executor is as this one."""
+        if sentence not in self._differs:
+            self._differs.add(sentence)
+            self.watchers.tell("differs", executor.id, sentence)
+            self._hub.tell(wire.Phase("", "dependencies", clock(), sentence))
+            self._hub.reply(wire.Problem(sentence))
+            for client in self.clients:
+                if client.worker is None:
+                    client.say(wire.Problem(sentence))
 
     def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
         sentence = f"worker {worker.id} {report.sentence()}"
@@ -547,6 +566,7 @@ class PoolRoom:
             pool=msgspec.structs.replace(spec, resources=boot.resources),
             preload=self.preload,
             threads=max(1, share),
+            needs=self._hub.needs_of(spec.backend, self.needs),
         )
 
     def _terminate(self, command: events.Terminate) -> None:

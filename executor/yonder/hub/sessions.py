@@ -28,6 +28,11 @@ class Surroundings(Protocol):
 
     def tell(self, event: wire.Event) -> None: ...
 
+    def reply(self, message: wire.HubToOwner) -> None: ...
+
+    def needs_of(self, backend: str, own: wire.Needs | None) -> wire.Needs | None:
+        """What executors of this backend are compared with."""
+
     def changed(self) -> None: ...
 
     def run_over(self, run: str) -> None:
@@ -79,6 +84,7 @@ class SessionRoom:
         self._lost = ""
         self._restarting = False
         self._questions: dict[str, wire.InputWanted] = {}
+        self._differs = ""  # what was said last of its executor's packages
 
     # ── what is asked ──
 
@@ -221,6 +227,11 @@ class SessionRoom:
     def outdated(self, executor: Executor, worker: Worker, modules: list[str]) -> None:
         """A session is not told of code before its runs."""
 
+    def differs(self, executor: Executor, sentence: str) -> None:
+        if sentence != self._differs:
+            self._differs = sentence
+            self._hub.reply(wire.Problem(sentence))
+
     def falling(self, executor: Executor) -> None:
         """A session has no other worker to prefer: it waits for `down`."""
 
@@ -335,6 +346,7 @@ class SessionRoom:
             place=run.request.place or self._hub.place,
             pool=self._hub.session_spec,
             preload=[],
+            needs=self._hub.needs_of(self._hub.session_spec.backend, None),
         )
         self._state("booting")
         self._executor = self._hub.executors.boot(spec, self)

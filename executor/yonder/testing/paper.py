@@ -117,9 +117,9 @@ class PaperPool:
             self.alive[executor].up = True
         self._step(events.Booted(self.clock.now, executor, names))
 
-    def broken(self, executor: str, sentence: str = "no such image") -> None:
+    def broken(self, executor: str, sentence: str = "no such image", *, final: bool = False) -> None:
         self.alive.pop(executor, None)
-        self._step(events.BootBroke(self.clock.now, executor, sentence))
+        self._step(events.BootBroke(self.clock.now, executor, sentence, final))
 
     def over(self, call: str) -> None:
         """The worker delivered the call's end, whatever it was."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from yonder.wire.base import Hello, Msg, Part, Refused, Welcome
 from yonder.wire.code import Blobs, Publish, Published, Unpublish
+from yonder.wire.environment import Provide, Provided, Providing, Survey, Surveyed
 from yonder.wire.events import Descriptor
 from yonder.wire.shapes import ExitReport
 
@@ -13,7 +14,7 @@ from yonder.wire.shapes import ExitReport
 class Fork(Msg, frozen=True, tag=True):
     """Fork one worker. `env` is added to its environment, `folder` is its working directory and first import entry,
     `preload` the modules the zygote must have imported before. kind: pool, session, file. background: everything else
-    on the machine goes first."""
+    on the machine goes first. `overlay` is the key of what was installed for it (Provide)."""
 
     worker: str
     executor: str
@@ -23,6 +24,7 @@ class Fork(Msg, frozen=True, tag=True):
     preload: list[str]
     threads: int = 0
     background: bool = False
+    overlay: str = ""
 
 
 class Preload(Msg, frozen=True, tag=True):
@@ -104,5 +106,20 @@ class Beat(Msg, frozen=True, tag=True):
     usage: list[Usage]
 
 
-HubToAgent = Welcome | Refused | Fork | Preload | Kill | Sweep | AgentExit | Blobs | Publish | Unpublish
-AgentToHub = Hello | Forked | ForkFailed | Preloaded | WorkerOutput | Exited | Swept | Beat | Published
+HubToAgent = (
+    Welcome | Refused | Fork | Preload | Kill | Sweep | AgentExit | Blobs | Publish | Unpublish | Survey | Provide
+)
+AgentToHub = (
+    Hello
+    | Forked
+    | ForkFailed
+    | Preloaded
+    | WorkerOutput
+    | Exited
+    | Swept
+    | Beat
+    | Published
+    | Surveyed
+    | Providing
+    | Provided
+)

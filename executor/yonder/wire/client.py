@@ -6,6 +6,7 @@ from typing import Literal
 
 from yonder.wire.base import Body, Hello, Msg, Part, Refused, Seconds, Welcome
 from yonder.wire.code import Blobs, Publish, Published
+from yonder.wire.environment import Needs
 from yonder.wire.events import Descriptor
 from yonder.wire.owner import PoolState, Problem
 from yonder.wire.shapes import ExitReport, Failure, Place, PoolSpec, Resources
@@ -13,12 +14,14 @@ from yonder.wire.shapes import ExitReport, Failure, Place, PoolSpec, Resources
 
 class OpenPool(Msg, frozen=True, tag=True):
     """Open or attach to the pool `spec.name`. `given` names the fields the program gave: they win over the workspace's
-    settings for that name, the rest of `spec` is defaults. Answered by PoolOpened. `place` is for plain programs."""
+    settings for that name, the rest of `spec` is defaults. Answered by PoolOpened. `place` is for plain programs; so is
+    `needs`, for executors whose Python may be another one."""
 
     id: int
     spec: PoolSpec
     given: list[str]
     place: Place | None = None
+    needs: Needs | None = None
 
 
 class PoolOpened(Msg, frozen=True, tag=True):
@@ -225,7 +228,8 @@ class BroadcastDone(Msg, frozen=True, tag=True):
 
 
 class PoolEvent(Msg, frozen=True, tag=True):
-    """kind: boot, ready, boot_failed, draining, gone, worker_lost, retry, resized, outdated, reloaded, closed. `sentence` says why."""
+    """kind: boot, ready, boot_failed, draining, gone, worker_lost, retry, resized, outdated, reloaded, differs (its packages
+    are others than here), closed. `sentence` says why."""
 
     pool: str
     kind: str

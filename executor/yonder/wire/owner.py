@@ -6,6 +6,7 @@ from typing import Literal
 
 from yonder.wire.base import Hello, Msg, Part, Refused, Welcome
 from yonder.wire.code import Blobs, Publish, Published
+from yonder.wire.environment import Needs
 from yonder.wire.events import Numbered
 from yonder.wire.looking import Answer, Query
 from yonder.wire.shapes import Place, PoolSpec
@@ -16,7 +17,7 @@ class Configure(Msg, frozen=True, tag=True):
     `max_executors` and `max_gpus` bound all pools together at any time, `max_executor_hours` what their executors run in
     all since the hub began (0 = no bound).
 
-    `linger` and `silence` are the hub's two clocks, in seconds.
+    `linger` and `silence` are the hub's two clocks, in seconds. `needs` is said where executors may have another Python.
     """
 
     place: Place
@@ -27,6 +28,7 @@ class Configure(Msg, frozen=True, tag=True):
     max_executors: int = 0
     max_gpus: int = 0
     max_executor_hours: float = 0.0
+    needs: Needs | None = None
 
 
 class Execute(Msg, frozen=True, tag=True):

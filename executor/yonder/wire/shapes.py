@@ -29,7 +29,8 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     get that say nothing else. `isolation`: worker (a process serves many calls), process (a fresh process per call),
     executor (a fresh executor per call). `strategy` names one of `core.scaling.STRATEGIES`. `queue_limit` bounds the
     calls that wait. `image` is what executors are made from where the platform has images ("" = the one of this version),
-    `options` what only this backend knows; the backend says what is allowed.
+    `options` what only this backend knows; the backend says what is allowed. `dependencies`: lock (what the code's own side
+    has locked is installed on executors), report (differences are told), off (nobody looks).
     """
 
     name: str = "default"
@@ -53,6 +54,7 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     image: str = ""
     options: dict[str, Option] = {}
+    dependencies: Literal["lock", "report", "off"] = "report"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,24 @@
+"""A module that is missing where the code runs: the exception says what is missing where, and what to do about it.
+
+What belongs here: that note. What this file must not know: tasks, how exceptions travel.
+"""
+
+from __future__ import annotations
+
+import os
+
+from yonder.wire import PLACE_VARIABLE
+
+_NOTE = (
+    "{name!r} is missing on {place}. Add it to what executors are made from (yonder image --extras …), "
+    'or say dependencies = "lock" (docs/dependencies.md).'
+)
+
+
+def explain(error: BaseException) -> None:
+    """Add the note, where executors have a Python of their own."""
+    place = os.environ.get(PLACE_VARIABLE)
+    if place and isinstance(error, ModuleNotFoundError):
+        note = _NOTE.format(name=(error.name or "?").partition(".")[0], place=place)
+        if note not in getattr(error, "__notes__", []):
+            error.add_note(note)
