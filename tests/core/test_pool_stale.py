@@ -90,6 +90,7 @@ def test_a_pinned_call_has_lost_its_worker() -> None:
     call = pool.submit(pin="x-1.0")
     pool.stale("x-1.0")
     assert pool.ended[call] == "lost"
+    assert pool.pool.lost == 0  # for the people who read it, it is not
 
 
 def test_a_hopeless_call_is_lost_in_words() -> None:
@@ -98,6 +99,7 @@ def test_a_hopeless_call_is_lost_in_words() -> None:
     pool.stale("x-1.0", hopeless="it always says so")
     assert pool.drops[call].sentence == "it always says so"
     assert pool.drops[call].outcome == "lost"
+    assert pool.pool.lost == 1
 
 
 def test_a_call_whose_caller_was_told_is_over() -> None:

@@ -4,7 +4,7 @@ from msgspec import structs
 from tests.integration.paper_hub import a_paper_hub, written
 
 from yonder import wire
-from yonder.hub.pools import MOST_REFUSALS
+from yonder.hub.freshness import MOST_REFUSALS
 from yonder.snapshot import version
 
 OLD, NEW = written(helper="x = 1"), written(helper="x = 2")
@@ -394,6 +394,60 @@ async def test_a_broadcast_whose_code_cannot_come_fails_the_boot_in_words():
         paper.agent.stows(OLD[0].digest, "the disk is full")
         event = await client.hears(wire.PoolEvent, kind="boot_failed")
         assert "the code of init did not come: the disk is full" in event.sentence
+
+
+async def stale_for_a_broadcast(paper, client, **spec):
+    """The only worker of a pool finds that it is stale when a broadcast comes; the answer is that worker and the next."""
+    await client.publishes(OLD, NEW)
+    client.submits(code=OLD[0].digest)
+    old = await paper.agent.worker(1)
+    await fulfil(old)
+    client.says(wire.Broadcast(50, "default", b"f", b"body", b"args", "init", NEW[0].digest))
+    old.says(wire.Stale((await old.hears(wire.Call, 2)).task, ["helper"]))
+    return old
+
+
+async def test_a_broadcast_that_meets_a_stale_worker_has_the_end_of_its_successor():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        old = await stale_for_a_broadcast(paper, client)
+        fresh = await paper.agent.worker(2)
+        call = await fresh.hears(wire.Call)
+        assert call.snapshot == NEW[0].digest
+        fresh.done(call.task, b"there")
+        await leaves(paper, old)
+        (end,) = (await client.hears(wire.BroadcastDone)).ends
+        assert (end.outcome, end.body, end.attempts) == ("ok", b"there", 1)
+        client.submits(code=NEW[0].digest)
+        await fresh.hears(wire.Call, 2)
+        assert len(fresh.of(wire.Call)) == 2
+        client.says(wire.GetPool(8, "default"))
+        assert (await client.hears(wire.PoolStatus)).state.lost == 0
+
+
+async def test_a_broadcast_whose_stale_worker_has_no_successor_ends_without_it():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        old = await stale_for_a_broadcast(paper, client)
+        fresh = await paper.agent.worker(2)
+        for nth in range(2, 5):  # as often as a place is filled again
+            fresh = await paper.agent.worker(nth)
+            await fresh.hears(wire.Call)
+            fresh.dies()
+        old.dies()
+        assert (await client.hears(wire.BroadcastDone)).ends == []
+
+
+async def test_a_broadcast_that_waits_for_a_successor_can_be_cancelled():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        await stale_for_a_broadcast(paper, client)
+        client.says(wire.Cancel(50))
+        (end,) = (await client.hears(wire.BroadcastDone)).ends
+        assert end.outcome == "cancelled"
+        fresh = await paper.agent.worker(2)
+        await fulfil(fresh)
+        assert len(client.of(wire.BroadcastDone)) == 1
 
 
 # ── what reloads ──

@@ -150,6 +150,8 @@ class Floor:
                 self.place(call, now)
                 return
             self.drop(call, now, "lost", hopeless or f"worker {call.pin} is gone")
+            if not hopeless:
+                self.calls.lost -= 1  # what it was for, the next worker does
         self.forget(call)
 
     def forget(self, call: Call) -> None:

@@ -87,16 +87,23 @@ Supply = Callable[[Rite, Callable[[bytes, str], None]], None]
 
 
 class Initiation:
-    """A fresh worker on its way through the rites, from the one with that number on. `done` is told "" or why it must not
-    serve. Implements worker.Task."""
+    """A fresh worker on its way through the rites, from the one with that number on. `ran` is told of each end, `done` ""
+    or why it must not serve. Implements worker.Task."""
 
     def __init__(
-        self, worker: Worker, rites: Sequence[Rite], supply: Supply, done: Callable[[str], None], passed: int = 0
+        self,
+        worker: Worker,
+        rites: Sequence[Rite],
+        supply: Supply,
+        done: Callable[[str], None],
+        ran: Callable[[Rite, wire.Done], None],
+        passed: int = 0,
     ) -> None:
         self._worker = worker
         self._supply = supply
         self._rites = rites  # the pool's own list: what is added meanwhile is run too
         self._done = done
+        self._ran = ran
         self._passed = passed
         self.run = ""
         self.call = ""
@@ -131,7 +138,10 @@ class Initiation:
         self._worker.say(wire.Call(task, rite.message.function, body, rite.message.arguments, None, forgotten, code))
 
     def ended(self, end: End) -> None:
-        if isinstance(end, wire.Done) and not end.ok:
+        if not isinstance(end, wire.Done):
+            return
+        self._ran(self._rites[self._passed - 1], end)
+        if not end.ok:
             failure = end.failure
             what = f"{failure.type}: {failure.message}" if failure else "it failed"
             rite = self._rites[self._passed - 1].message.label or "a broadcast"

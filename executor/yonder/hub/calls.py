@@ -82,6 +82,7 @@ class Call:
         "number",
         "options",
         "refusals",
+        "rite",
         "room",
         "run",
         "shown",
@@ -101,6 +102,7 @@ class Call:
         self.code = order.code
         self.syncing = False  # it has a worker, and waits for its code to be there
         self.refusals = 0  # by fresh workers, in a row
+        self.rite = ""  # of a broadcast, when it is a member of one
         self.worker: Worker | None = None
         self.executor = ""
         self.attempt = 0
@@ -156,6 +158,10 @@ class Call:
         if self.client.slow:
             self.hold()
         self.say(wire.CallPhase(self.number, "running", self.attempt))
+
+    def inherit(self, executor: str) -> None:
+        """Somebody else ran it."""
+        self.executor, self.attempt, self._running = executor, 1, time.monotonic()
 
     def withdraw(self) -> None:
         """Its worker was never sent it, and is free."""

@@ -29,16 +29,13 @@ from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.drive import Drive, now
 from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
+from yonder.hub.freshness import Freshness
 from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock, named
 from yonder.snapshot import version
 
 PROMPT = 0.01
 """Seconds of waiting below which it is not told apart what a call waited for."""
-
-
-MOST_REFUSALS = 3
-"""So many fresh workers in a row that refuse a call for older code will not be followed by one that takes it."""
 
 
 class Surroundings(Protocol):
@@ -95,9 +92,8 @@ class PoolRoom:
         self._allowed: int | None = None
         self._refusal = ""  # why no call begins any more
         self._library = hub.executors.library
-        self._newest = b""  # the snapshot that clients spoke of last
-        self._refused: Call | None = None  # the call that a worker found its code too old for last
         self._drive = Drive(self._core, self._carry_out, self._settled)
+        self._fresh = Freshness(hub.executors, self.watchers, self._drive.feed)
 
     # ── what the hub asks ──
 
@@ -136,7 +132,7 @@ class PoolRoom:
             self._library.unpin(rite.code)
         self._rites = []  # who is on the way through the old ones goes on
         self._passed.clear()
-        self._spoken_of(b"")
+        self._fresh.spoken_of(b"")
 
     async def close(self, *, cancel: bool) -> None:
         """Returns when the last executor is gone."""
@@ -225,21 +221,8 @@ class PoolRoom:
     # ── what clients ask ──
 
     def adopt(self, snapshot: bytes) -> None:
-        """Calls will come that run on this code: it is sent ahead, and workers that hold older code are replaced."""
-        self._spoken_of(snapshot)
-        for executor in self._executors.values():
-            if executor.state in ("ready", "busy") and not executor.fallen:
-                self._hub.executors.supply(executor, snapshot, self._adopter(executor, snapshot))
-
-    def _adopter(self, executor: Executor, snapshot: bytes) -> Callable[[str], None]:
-        def there(why: str) -> None:
-            if why or snapshot != self._newest:
-                return  # a call that needs it says so
-            for worker in executor.workers.values():
-                if worker.code and worker.task is None and worker.alive and worker.initiated:
-                    worker.adopt(snapshot)
-
-        return there
+        """Calls will come that run on this code."""
+        self._fresh.adopt(snapshot, self._executors.values())
 
     def submit(self, client: Client, message: wire.Submit) -> None:
         """A call, a stream or an actor; its end is said to the client whatever happens."""
@@ -249,7 +232,7 @@ class PoolRoom:
             sentence = "the function of this call never arrived; submit it again"
             client.say(wire.CallDone(message.call, "lost", sentence=sentence, attempts=0))
             return
-        if (code := self._code(client, message)) is None:
+        if (code := self._fresh.code_of(client, message)) is None:
             sentence = f"the code of this call ({version(message.snapshot)}) is not at the hub; submit it again"
             client.say(wire.CallDone(message.call, "lost", sentence=sentence, phase="syncing", attempts=0))
             return
@@ -267,7 +250,7 @@ class PoolRoom:
             end = wire.CallDone(message.call, "lost", sentence="the function of this broadcast never arrived")
             client.say(wire.BroadcastDone(message.call, [end]))
             return
-        if (code := self._code(client, message)) is None:
+        if (code := self._fresh.code_of(client, message)) is None:
             sentence = f"the code of this broadcast ({version(message.snapshot)}) is not at the hub; submit it again"
             client.say(wire.BroadcastDone(message.call, [wire.CallDone(message.call, "lost", sentence=sentence)]))
             return
@@ -285,28 +268,14 @@ class PoolRoom:
         order = Order(submit, function, wire.CallOptions(grace=self.spec.grace), code)
         workers = list(self._ready_workers())
         names = [f"{rite.name}.{n}" for n in range(1, len(workers) + 1)]
-        gathering.begin([self._admit(name, client, order, gathering.heard) for name in names])
+        members = [self._admit(name, client, order, gathering.heard) for name in names]
+        for member in members:
+            member.rite = rite.name
+        gathering.begin(members)
         for name, worker in zip(names, workers, strict=True):
             self._enter(self._calls[name], pin=worker.id)
         for worker in self._early_workers():
             self._hub.executors.ready_again(worker)
-
-    def _code(self, client: Client, message: wire.Submit | wire.Broadcast) -> bytes | None:
-        """The snapshot that it runs on: what the message says, else that of the worker that the client lives in. None:
-        nobody has published it."""
-        code = message.snapshot or (client.worker.code if client.worker else b"")
-        if not code:
-            return b""
-        if self._library.get(code) is None:
-            return None
-        self._spoken_of(code)
-        return code
-
-    def _spoken_of(self, code: bytes) -> None:
-        if code != self._newest:
-            self._library.pin(code)
-            self._library.unpin(self._newest)
-            self._newest = code
 
     def _ready_workers(self) -> Iterable[Worker]:
         for executor in self._executors.values():
@@ -365,7 +334,10 @@ class PoolRoom:
 
     def cancel(self, call: Call) -> None:
         """Nobody wants it any more."""
-        self._drive.feed(events.CancelAsked(now(), call.id))
+        if self._fresh.renounced(call):
+            self._drop(events.Drop(call.id, "cancelled", "queued", "the call was cancelled"))
+        else:
+            self._drive.feed(events.CancelAsked(now(), call.id))
 
     def gave_away(self, call: Call) -> None:
         """A value of it has left: it is not begun again."""
@@ -385,27 +357,10 @@ class PoolRoom:
         worker, executor = call.worker, self._executors.get(call.executor)
         if worker is None or executor is None:
             return
-        # One that had another call before may hold that one's code; one that had none should hold nothing.
-        call.refusals = call.refusals + 1 if worker.served == 1 else 0
-        call.attempt -= 1
-        hopeless = ""
-        if call.refusals >= MOST_REFUSALS:
-            hopeless = (
-                f"{MOST_REFUSALS} fresh workers in a row would not begin the call, because they hold other code of "
-                f"{named(modules)} than it is to run on: something imports that before any call, and changes it"
-            )
-        self._refused = call
-        self._outdated(executor, worker, modules, call.id, hopeless)
+        self._fresh.refused(call, worker, executor, modules)
         if call.over:
             self._forget(call)
         self._idle(executor.id)
-
-    def _outdated(
-        self, executor: Executor, worker: Worker, modules: list[str], call: str = "", hopeless: str = ""
-    ) -> None:
-        self.watchers.tell("outdated", executor.id, f"{named(modules)} changed: worker {worker.id} is replaced")
-        self._hub.executors.drop_spares(executor)
-        self._drive.feed(events.WorkerStale(now(), executor.id, worker.id, call, hopeless))
 
     def call_reloaded(self, call: Call, message: wire.Reloaded) -> None:
         kept = "".join(f"; {name} is as it was: {why}" for name, why in message.kept.items())
@@ -417,7 +372,7 @@ class PoolRoom:
 
     def outdated(self, executor: Executor, worker: Worker, modules: list[str]) -> None:
         if worker.task is None:  # else it says the same of that call
-            self._outdated(executor, worker, modules)
+            self._fresh.outdated(executor, worker, modules)
 
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
@@ -427,20 +382,20 @@ class PoolRoom:
             self._passed[worker] = len(rites)  # those that came while it was under way it has run, too
             done(why)
 
-        def supply(rite: Rite, then: Callable[[bytes, str], None]) -> None:
-            code = worker.code or self._code_to_come(rite)
-            executor = self._hub.executors.all.get(worker.executor)
-            if executor is not None:
-                self._hub.executors.supply(executor, code, lambda why: then(code, why))
+        def ran(rite: Rite, end: wire.Done) -> None:
+            if (member := self._fresh.inherited(worker, rite.name)) is not None:
+                member.inherit(worker.executor)
+                member.result(end)
+                self._forget(member)
 
-        Initiation(worker, rites, supply, through, self._passed.get(worker, 0)).go_on()
+        passed = self._passed.get(worker, 0)
+        Initiation(worker, rites, self._fresh.supply(worker), through, ran, passed).go_on()
 
-    def _code_to_come(self, rite: Rite) -> bytes:
-        """What a fresh worker will serve: the call that the one before it could not, else whatever is newest."""
-        refused = self._refused
-        if refused is not None and refused.id in self._calls and not refused.over:
-            return refused.code
-        return self._newest or rite.code
+    def _disinherit(self, executor: str, worker: str = "") -> None:
+        """Nobody takes the place of a worker that left broadcasts undone: those end without it."""
+        for call in self._fresh.disinherit(executor, worker):
+            call.dropped(events.Drop(call.id, "lost", "queued", f"worker {worker} is gone"))
+            self._forget(call)
 
     def learns(self) -> bool:
         """Not where somebody has said what is to be imported."""
@@ -482,14 +437,17 @@ class PoolRoom:
         self._idle(executor.id)
 
     def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
+        self._disinherit(executor.id, old)
         self._drive.feed(events.WorkerRenewed(now(), executor.id, old, worker.id))
 
     def falling(self, executor: Executor) -> None:
+        self._disinherit(executor.id)
         self._drive.feed(events.Falling(now(), executor.id))
 
     def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
         executor.report = report
         self.watchers.tell("gone", executor.id, sentence)
+        self._disinherit(executor.id)
         calls = self._bereaved(executor.workers.values(), report)
         self._drive.feed(events.ExecutorGone(now(), executor.id, sentence))
         self._executors.pop(executor.id, None)
@@ -623,7 +581,7 @@ class PoolRoom:
 
     def _drop(self, drop: events.Drop) -> None:
         call = self._calls.get(drop.call)
-        if call is None:
+        if call is None or self._fresh.bequeathed(call):
             return
         done = call.dropped(drop)
         self._tell_end(call, "cancelled" if done.outcome == "closed" else done.outcome, done.sentence)
