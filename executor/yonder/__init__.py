@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from yonder.pool import Pool, limit
     from yonder.record import display, log, progress
     from yonder.stream import Stream
+    from yonder.warm import resource
 
 __all__ = [
     "Actor",
@@ -50,6 +51,7 @@ __all__ = [
     "limit",
     "log",
     "progress",
+    "resource",
 ]
 
 # Every process of an executor imports this package first of all, and few of them need more of it than its name: the public
@@ -63,6 +65,7 @@ _HOMES = {
     "limit": "pool",
     "log": "record",
     "progress": "record",
+    "resource": "warm",
 }
 
 

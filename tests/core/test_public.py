@@ -34,6 +34,7 @@ def test_the_public_names():
         "limit",
         "log",
         "progress",
+        "resource",
     }
     assert all(hasattr(yonder, name) for name in yonder.__all__)
 

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import yonder
 from yonder import bootstrap, payload, wire
 from yonder.agent import processes
+from yonder.snapshot import Snapshot, content
 
 CORE = str(Path(yonder.__file__).parent.parent)
 M = TypeVar("M")
@@ -161,6 +162,29 @@ class FakeHub:
         await self.until(lambda: bool(self.find(kind, **fields)), f"{kind.__name__} {fields}")
         return self.find(kind, **fields)[0]
 
+    # ── code ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def publish(
+        self, files: dict[str, str | bytes], *, folder: str = "/nowhere/ws", roots: tuple[str, ...] = ("",)
+    ) -> bytes:
+        """Have the agent's store keep a snapshot; its name."""
+        contents = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
+        blobs = {content(data): data for data in contents.values()}
+        made = Snapshot(folder, roots, {path: content(data) for path, data in contents.items()})
+        self.agent.say(wire.Blobs(blobs))
+        self.agent.say(made.publish(None))
+        told = await self.first(wire.Published, snapshot=made.digest)
+        assert told.sentence == ""
+        return made.digest
+
+    async def on(self, snapshot: bytes, worker: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """A call on that snapshot: its value, the exception it raised, or the Stale that it was answered with."""
+        task = self._call(worker, function, payload.pack_call(arguments, {}), None, snapshot)
+        await self.until(lambda: bool(self.find(wire.Done, task=task) + self.find(wire.Stale, task=task)), "an end")
+        for done in self.find(wire.Done, task=task):
+            return payload.unpack(done.body) if done.ok else payload.exception(done.body, done.failure)
+        return self.find(wire.Stale, task=task)[0]
+
     # ── verbs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -188,10 +212,18 @@ class FakeHub:
         return self.find(wire.Forked, worker=worker)[0].pid
 
     def start(
-        self, worker: str, code: str, *, path: str = "/ws/a.py", line: int = 0, kind: Any = "block", argv: Any = ()
+        self,
+        worker: str,
+        code: str,
+        *,
+        path: str = "/ws/a.py",
+        line: int = 0,
+        kind: Any = "block",
+        argv: Any = (),
+        snapshot: bytes = b"",
     ) -> int:
         task = next(self._tasks)
-        self.peers["call", worker].say(wire.Block(task, f"run{task}", code, path, line, kind, list(argv)))
+        self.peers["call", worker].say(wire.Block(task, f"run{task}", code, path, line, kind, list(argv), snapshot))
         return task
 
     async def block(self, worker: str, code: str, **more: Any) -> wire.BlockDone:
@@ -204,11 +236,13 @@ class FakeHub:
         packed = payload.pack_chunk([payload.pack_call(member, {}) for member in members])
         return self._call(worker, function, packed, wire.Mode(chunk=len(members)))
 
-    def _call(self, worker: str, function: Callable[..., Any], arguments: bytes, mode: wire.Mode | None) -> int:
+    def _call(
+        self, worker: str, function: Callable[..., Any], arguments: bytes, mode: wire.Mode | None, snapshot: bytes = b""
+    ) -> int:
         task = next(self._tasks)
         self.workspace.register()  # the tests' own functions travel by value
         digest, body = payload.pack_function(function)
-        self.peers["call", worker].say(wire.Call(task, digest, body, arguments, mode))
+        self.peers["call", worker].say(wire.Call(task, digest, body, arguments, mode, [], snapshot))
         return task
 
     async def place(self, worker: str, kind: Callable[..., Any], *arguments: Any, **mode: Any) -> int:

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from yonder import installed, wire
@@ -28,6 +29,7 @@ from yonder.agent.launching import Launched
 from yonder.agent.nursery import Nursery
 from yonder.agent.output import Outlet
 from yonder.agent.providing import Provider
+from yonder.agent.store import Store, place, sweep
 from yonder.agent.telemetry import Telemetry
 from yonder.version import __version__
 
@@ -54,6 +56,7 @@ def main() -> None:
 
 async def _live(hub: str, ident: str, token: str, core: str) -> None:
     loop = asyncio.get_running_loop()
+    sweep(Path(hub).parent)
     agent = Agent(hub=hub, ident=ident, token=token, core=core)
     agent.begin()
     try:
@@ -132,7 +135,11 @@ class Agent:
         self._over = False
         self._telemetry = Telemetry()
         self._memory = processes.MemoryWatch()
-        self._nursery = Nursery(self, agent=ident, hub=hub, token=token, core=core, spawn=not processes.LINUX)
+        store = place(hub, ident)
+        self._store = Store(store)
+        self._nursery = Nursery(
+            self, agent=ident, hub=hub, token=token, core=core, spawn=not processes.LINUX, store=str(store)
+        )
         self._provider = Provider(self._send)
 
     # ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,6 +177,12 @@ class Agent:
                 self._fork(message)
             case wire.Preload(modules=modules):
                 self._nursery.preload(modules)
+            case wire.Blobs():
+                self._store.keep(message)
+            case wire.Publish():
+                self._send(self._store.publish(message))
+            case wire.Unpublish():
+                self._store.unpublish(message)
             case wire.Kill(worker=worker, hard=hard):
                 self._kill(worker, hard=hard)
             case wire.Sweep(executor=executor):
@@ -279,6 +292,7 @@ class Agent:
         del self._by_pid[child.pid]
         words = child.outlet.close()
         self.dead(worker)
+        self._store.bury(worker)
         code = os.waitstatus_to_exitcode(status)
         killed = code == -signal.SIGKILL
         starved = killed and self._memory.moved() and not child.asked
@@ -313,6 +327,7 @@ class Agent:
             with contextlib.suppress(OSError, ValueError):  # who started us may be gone, or its disk full
                 print(f"yonder agent {self._ident}: {reason}", file=sys.stderr, flush=True)
             self._end_everything()
+            self._store.leave()
             self.leaving()
         finally:
             os._exit(code)  # whatever went wrong: a process that did not end now would live for ever

@@ -36,7 +36,8 @@ class Import(_Msg, frozen=True):
 
 
 class Birth(_Msg, frozen=True):
-    """Fork one worker; its descriptors come along in the order of `Ends.passed`. `become`: do not fork, be it."""
+    """Fork one worker; its descriptors come along in the order of `Ends.passed`. `become`: do not fork, be it.
+    `store` is where the agent puts code (see `store`)."""
 
     worker: str
     executor: str
@@ -50,6 +51,7 @@ class Birth(_Msg, frozen=True):
     background: bool = False
     become: bool = False
     overlay: str = ""
+    store: str = ""
 
 
 class Importing(_Msg, frozen=True):

@@ -13,7 +13,7 @@ import inspect
 import linecache
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -50,6 +50,9 @@ class Namespace:
         self._folder = folder
         self._flags = 0
         self._lines: dict[str, list[str]] = {}
+        self._imported: dict[
+            str, tuple[str, str]
+        ] = {}  # name -> the module and the name there that it was imported from
         self.generation = 0
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins  # type: ignore[attr-defined]
@@ -68,7 +71,7 @@ class Namespace:
         try:
             body, last = self._compile(code, path, line)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-            return self._failed(Ran(None, _moved(error, code, path, line)), path)
+            return self.failed(Ran(None, _moved(error, code, path, line)), path)
         ran = self._evaluate([part for part in (body, last) if part is not None])
         shown: Ran[Preview | None] = Ran(None)
         if ran.error is None:
@@ -77,35 +80,36 @@ class Namespace:
         self.generation += 1
         for result in (ran, shown, closing):
             if result.error is not None:
-                return self._failed(result, path)
+                return self.failed(result, path)
         return Outcome(shown.value)
 
-    def file(self, code: str, path: str, argv: list[str], finish: Callable[[], None]) -> Outcome:
-        """Run the text as a program; `finish` (threads, atexit) runs after it, still as user code."""
-        self.module.__file__ = path
-        sys.argv = [path, *argv]
-        # The file's own folder comes first, as under plain `python`. A real entry for now; the virtual finder that will
-        # serve workspace code from a snapshot takes its place in a later issue.
-        sys.path.insert(0, str(Path(path).parent))
+    def file(self, code: str, path: str, argv: list[str], finish: Callable[[], None], here: str = "") -> Outcome:
+        """Run the text as a program; `finish` (threads, atexit) runs after it, still as user code. `here` is where the
+        file lies on this machine when its snapshot counts: modules come from there, "" when there is none."""
+        self.module.__file__ = here or path
+        sys.argv = [here or path, *argv]
+        if not here:  # the file's own folder comes first, as under plain `python`; a snapshot's roots begin with it
+            sys.path.insert(0, str(Path(path).parent))
         self._remember(code, path, 0)
         try:
             program = compile(code, path, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-            return self._failed(Ran(None, _moved(error, code, path, 0)), path, code=1)
+            return self.failed(Ran(None, _moved(error, code, path, 0)), path, code=1)
         ran = self._guard.run(lambda: exec(program, self.names))  # noqa: S102 - running code is what a worker is for
         closing = self._guard.run(finish)
         if ran.error is None:
             ran = closing
         if isinstance(ran.error, SystemExit):
             code_ = _exit_code(ran.error)
-            return self._failed(ran, path, code=code_) if code_ else Outcome()
-        return self._failed(ran, path, code=130 if ran.interrupted else 1) if ran.error is not None else Outcome()
+            return self.failed(ran, path, code=code_) if code_ else Outcome()
+        return self.failed(ran, path, code=130 if ran.interrupted else 1) if ran.error is not None else Outcome()
 
     def _compile(self, code: str, path: str, line: int) -> tuple[types.CodeType | None, types.CodeType | None]:
         """The statements, and the last one apart if it is an expression whose value is wanted."""
         flags = self._flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         tree = compile(code, path, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         ast.increment_lineno(tree, line)
+        self._note(tree)
         last: types.CodeType | None = None
         if tree.body and isinstance(tail := tree.body[-1], ast.Expr):
             tree.body.pop()
@@ -117,6 +121,41 @@ class Namespace:
         if body is not None:
             self._flags |= body.co_flags & _FUTURES  # `from __future__` holds for later blocks, as in a REPL
         return body, last
+
+    def _note(self, tree: ast.Module) -> None:
+        """Which names come from which modules: see `rebind`."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for name in node.names:
+                    self._imported[name.asname or name.name] = node.module, name.name
+
+    # ── modules that are loaded again ─────────────────────────────────────────────────────────────────────────────────
+
+    def own(self, modules: Collection[str]) -> dict[str, object]:
+        """The names but those that were imported from these modules."""
+        return {
+            name: value for name, value in self.names.items() if self._imported.get(name, ("", ""))[0] not in modules
+        }
+
+    def rebind(self, old: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+        """Names imported from modules that were loaded again, still as they were `old`, get what these have now. What
+        has gone is said."""
+        gone: dict[str, str] = {}
+        for name, (module, there) in [*self._imported.items(), *self._starred(old)]:
+            before, missing = old.get(module), object()
+            if before is None or self.names.get(name, missing) is not before.get(there, None):
+                continue
+            now = sys.modules[module].__dict__.get(there, missing)
+            if now is missing:
+                gone[module] = f"it has no {there} any more; the session's {name} is the old one"
+            else:
+                self.names[name] = now
+        return gone
+
+    def _starred(self, old: Mapping[str, Mapping[str, object]]) -> list[tuple[str, tuple[str, str]]]:
+        module, there = self._imported.get("*", ("", ""))
+        names = old.get(module, {}) if there else {}
+        return [(name, (module, name)) for name in names if not name.startswith("_") and name not in self._imported]
 
     def _evaluate(self, parts: list[types.CodeType]) -> Ran[Any]:
         """Run the parts in order; the last one's value. One `await` in any of them puts all into the loop."""
@@ -164,7 +203,8 @@ class Namespace:
         builtins._ = value  # type: ignore[attr-defined]
         return preview.of(value)
 
-    def _failed(self, ran: Ran[Any], path: str, *, code: int = 0) -> Outcome:
+    def failed(self, ran: Ran[Any], path: str, *, code: int = 0) -> Outcome:
+        """How a task ended whose code in `path` raised."""
         error = ran.error
         assert error is not None  # noqa: S101 - callers looked
         explain(error)

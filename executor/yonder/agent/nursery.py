@@ -62,12 +62,13 @@ class Zygote:
 
 
 class Nursery:
-    def __init__(self, parent: Parent, *, agent: str, hub: str, token: str, core: str, spawn: bool) -> None:
+    def __init__(self, parent: Parent, *, agent: str, hub: str, token: str, core: str, spawn: bool, store: str) -> None:
         self._parent = parent
         self._agent = agent
         self._hub = hub
         self._token = token
         self._core = core
+        self._store = store
         self._spawn = spawn  # never fork: each worker is a zygote that becomes one
         self._loop = asyncio.get_running_loop()
         self._all: dict[int, Zygote] = {}
@@ -192,6 +193,7 @@ class Nursery:
             fork.background,
             self._spawn,
             self._overlay,
+            self._store,
         )
         wish.attempts += 1
         zygote.busy = wish

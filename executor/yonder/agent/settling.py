@@ -44,8 +44,7 @@ def settle_in(born: birth.Birth) -> None:
     if born.folder:
         with contextlib.suppress(OSError):  # a folder that is gone: user code sees the same as in a shell there
             os.chdir(born.folder)
-        # The workspace comes first, as under plain `python`. A real entry for now; the virtual finder that will serve
-        # workspace code from a snapshot takes its place in a later issue.
+        # The workspace comes first, as under plain `python`: a real entry, until the first task with a snapshot.
         sys.path.insert(0, born.folder)
     if born.threads > 0:
         os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(born.threads)))

@@ -42,11 +42,10 @@ class Stage:
         self.nanos = 0
         """How long user code ran in the current task, as far as it was counted."""
         self._folder = folder
-        self._workspace = payload.Workspace(folder)
+        self._workspace = payload.Workspace(folder, payload.served)
         self._functions: dict[bytes, Callable[..., Any]] = {}
-        self._bodies: dict[
-            bytes, wire.Body
-        ] = {}  # those that are not unpacked yet: sent once, though unpacking may fail
+        # Those that are not unpacked yet (they were sent once, though unpacking may fail), and the small ones of the others.
+        self._bodies: dict[bytes, wire.Body] = {}
 
     # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -62,9 +61,20 @@ class Stage:
         """The function of that digest. User code on: it may be unpacked now, and raise whatever that raises."""
         function = self._functions.get(digest)
         if function is None:
-            function = self._functions[digest] = payload.unpack(self._bodies[digest])
-            del self._bodies[digest]
+            body = self._bodies[digest]
+            function = self._functions[digest] = payload.unpack(body)
+            if (len(body) if isinstance(body, bytes) else sum(map(len, body))) > wire.LARGE:
+                del self._bodies[digest]
         return function
+
+    @property
+    def renewable(self) -> bool:
+        """Is there what every function could be unpacked from again?"""
+        return self._functions.keys() <= self._bodies.keys()
+
+    def renew(self) -> None:
+        """Modules were loaded again: unpack every function again when it is asked for."""
+        self._functions.clear()
 
     # ── user code on ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -29,6 +29,7 @@ from typing import Any
 from yonder import payload, seat, wire
 from yonder.agent import birth, preview
 from yonder.agent.acting import Actor
+from yonder.agent.adopting import Code, Outdated, Renewal
 from yonder.agent.chunk import Chunk
 from yonder.agent.console import Console, Mouth
 from yonder.agent.control import Control
@@ -42,7 +43,7 @@ from yonder.agent.settling import settle_in
 from yonder.agent.stage import Stage
 from yonder.agent.streaming import Credit, Stream
 
-CallMessage = wire.Welcome | wire.Refused | wire.Call | wire.Method | wire.Block | wire.Leave
+CallMessage = wire.Welcome | wire.Refused | wire.Call | wire.Method | wire.Block | wire.Leave | wire.Adopt
 _ONCE = wire.Mode()
 
 
@@ -65,6 +66,7 @@ class Worker:
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
         self._stage = Stage(self._guard, self._looping, born.folder, self._say, self._flush, self._counts)
+        self._code = Code(born, self._stage, self._namespace)
         self._credit = Credit()
         self._actor: Actor | None = None
         control: Lane[Any] = Lane.dial(born.hub, "control", born.worker, born.token, wire.HubToControl)
@@ -92,6 +94,9 @@ class Worker:
                     return self._file(message)
                 case wire.Block():
                     self._block(message)
+                case wire.Adopt(snapshot=snapshot):
+                    if outdated := self._code.outdated(snapshot):
+                        self._say(wire.Stale(0, outdated))
                 case wire.Leave():
                     break
                 case _:
@@ -183,7 +188,14 @@ class Worker:
     def _call(self, call: wire.Call) -> None:
         stage, mode = self._stage, call.mode or _ONCE
         stage.keep(call)
+        renewal = self._code.turn(call.snapshot)
+        if isinstance(renewal, Outdated):
+            self._say(wire.Stale(call.task, renewal.modules))
+            return
         self._begin(call.task)
+        if renewal is not None and (renewed := self._renewed(call.task, renewal)).error is not None:
+            self._over(call.task, Ran(None, renewed.error, renewed.interrupted))
+            return
         if mode.kind == "stream":
             self._credit.begin(call.task, mode.credit)
             returned = Stream(stage, self._credit, call.task).run(call)
@@ -264,9 +276,26 @@ class Worker:
     # ── blocks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _block(self, block: wire.Block) -> None:
-        self._begin(block.task)
-        outcome = self._namespace.block(block.code, block.path, block.line, _flush_figures)
+        outcome = self._outset(block)
+        if outcome is None:
+            outcome = self._namespace.block(block.code, block.path, block.line, _flush_figures)
         self._tell(block.task, outcome)
+
+    def _outset(self, block: wire.Block) -> Outcome | None:
+        """The block's task begins, on its snapshot; how it ended already, where that could not be taken."""
+        renewal = self._code.turn(block.snapshot)
+        self._begin(block.task)
+        if renewal is None or isinstance(renewal, Outdated):
+            return None
+        renewed = self._renewed(block.task, renewal)
+        return None if renewed.error is None else self._namespace.failed(renewed, block.path)
+
+    def _renewed(self, task: int, renewal: Renewal) -> Ran[None]:
+        """Load again what the task's snapshot has otherwise. User code runs in it."""
+        ran = self._guard.run(renewal.run)
+        if ran.error is None and (renewal.reloaded or renewal.kept):
+            self._say(wire.Reloaded(task, renewal.reloaded, renewal.kept))
+        return ran
 
     def _file(self, block: wire.Block) -> int:
         """A program: its threads and atexit functions belong to the run, then the process is over."""
@@ -275,8 +304,10 @@ class Worker:
             _flush_figures()
             _finish_program()
 
-        self._begin(block.task)
-        outcome = self._namespace.file(block.code, block.path, block.argv, finish)
+        outcome = self._outset(block)
+        if outcome is None:
+            here = self._code.here(block.path)
+            outcome = self._namespace.file(block.code, block.path, block.argv, finish, here)
         self._control.leaving = True
         self._tell(block.task, outcome)
         return outcome.code

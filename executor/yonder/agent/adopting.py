@@ -1,0 +1,116 @@
+"""Which code a worker runs on: the snapshot of each task, and whether what is loaded is that.
+
+What belongs here: taking a snapshot, judging by it what is loaded. What this file must not know: lanes, tasks, how a module
+is loaded again (`reloading`).
+
+    None        all that was looked up ends as before (or nothing was): go on
+    Outdated    a fresh process has to run it
+    Renewal     to be run before the task's own code: it loads modules again
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from yonder import warm
+from yonder.agent import birth
+from yonder.agent.modules import Modules
+from yonder.agent.namespace import Namespace
+from yonder.agent.reloading import Change, Kept, Reloading
+from yonder.agent.shelf import Shelf
+from yonder.agent.sight import Tree
+from yonder.agent.stage import Stage
+from yonder.errors import YonderError
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """What is loaded otherwise than the snapshot has it, and cannot be loaded again here."""
+
+    modules: list[str]
+
+
+class Renewal(Protocol):
+    """What has to be done first. `reloaded` in the order in which it was done; `kept` with why."""
+
+    reloaded: list[str]
+    kept: dict[str, str]
+
+    def run(self) -> None:
+        """User code on. Raises what the modules raise."""
+
+
+class _Failing:
+    """There is no such snapshot: the task ends with that."""
+
+    def __init__(self, error: YonderError) -> None:
+        self._error = error
+        self.reloaded: list[str] = []
+        self.kept: Kept = {}
+
+    def run(self) -> None:
+        raise self._error
+
+
+class Code:
+    """The code of one process. Before the first snapshot imports are as they were."""
+
+    def __init__(self, born: birth.Birth, stage: Stage, namespace: Namespace) -> None:
+        self._modules = Modules(Shelf(born.store, born.worker))
+        self._stage = stage
+        self._namespace = namespace
+        self._replaceable = born.kind == "pool"
+        self._old = False  # something was kept that is older than the snapshot
+
+    def here(self, file: str) -> str:
+        """Where a file of the owner's lies on this machine, "" where no snapshot counts."""
+        current = self._modules.current
+        if current is None:
+            return ""
+        relative = current.within(file)
+        return f"{current.base}/{relative}" if relative in current.tree.files else file
+
+    def outdated(self, digest: bytes) -> list[str]:
+        """Ahead of tasks: what would have to be loaded again by a fresh process. What may be kept is left to the task."""
+        if not self._replaceable or warm.held():
+            return []
+        try:
+            change = self._judge(digest)
+        except YonderError:
+            return []
+        return sorted(change.modules) if change is not None else []
+
+    def turn(self, digest: bytes) -> Outdated | Renewal | None:
+        """The next task runs on that snapshot (b"": the one that counts). User code off."""
+        try:
+            change = self._judge(digest)
+        except YonderError as error:
+            return _Failing(error)
+        if change is None:
+            return None
+        if self._replaceable and not warm.held():
+            return Outdated(sorted(change.modules))
+        reloading = Reloading(self._modules, change, self._namespace, self._done)
+        if self._replaceable and (reloading.kept or not self._stage.renewable):
+            return Outdated(sorted(change.modules))
+        return reloading
+
+    def _judge(self, digest: bytes) -> Change | None:
+        """Take that snapshot if all that was looked up is the same in it; else say what is not, and stay as it is."""
+        current = self._modules.current
+        if not digest or (current is not None and current.snapshot.digest == digest and not self._old):
+            return None
+        snapshot = self._modules.shelf.snapshot(digest)
+        tree = Tree(snapshot)
+        place = self._modules.places.get(snapshot.folder)
+        if place is not None and (differing := place.sight.differing(tree)):
+            return Change(snapshot, tree, place, frozenset(differing))
+        self._modules.take(snapshot, tree)
+        self._old = False
+        return None
+
+    def _done(self, kept: Kept) -> None:
+        """Modules were loaded again: functions that refer to the old ones have to be unpacked again, too."""
+        self._stage.renew()
+        self._old = bool(kept)

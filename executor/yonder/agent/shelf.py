@@ -1,0 +1,95 @@
+"""What a worker reads of its machine's store of code, and the bytecode that it leaves there for the next one.
+
+What belongs here: files of the store, by name. What this file must not know: which module is which, who wrote the store
+(`store`).
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import marshal
+import os
+import secrets
+import sys
+from importlib.util import decode_source
+from pathlib import Path
+from types import CodeType
+
+from yonder import wire
+from yonder.agent.importing import Asked, asked
+from yonder.errors import YonderError
+from yonder.snapshot import Snapshot, content, version
+
+
+def view(worker: str) -> str:
+    """The name of a worker's link to the files of its snapshot."""
+    return hashlib.sha256(worker.encode()).hexdigest()[:16]
+
+
+def bytecode(file: str, digest: bytes) -> str:
+    """The name of what a file of that content compiles to, under this Python."""
+    tag = f"{sys.implementation.cache_tag}-{sys.flags.optimize}"
+    return hashlib.sha256(b"\0".join((digest, tag.encode(), file.encode("utf-8", "surrogateescape")))).hexdigest()[:32]
+
+
+class Shelf:
+    """`folder` is the store, `worker` whose link is set."""
+
+    def __init__(self, folder: str, worker: str) -> None:
+        self._folder = Path(folder)
+        self.view = str(self._folder / "views" / view(worker))
+
+    def snapshot(self, digest: bytes) -> Snapshot:
+        """Raises YonderError where it is not there."""
+        try:
+            found = Snapshot.decoded((self._folder / "snapshots" / digest.hex()).read_bytes())
+        except (OSError, wire.WireError) as error:
+            raise YonderError(
+                f"the code of this run ({version(digest)}) is not on this machine; run it again"
+            ) from error
+        if found.digest != digest:
+            raise YonderError(f"the code of this run ({version(digest)}) is damaged on this machine; run it again")
+        return found
+
+    def blob(self, digest: bytes) -> str:
+        """The file of a content."""
+        return str(self._folder / "blobs" / digest.hex())
+
+    def content(self, digest: bytes) -> bytes:
+        """Raises OSError where it is not there (any more)."""
+        data = Path(self.blob(digest)).read_bytes()
+        if content(data) != digest:
+            raise OSError(f"the content {digest.hex()} is damaged")
+        return data
+
+    def look_at(self, digest: bytes) -> None:
+        """Let the worker's link lead to the files of this snapshot."""
+        partial = f"{self.view}.{secrets.token_hex(4)}"
+        os.symlink(os.path.join("..", "roots", digest.hex()), partial)  # noqa: PTH118, PTH211 - relative, as it is said
+        os.replace(partial, self.view)  # noqa: PTH105
+
+    def code(self, file: str, digest: bytes) -> tuple[CodeType, list[Asked]]:
+        """What a file of that content compiles to, and what it imports as it is executed. Raises what compiling raises."""
+        kept = self._folder / "bytecode" / bytecode(file, digest)
+        with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
+            code, imports = marshal.loads(kept.read_bytes())  # noqa: S302 - written by ourselves, in a private folder
+            return code, imports
+        source = self.content(digest)
+        code = compile(source, file, "exec", dont_inherit=True)
+        imports = asked(ast.parse(source))
+        partial = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}")
+        with contextlib.suppress(OSError):  # a full disk: the next one compiles it again
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(marshal.dumps((code, imports)))
+            partial.replace(kept)
+        return code, imports
+
+    def lines(self, digest: bytes) -> list[str]:
+        """The text, for who shows it; [] where it is gone."""
+        try:
+            return decode_source(self.content(digest)).splitlines(keepends=True)
+        except (OSError, UnicodeDecodeError, SyntaxError):
+            return []
