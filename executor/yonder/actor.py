@@ -13,20 +13,22 @@ import time
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from yonder import payload, wire
+from yonder import wire
 from yonder.errors import UsageError
 from yonder.future import ActorFuture, Future, error_of
-from yonder.switchboard import Switchboard, Told
+from yonder.line import Line
+from yonder.switchboard import Told
 
 
 class Life:
     """One object elsewhere, from its placing to its end: who waits for which method."""
 
-    def __init__(self, board: Switchboard, name: str) -> None:
+    def __init__(self, line: Line, name: str) -> None:
         self.name = name
         self.executor = ""
         self.methods: frozenset[str] = frozenset()
-        self._board = board
+        self._pack = line.pack_call
+        self._board = line.board
         self._numbers = itertools.count(1)
         self._order = threading.Lock()
         self._pending: dict[int, ActorFuture[Any]] = {}
@@ -59,6 +61,7 @@ class Life:
             case wire.ActorReady():
                 self.executor = message.executor
                 self.methods = frozenset(message.methods)
+                self.call.let_go()
                 self._up.set()
             case wire.ActorReply(call=call, ok=ok, body=body, failure=failure):
                 future = self._pending.pop(message.number, None)
@@ -85,10 +88,11 @@ class Life:
 
     def submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorFuture[Any]:
         """Send a call of a method. Raises SerializationError when its arguments cannot travel."""
-        arguments = payload.pack_call(args, kwargs)
+        arguments = self._pack(args, kwargs)
         self._board.check()
         placing = self.call.number
         future: ActorFuture[Any] = ActorFuture(self._board, placing)
+        future.hold = arguments.hold
         number = next(self._numbers)
         with self._order:
             over = self._end or (self._closed_end(placing) if self._closed else None)
@@ -98,7 +102,7 @@ class Life:
             future.arrived(over)
             return future
         try:
-            self._board.send(wire.ActorCall(placing, number, method, arguments))
+            self._board.send(wire.ActorCall(placing, number, method, arguments.body))
         except BaseException:
             self._pending.pop(number, None)
             raise

@@ -39,7 +39,7 @@ class Calls(concurrent.futures.Executor):
         packed = line.pack(fn)
         label = call_label(fn, args, kwargs, wishes)
         future: Future[T] = line.start(
-            packed, payload.pack_call(args, kwargs), label, wishes.call_options(line.spec), Future
+            packed, line.pack_call(args, kwargs), label, wishes.call_options(line.spec), Future
         )
         return future
 
@@ -67,7 +67,7 @@ class Calls(concurrent.futures.Executor):
         label = call_label(fn, args, kwargs, wishes)
         options = wishes.call_options(line.spec)
         future: SpawnedFuture[T] = line.start(
-            line.pack(fn), payload.pack_call(args, kwargs), label, options, SpawnedFuture
+            line.pack(fn), line.pack_call(args, kwargs), label, options, SpawnedFuture
         )
         future.called = name_of(fn)
         line.spawned.add(future)
@@ -109,7 +109,7 @@ class Calls(concurrent.futures.Executor):
         stream: Stream[T] = Stream(line.board)
         label = call_label(fn, args, kwargs, wishes)
         options = wishes.call_options(line.spec, wire.Mode(kind="stream", credit=WINDOW))
-        arguments = payload.pack_call(args, kwargs)
+        arguments = line.pack_call(args, kwargs)
         line.endings.add(stream)
         line.start(line.pack(fn), arguments, label, options, Future, stream.ear)
         return stream
@@ -155,8 +155,8 @@ class Calls(concurrent.futures.Executor):
         limit = self._wishes.timeout(line.spec)
         options = self._wishes.placing_options(line.spec, mode)
         name = name_of(kind)
-        life = Life(line.board, name)
-        arguments = payload.pack_call(args, kwargs)
+        life = Life(line, name)
+        arguments = line.pack_call(args, kwargs)
         line.endings.add(life)
         try:
             line.start(line.pack(kind), arguments, self._wishes.label or name, options, Future, life)

@@ -29,6 +29,13 @@ from yonder.errors import (
 
 T = TypeVar("T")
 
+
+class Hold(Protocol):
+    """What a call needs until its end."""
+
+    def release(self) -> None: ...
+
+
 _NOT_UNPACKED = Exception("an exception that nobody has asked for yet")
 """Stands in a future for the exception that its holder will unpack."""
 
@@ -64,6 +71,8 @@ class Future(concurrent.futures.Future[T]):
         self.times: dict[str, float] = {}
         self.micros = 0
         self.code = ""
+        self.hold: Hold | None = None
+        """On the memory that its arguments lie in."""
         self._board = board
         self._unpacking = threading.Lock()
         self._packed: wire.CallDone | None = None
@@ -76,6 +85,7 @@ class Future(concurrent.futures.Future[T]):
 
     def arrived(self, done: wire.CallDone) -> None:
         """The hub delivered the end; nothing is unpickled yet."""
+        self.let_go()
         self._packed = done
         self.attempts, self.executor, self.times, self.micros = done.attempts, done.executor, done.times, done.micros
         self.code = done.code
@@ -86,6 +96,12 @@ class Future(concurrent.futures.Future[T]):
                 self.set_result(cast(T, None))
             else:
                 self.set_exception(_NOT_UNPACKED)  # who waits for the first exception must be told that there is one
+
+    def let_go(self) -> None:
+        """Its arguments will not be asked for again."""
+        if self.hold is not None:
+            self.hold.release()
+            self.hold = None
 
     def begun(self, attempt: int) -> None:
         """The call runs, for the `attempt`th time."""

@@ -9,9 +9,9 @@ import dataclasses
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
-from yonder import payload, wire
+from yonder import payload, segments, wire
 from yonder.errors import PoolClosed, SerializationError
 from yonder.functions import Pickles, Sent
 from yonder.future import Future, SpawnedFuture
@@ -30,6 +30,13 @@ _MOST_WORDS = 16
 F = TypeVar("F", bound=Future[Any])
 
 
+class Arguments(NamedTuple):
+    """Packed ones; `hold` is on the memory that they lie in."""
+
+    body: wire.Body
+    hold: segments.Hold | None = None
+
+
 class Ending(Protocol):
     """What has to be asked to end before a pool can wait for its calls."""
 
@@ -39,10 +46,11 @@ class Ending(Protocol):
 class Line:
     """A pool's line to its hub."""
 
-    def __init__(self, board: Switchboard, spec: wire.PoolSpec, folder: str, loaded: Loaded | None = None) -> None:
+    def __init__(self, board: Switchboard, opened: wire.PoolOpened, folder: str, loaded: Loaded | None = None) -> None:
         """`loaded` is the code of this program; in a worker there is none, what it runs on is known to its hub."""
         self.board = board
-        self.spec = spec
+        self.spec = opened.spec
+        self._near = opened.near
         # Weakly: the switchboard holds both while they have something to hear.
         self.endings: weakref.WeakSet[Ending] = weakref.WeakSet()
         self.spawned: weakref.WeakSet[SpawnedFuture[Any]] = weakref.WeakSet()
@@ -64,6 +72,15 @@ class Line:
         """A function as (digest, bytes). Raises SerializationError."""
         return self._pickles.packed(fn)
 
+    def pack_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        """A call's arguments; large ones in memory that executors of this machine open. Raises SerializationError."""
+        hold = self.hold()
+        return Arguments(payload.pack_call(args, kwargs, hold.put if hold else None), hold)
+
+    def hold(self) -> segments.Hold | None:
+        """On memory for a call's arguments, where executors of this pool can open that."""
+        return segments.Hold(segments.OWN) if self._near else None
+
     def check(self) -> None:
         """Raises PoolClosed, CannotRun when the hub is gone, UsageError in a forked child."""
         if self.closed and not self.board.foreign():
@@ -79,7 +96,7 @@ class Line:
     def start(
         self,
         packed: tuple[bytes, bytes],
-        arguments: wire.Body,
+        arguments: Arguments,
         label: str,
         options: wire.CallOptions | None,
         kind: type[F],
@@ -90,15 +107,16 @@ class Line:
         board = self.board
         board.check()  # before the lock: in a forked child another thread may hold it for ever
         digest, body = packed
-        self._too_large(body, arguments)
+        self._too_large(body, arguments.body)
         code = self._code()
         with self._lock:
             future = self._register(kind, listener)
+            future.hold = arguments.hold
             if self._sent.leaving(digest):
                 body = b""
         # Without the lock: what the hub says in answer may run code of the program's here, and that may call again.
         try:
-            board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments, label, options, code))
+            board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments.body, label, options, code))
         except BaseException:
             # It never left, or this thread was interrupted when it just had: nobody would ever end it.
             board.tell(wire.Cancel(future.number))

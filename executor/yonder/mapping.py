@@ -15,9 +15,10 @@ from typing import Any, Generic, TypeVar, cast
 from yonder import payload, wire
 from yonder.errors import Cancelled, UsageError
 from yonder.future import ChunkFuture, Future
-from yonder.line import Line, call_label
+from yonder.line import Arguments, Line, call_label
 from yonder.mailbox import Mailbox
 from yonder.options import Wishes
+from yonder.segments import Hold
 from yonder.sizing import Sizing
 
 T = TypeVar("T")
@@ -99,30 +100,32 @@ class Flow(Generic[T]):
     def _send(self, items: int) -> None:
         calls: list[wire.Body] = []
         label = ""
+        hold = self._line.hold()
         for args in self._input:
             label = label or call_label(self._fn, args, {}, self._wishes)
-            calls.append(payload.pack_call(args, {}))
+            calls.append(payload.pack_call(args, {}, hold.put if hold else None))
             if len(calls) >= items:
                 break
         if len(calls) < items:
             self._dry = True
         if not calls:
             return
-        parcel = Parcel(self._start(calls, label), len(calls))
+        parcel = Parcel(self._start(calls, label, hold), len(calls))
         self._sizing.sent(len(calls), sum(map(wire.weight, calls)))
         self._items += parcel.items
         self.under_way.append(parcel)
         if (over := self._over) is not None:
             parcel.future.add_done_callback(lambda _: over.put(parcel))
 
-    def _start(self, calls: list[wire.Body], label: str) -> Future[Any]:
+    def _start(self, calls: list[wire.Body], label: str, hold: Hold | None) -> Future[Any]:
         line = self._line
         if len(calls) == 1:
             options = self._wishes.call_options(line.spec)
-            return line.start(self._packed, calls[0], label, options, Future)
+            return line.start(self._packed, Arguments(calls[0], hold), label, options, Future)
         options = self._wishes.call_options(line.spec, wire.Mode(chunk=len(calls)))
         more = f"{label} … {len(calls)} calls"
-        return line.start(self._packed, payload.pack_chunk(calls), more, options, ChunkFuture)
+        arguments = Arguments(payload.pack_chunk(calls), hold)
+        return line.start(self._packed, arguments, more, options, ChunkFuture)
 
     # ── back ──
 

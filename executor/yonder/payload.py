@@ -21,8 +21,8 @@ from typing import Any, Literal, cast
 import cloudpickle
 import msgspec
 
-from yonder import culprit, likeness, parcel, tensors
-from yonder.errors import RemoteTraceback, SerializationError, YonderError
+from yonder import culprit, likeness, parcel, segments, tensors
+from yonder.errors import ExecutorLost, RemoteTraceback, SerializationError, YonderError
 from yonder.wire import LARGE, Body, Failure, Frame, whole
 
 MAX_TEXT = 100_000
@@ -30,6 +30,7 @@ MAX_FRAMES = 200
 SEARCH_SECONDS = 2.0
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _SMALL = _ATOMS - {bytes}
+_PICKLE = b"\x80\x05"
 BESIDE = 16 * 1024
 """Bytes of a buffer that is worth a place of its own beside the stream."""
 _RUNTIME = (
@@ -44,21 +45,25 @@ _FOREIGN = ("/site-packages/", "/dist-packages/", "/.venv/", "/venv/")
 # ── objects ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def pack(value: object) -> Body:
+Place = Callable[[Sequence[parcel.Buffer]], bytes | None]
+"""Where large bodies may be put for a receiver on this machine; gives what to send instead (`segments`), None when it cannot."""
+
+
+def pack(value: object, place: Place | None = None) -> Body:
     """A value as a body; what it holds may change as soon as this returns. Raises SerializationError that says which part of
     it did not travel."""
     try:
-        return _dumps(value)
+        return _dumps(value, place)
     except Exception as error:  # a `__reduce__` of the user's may raise anything
         raise _refused(f"{_called(value)} cannot travel to another process", "", value, error) from error
 
 
-def _dumps(value: object) -> Body:
+def _dumps(value: object, place: Place | None = None) -> Body:
     if _plain(value, 3):
         return pickle.dumps(value, 5)
     stream = _Stream()
     _Pickler(stream).dump(value)
-    return stream.body()
+    return stream.body(place)
 
 
 class _Stream:
@@ -77,11 +82,16 @@ class _Stream:
         self._buffers.append(view)
         return False
 
-    def body(self) -> Body:
-        if not self._buffers and sum(map(len, self._written)) <= LARGE:
+    def body(self, place: Place | None) -> Body:
+        size = sum(map(len, self._written)) + sum(map(len, self._buffers))
+        if not self._buffers and size <= LARGE:
             return b"".join(self._written)
+        if size < segments.LEAST:
+            place = None
         pieces = parcel.sealed(self._written, self._buffers) if self._buffers else self._written
-        if sum(map(len, pieces)) <= LARGE:
+        if place is not None and (body := place(pieces)) is not None:
+            return body
+        if size <= LARGE:
             return b"".join(pieces)
         return [bytes(piece) for piece in pieces]  # copies what may change, not bytes
 
@@ -103,21 +113,37 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
 
 
 def unpack(body: Body) -> Any:
-    """The value of `pack`'s body, with memory of its own. Raises SerializationError where it is damaged, and whatever
-    unpickling raises (it runs code of the classes inside)."""
-    data = body[0] if isinstance(body, list) and body else body
-    if not parcel.is_parcel(cast(parcel.Buffer, data)):
-        return pickle.loads(whole(body))  # noqa: S301 - only between a program and its own workers, over token-checked sockets
-    stream, buffers = parcel.opened(_own(body))
+    """The value of `pack`'s body, with memory of its own. Raises SerializationError where it is damaged, ExecutorLost where
+    its memory has gone, and whatever unpickling raises (it runs code of the classes inside)."""
+    if isinstance(body, bytes) and body.startswith(_PICKLE):
+        return pickle.loads(body)  # noqa: S301 - only between a program and its own workers, over token-checked sockets
+    data = _own(body)
+    if not parcel.is_parcel(data):
+        return pickle.loads(data)  # noqa: S301 - as above
+    stream, buffers = parcel.opened(data)
     return pickle.loads(stream, buffers=buffers)  # noqa: S301 - as above
 
 
 def _own(body: Body) -> memoryview:
     """A body in one piece that may be written to, and that nobody else has."""
     pieces: list[Any] = body if isinstance(body, list) else [body]
-    if len(pieces) == 1 and isinstance(pieces[0], bytearray):
-        return memoryview(pieces[0])  # gathered for us
+    if len(pieces) == 1:
+        (only,) = pieces
+        if segments.is_reference(only):
+            return segments.take(only)
+        if isinstance(only, bytearray | memoryview):
+            return memoryview(only)  # gathered, or taken, for us
     return memoryview(bytearray().join(pieces))
+
+
+def taken(body: Body) -> Body:
+    """The same, if it lies in memory that may soon be gone: opened, not yet unpacked. To be said once for what has come."""
+    if not segments.is_reference(body):
+        return body
+    try:
+        return cast(Body, [segments.take(cast(bytes, body))])
+    except ExecutorLost:
+        return body  # who unpacks it is told
 
 
 def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
@@ -131,13 +157,13 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
     return hashlib.blake2b(body, digest_size=16).digest(), body
 
 
-def pack_call(arguments: Sequence[object], keywords: Mapping[str, object]) -> Body:
+def pack_call(arguments: Sequence[object], keywords: Mapping[str, object], place: Place | None = None) -> Body:
     """A call's arguments as a body of `(tuple, dict)`. Raises SerializationError that names the argument."""
     both = (tuple(arguments), dict(keywords))
     if not keywords and _SMALL.issuperset(map(type, arguments)):
         return pickle.dumps(both, 5)
     try:
-        return _dumps(both)
+        return _dumps(both, place)
     except Exception as error:
         named = [(f"argument {at + 1}", value) for at, value in enumerate(arguments)]
         named += [(f"argument {name!r}", value) for name, value in keywords.items()]

@@ -50,6 +50,15 @@ def foreigner(endpoint: socket.socket | None) -> int | None:
     return None if uid in (None, os.getuid(), 0) else uid
 
 
+def peer_pid(endpoint: socket.socket | None) -> int | None:
+    """The process at the other end of a Unix socket, by the number that it has here; None where the platform does not tell,
+    or it has none here."""
+    if endpoint is None or (option := getattr(socket, "SO_PEERCRED", None)) is None:
+        return None
+    pid, _, _ = struct.unpack("3i", endpoint.getsockopt(socket.SOL_SOCKET, option, 12))
+    return int(pid) or None
+
+
 def peer_uid(endpoint: socket.socket) -> int | None:
     """The user at the other end of a Unix socket, None where the platform does not tell."""
     if (option := getattr(socket, "SO_PEERCRED", None)) is not None:

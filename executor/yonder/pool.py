@@ -123,7 +123,7 @@ class Pool(Calls):
             board.leave()
             raise
         folder = here.folder if here else cast(wire.Place, place).folder
-        super().__init__(Line(board, cast(wire.PoolOpened, opened).spec, folder, loaded), Wishes())
+        super().__init__(Line(board, cast(wire.PoolOpened, opened), folder, loaded), Wishes())
 
     # ── facts ──
 

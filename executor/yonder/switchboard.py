@@ -1,7 +1,7 @@
 """`Switchboard`: one conversation with a hub. Numbers what is asked, and brings each answer to the one who waits for it.
 
 What belongs here: numbers, who listens to which, the end of the conversation, and that a forked child has no part in
-it. What this file must not know: pickles, pools, what the messages mean to those who listen.
+it. What this file must not know: what is in pickles, pools, what the messages mean to those who listen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from yonder import seat, wire
+import msgspec
+
+from yonder import payload, seat, segments, wire
 from yonder.door import Door, SocketDoor
 from yonder.errors import CannotRun, UsageError, VersionMismatch
 from yonder.future import Future
@@ -160,6 +162,7 @@ class Switchboard:
     # ── in (the hub's or the reader's thread) ──
 
     def _received(self, message: wire.HubToClient) -> None:
+        _take(message)
         match message:
             case wire.CallDone(call=number):
                 future = self._futures.pop(number, None)
@@ -212,8 +215,22 @@ class Switchboard:
         if self.foreign():
             return
         self._door.close()
+        segments.OWN.trim(0)
         if self._hub is not None:
             PROGRAM.leave(self._hub)
+
+
+def _take(message: wire.HubToClient) -> None:
+    """What lies in memory of a worker is opened as it comes: the worker may end before anybody asks for the value."""
+    match message:
+        case wire.CallDone(body=body) | wire.CallYield(body=body) | wire.ActorReply(body=body):
+            if (taken := payload.taken(body)) is not body:
+                msgspec.structs.force_setattr(message, "body", taken)
+        case wire.BroadcastDone(ends=ends):
+            for end in ends:
+                _take(end)
+        case _:
+            pass  # it has no value
 
 
 def _refusal(message: wire.Refused) -> CannotRun:

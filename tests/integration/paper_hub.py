@@ -21,6 +21,7 @@ class Remembers:
     """A list of messages and a way to wait for one."""
 
     relayed = False
+    near = False
 
     def __init__(self):
         self.said = []

@@ -44,6 +44,7 @@ class Wire:
     def __init__(self, *, relayed=False):
         self.said = []
         self.relayed = relayed
+        self.near = not relayed
         self.held = False
 
     def send(self, message):

@@ -48,7 +48,7 @@ class Chunk:
         for at in range(len(ends), len(members)):
             positional, keywords = payload.unpack(members[at])
             value = stage.run(function, positional, keywords)
-            ends.append(Outcome("ok", bytes(whole(stage.pack(value)))))
+            ends.append(Outcome("ok", bytes(whole(stage.pack(value, near=False)))))
 
     def _failed(self, error: BaseException) -> Outcome:
         return Outcome("error", *self._stage.told(error))

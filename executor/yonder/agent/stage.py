@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
-from yonder import payload, wire
+from yonder import payload, segments, wire
 from yonder.agent.guard import Guard
 from yonder.agent.looping import Looping
 from yonder.agent.missing import explain
@@ -41,6 +41,8 @@ class Stage:
         """After `flush`: the numbers of a task's last control-lane message and last output so far. User code off."""
         self.nanos = 0
         """How long user code ran in the current task, as far as it was counted."""
+        self.near = False
+        """May who gets the current task's values open memory of this process?"""
         self._folder = folder
         self._workspace = payload.Workspace(folder, payload.served)
         self._functions: dict[bytes, Callable[..., Any]] = {}
@@ -50,7 +52,8 @@ class Stage:
     # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def keep(self, call: wire.Call) -> None:
-        """Take the function that came along, and let go of those that will come again when they are needed."""
+        """Take what the call says of itself, and the function that came along; let go of those that will come again when they are needed."""
+        self.near = call.near
         for digest in call.forget:
             self._functions.pop(digest, None)
             self._bodies.pop(digest, None)
@@ -89,10 +92,11 @@ class Stage:
         finally:
             self.nanos += time.perf_counter_ns() - begun
 
-    def pack(self, value: object, what: str = "the result") -> wire.Body:
-        """Raises SerializationError, also for a value that is too large; `what` names it."""
+    def pack(self, value: object, what: str = "the result", *, near: bool = True) -> wire.Body:
+        """Raises SerializationError, also for a value that is too large; `what` names it. `near`: it may be put into memory
+        that is shared, where the receiver can open that."""
         self._workspace.register()
-        body = payload.pack(value)
+        body = payload.pack(value, segments.OWN.put if near and self.near else None)
         if (size := wire.weight(body)) > MAX_RESULT:
             raise SerializationError(f"{what} is {size:,} bytes large; at most {MAX_RESULT:,} travel at once")
         return body

@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from yonder import payload, seat, wire
+from yonder import payload, seat, segments, wire
 from yonder.agent import birth, preview
 from yonder.agent.acting import Actor
 from yonder.agent.adopting import Code, Outdated, Renewal
@@ -45,6 +45,8 @@ from yonder.agent.streaming import Credit, Stream
 
 CallMessage = wire.Welcome | wire.Refused | wire.Call | wire.Method | wire.Block | wire.Leave | wire.Adopt
 _ONCE = wire.Mode()
+SETTLE = 1.0
+"""Seconds for receivers to open the memory of the last results before this process ends, and the memory with it."""
 
 
 def main(born: birth.Birth, fds: list[int]) -> int:
@@ -103,6 +105,7 @@ class Worker:
                     return 70
         self._control.leaving = True
         self._finish(_finish_program)
+        segments.OWN.settle(SETTLE)
         return 0
 
     # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,6 +120,8 @@ class Worker:
                 return None
         loop = self._looping.loop
         if loop is None or loop.is_closed():
+            while len(segments.OWN) and not self._lane.ready and not self._arrives(segments.IDLE):
+                segments.OWN.trim()
             return self._lane.receive()
         while not self._lane.ready:
             if self._arrives(None) and not self._lane.fill():

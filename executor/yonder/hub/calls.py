@@ -154,7 +154,9 @@ class Call:
             worker.runs_on(self.code)
         known, forgotten = worker.learn(self._digest)
         body = b"" if known else self._function
-        worker.say(wire.Call(self._task, self._digest, body, self._arguments, self._mode(), forgotten, self.code))
+        near = worker.near and self.client.near
+        mode = self._mode()
+        worker.say(wire.Call(self._task, self._digest, body, self._arguments, mode, forgotten, self.code, near))
         if self.client.slow:
             self.hold()
         self.say(wire.CallPhase(self.number, "running", self.attempt))

@@ -45,7 +45,8 @@ class Asked(Protocol):
 
 class Client:
     """One client. `worker` is the worker whose code opened it, None for a plain program; `elsewhere`: that worker is on
-    another machine; `asked` what it waits for, by its own numbers."""
+    another machine; `near`: it may be named memory of this machine's processes; `asked` what it waits for, by its own
+    numbers."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Client:
         worker: Worker | None,
         *,
         elsewhere: bool = False,
+        near: bool = False,
     ) -> None:
         self._send = send
         self._requests = requests
@@ -61,6 +63,7 @@ class Client:
         self._name = f"client-{id(self):x}"
         self.worker = worker
         self.elsewhere = elsewhere
+        self.near = near
         self.asked: dict[int, Asked] = {}
         self.gone = False
         self.slow = False

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from yonder import wire
 from yonder.hub.room import STALLED, Load, Room, passed_on
-from yonder.places import foreigner
+from yonder.places import foreigner, peer_pid
 
 
 class Receiver(Protocol):
@@ -60,6 +60,8 @@ class Conversation(asyncio.BufferedProtocol):
         self._full = False
         self._holds: set[object] = set()  # why nothing is read at present
         self.hello: wire.Hello | None = None
+        self.near = False
+        """Is it a process of this machine, with the same number here and there? Then it may be named memory of ours."""
         self.pressed: Callable[[bool], None] = lambda _: None
         """Told when the other side does not read what it is sent, and when it does again."""
 
@@ -112,6 +114,8 @@ class Conversation(asyncio.BufferedProtocol):
         self._wait_no_more()
         rest = self._parser.pending
         hello = cast(wire.Hello, first)
+        endpoint = self._transport.get_extra_info("socket") if self._transport is not None else None
+        self.near = peer_pid(endpoint) == hello.pid
         answer: Receiver | wire.Refused
         answer = self._accept(self, hello)
         if isinstance(answer, wire.Refused):

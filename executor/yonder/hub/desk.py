@@ -110,9 +110,7 @@ class Desk:
         match message:
             case wire.OpenPool(id=number):
                 room = self._open(client, message)
-                client.say(
-                    room if isinstance(room, wire.Refused) else wire.PoolOpened(number, room.spec.name, room.spec)
-                )
+                client.say(room if isinstance(room, wire.Refused) else self._opened(client, number, room))
             case wire.Broadcast(call=number, pool=name):
                 if (pool := self._room(client, name)) is not None:
                     pool.broadcast(client, message)
@@ -156,7 +154,11 @@ class Desk:
             client.say(self._refused(client, why))
             return
         room.adapt(wanted)
-        client.say(wire.PoolOpened(message.id, room.spec.name, room.spec))
+        client.say(self._opened(client, message.id, room))
+
+    def _opened(self, client: Client, number: int, room: PoolRoom) -> wire.PoolOpened:
+        near = client.near and room.spec.backend == borders.HERE
+        return wire.PoolOpened(number, room.spec.name, room.spec, near)
 
     # ── who holds which pool ──
 

@@ -197,7 +197,7 @@ class Hub:
             return wire.Refused(code="role", sentence=sentence, version=wire.VERSION, package=__version__)
         conversation.send(self._welcome())
         if hello.role == "client":
-            client = Client(conversation.send, self, worker, elsewhere=home is not None)
+            client = Client(conversation.send, self, worker, elsewhere=home is not None, near=conversation.near)
             conversation.pressed = client.pressed
             return client
         lane = worker.attach(hello.role, conversation)
@@ -207,7 +207,7 @@ class Hub:
 
     def _program(self, conversation: Conversation, patron: Audience) -> Client:
         """The plain program itself opens a pool."""
-        client = Client(conversation.send, self, None)
+        client = Client(conversation.send, self, None, near=conversation.near)
 
         def pressed(slow: bool) -> None:
             client.pressed(slow)

@@ -134,7 +134,7 @@ class InProcessDoor:
     def __init__(self, thread: HubThread, receive: Callable[[wire.HubToClient], None]) -> None:
         self._thread = thread
         self._receive = receive
-        self._client = Client(self._post, thread.hub, None)
+        self._client = Client(self._post, thread.hub, None, near=True)
 
     def _post(self, message: wire.HubToClient) -> None:
         self._thread.turns.post(self._receive, message)

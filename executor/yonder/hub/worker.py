@@ -117,6 +117,7 @@ class Worker:
         self._adopting = False
         self._functions: dict[bytes, None] = {}
         self._open: set[str] = set()
+        self.near = False  # it may be named memory of this machine's processes
         self._relayed = False  # its lanes come over the link of another machine
         self._hub = hub
         self._call: Conversation | None = None
@@ -135,6 +136,7 @@ class Worker:
         """One of the worker's lanes said hello."""
         if role == "call":
             self._call = conversation
+            self.near = conversation.near
         else:
             self._control = conversation
         self._open.add(role)

@@ -25,9 +25,12 @@ class OpenPool(Msg, frozen=True, tag=True):
 
 
 class PoolOpened(Msg, frozen=True, tag=True):
+    """`near`: its executors are processes of this client's machine, and may open memory that it names (`segments`)."""
+
     id: int
     pool: str
     spec: PoolSpec
+    near: bool = False
 
 
 class Mode(Part, frozen=True):

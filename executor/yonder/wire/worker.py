@@ -15,7 +15,8 @@ from yonder.wire.shapes import Column, Failure, Preview
 
 class Call(Msg, frozen=True, tag=True):
     """`function_body` is empty when this worker has had that digest before; those in `forget` it will not be asked for
-    again without their bytes. `mode` None: once. `snapshot`: see Submit; the worker's machine has it."""
+    again without their bytes. `mode` None: once. `snapshot`: see Submit; the worker's machine has it. `near`: who gets the
+    values is on this machine, and may open memory that the worker names (`segments`)."""
 
     task: int
     function: bytes
@@ -24,6 +25,7 @@ class Call(Msg, frozen=True, tag=True):
     mode: Mode | None = None
     forget: list[bytes] = []
     snapshot: bytes = b""
+    near: bool = False
 
 
 class Method(Msg, frozen=True, tag=True):

@@ -1,0 +1,358 @@
+"""Shared memory between processes of one machine: what is large is written once, and mapped by who receives it.
+
+    sender: Store.put ── a few words (pid, descriptor, inode, secret, size) ──▶ receiver: take ── a view of its own
+
+A segment is an anonymous file that only its sender has open; the receiver opens it through `/proc`. It is written again
+when it has been taken, nobody's hold is on it and nobody maps it any more (a lock on the file says so: it ends with the
+last view, or with the process). Nothing is left behind whoever dies: the kernel frees what nobody has open.
+
+What belongs here: the files, the bounds, the checks. What this file must not know: what is inside, messages, who is near.
+Where it does not work (`None` of `put`), messages carry the bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import secrets
+import struct
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from yonder.errors import ExecutorLost
+
+LEAST = 256 * 1024
+"""Bytes below which a message is as good."""
+
+MAPPED_FROM = 1024 * 1024
+"""Bytes from which a receiver maps a segment; it copies smaller ones, which costs less than to keep them open."""
+
+MOST_SEGMENTS = 64
+MOST_MAPPED = 64
+"""Further ones are copied: each costs a descriptor."""
+
+MOST_BYTES = 4 * 1024**3
+IDLE = 10.0
+"""Seconds after which memory that nobody wanted again is given back."""
+
+UNTAKEN = 120.0
+"""Seconds after which one that its receiver never took may be used for something else, when there is need."""
+
+_MAGIC = b"\xffYs\x01"
+_REFERENCE = struct.Struct("<4sIIQQ16s")
+_HEADER = struct.Struct("<4s16sB")
+_TAKEN_AT = 20
+_OFFSET = 64
+_LINK = "/memfd:yonder (deleted)"
+_AT_ONCE = 512
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Gone(ExecutorLost):
+    """The memory that a value lay in is not there any more: its process ended before the value was fetched."""
+
+
+class Hold:
+    """What its sender may still need: segments are not used again before `release`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._segments: list[_Segment] = []
+
+    def put(self, pieces: Sequence[Buffer]) -> bytes | None:
+        """See Store.put."""
+        segment = self._store.fill(pieces, held=True)
+        if segment is None:
+            return None
+        self._segments.append(segment)
+        return segment.reference
+
+    def release(self) -> None:
+        """Harmless when said twice, and in any thread."""
+        segments, self._segments = self._segments, []
+        for segment in segments:
+            segment.held = False
+
+
+class _Segment:
+    """One file. `held`: it must not be used again whoever has taken it."""
+
+    def __init__(self, size: int) -> None:
+        """With room for so many bytes; memory is taken as it is written. Raises OSError."""
+        grain = 1 << max(16, size.bit_length() - 4)
+        self.capacity = _OFFSET + size + -size % grain
+        self.held = True
+        self.used = 0.0
+        self.reference = b""
+        self.fd = os.memfd_create("yonder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(self.fd, self.capacity)
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # else a receiver could be made to fall
+        except OSError:
+            self.close()
+            raise
+
+    def write(self, pieces: Sequence[Buffer], size: int) -> None:
+        """Raises OSError when there is no memory."""
+        secret = secrets.token_bytes(16)
+        _write(self.fd, [_HEADER.pack(_MAGIC, secret, 0).ljust(_OFFSET, b"\0"), *pieces])
+        inode = os.fstat(self.fd).st_ino
+        self.reference = _REFERENCE.pack(_MAGIC, os.getpid(), self.fd, inode, size, secret)
+
+    @property
+    def taken(self) -> bool:
+        return os.pread(self.fd, 1, _TAKEN_AT) == b"\x01"
+
+    def lock(self) -> bool:
+        """Does nobody map it? Then nobody opens it either, until `unlock`."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def unlock(self) -> None:
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def _write(fd: int, pieces: Sequence[Buffer]) -> None:
+    left = [memoryview(piece) for piece in pieces]
+    at = 0
+    while left:
+        wrote = os.pwritev(fd, left[:_AT_ONCE], at)
+        at += wrote
+        while left and wrote >= len(left[0]):
+            wrote -= len(left.pop(0))
+        if wrote:
+            left[0] = left[0][wrote:]
+
+
+class Store:
+    """The segments of this process, the longest unused first. `most` bytes at a time; `clock` gives seconds."""
+
+    def __init__(self, most: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._segments: list[_Segment] = []
+        self._lock = threading.Lock()
+        self._possible: bool | None = None
+
+    # ── out ──
+
+    def put(self, pieces: Sequence[Buffer]) -> bytes | None:
+        """Write these, to be taken once; the words that tell the receiver where. None: it is not possible, or there is no
+        room now."""
+        segment = self.fill(pieces, held=False)
+        return None if segment is None else segment.reference
+
+    def fill(self, pieces: Sequence[Buffer], *, held: bool) -> _Segment | None:
+        """A segment with these bytes, None as `put`."""
+        size = sum(map(len, pieces))
+        segment = self._room(size)
+        if segment is None:
+            return None
+        try:
+            segment.write(pieces, size)
+        except BaseException as error:
+            with self._lock:
+                self._drop(segment)
+            if isinstance(error, OSError):  # no memory, or no room where it is counted
+                return None
+            raise
+        segment.used = self._clock()
+        segment.unlock()
+        segment.held = held
+        return segment
+
+    def _room(self, size: int) -> _Segment | None:
+        """A segment for so many bytes, held and locked."""
+        if not self._works():
+            return None
+        with self._lock:
+            self._trim()
+            found = self._again(size)
+            if found is None and self._make_room(size):
+                try:
+                    found = _Segment(size)
+                except OSError:  # too many files are open
+                    return None
+                self._segments.append(found)
+            if found is not None:
+                self._segments.remove(found)
+                self._segments.append(found)
+                found.held = True
+            return found
+
+    def _again(self, size: int) -> _Segment | None:
+        """The smallest one that is free and large enough, but not far too large."""
+        fits = [one for one in self._segments if size <= one.capacity - _OFFSET <= 4 * max(size, LEAST)]
+        return next((one for one in sorted(fits, key=lambda one: one.capacity) if self._free(one)), None)
+
+    def _make_room(self, size: int) -> bool:
+        if self._most is None:
+            self._most = min(MOST_BYTES, _memory() // 8)
+        for old in list(self._segments):
+            if len(self._segments) < MOST_SEGMENTS and self.bytes + size <= self._most:
+                break
+            if self._free(old):
+                self._drop(old)
+        return len(self._segments) < MOST_SEGMENTS and self.bytes + size <= self._most
+
+    def _free(self, segment: _Segment) -> bool:
+        """May it be written? Then it is locked."""
+        if segment.held:
+            return False
+        return (segment.taken or self._clock() - segment.used >= UNTAKEN) and segment.lock()
+
+    def _drop(self, segment: _Segment) -> None:
+        self._segments.remove(segment)
+        segment.close()
+
+    # ── how much there is ──
+
+    @property
+    def bytes(self) -> int:
+        """What all segments take."""
+        return sum(segment.capacity for segment in self._segments)
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    def trim(self, idle: float = IDLE) -> None:
+        """Give back what is free and was not used for so many seconds."""
+        with self._lock:
+            self._trim(idle)
+
+    def _trim(self, idle: float = IDLE) -> None:
+        now = self._clock()
+        for old in [one for one in self._segments if now - one.used >= idle]:
+            if self._free(old):
+                self._drop(old)
+
+    def settle(self, seconds: float) -> None:
+        """This process is about to end: give receivers so long to take what was put for them."""
+        end = self._clock() + seconds
+        while self._clock() < end and any(not one.held and not one.taken for one in self._segments):
+            time.sleep(0.002)
+
+    def forked(self) -> None:
+        """In a forked child: these are the parent's."""
+        self._lock = threading.Lock()
+        segments, self._segments = self._segments, []
+        for segment in segments:
+            with contextlib.suppress(OSError):
+                segment.close()
+
+    def _works(self) -> bool:
+        if self._possible is None:
+            self._possible = possible()
+        return self._possible
+
+
+def possible() -> bool:
+    """Can a process of this machine's be given memory in this way?"""
+    if not sys.platform.startswith("linux") or not hasattr(os, "memfd_create") or not hasattr(fcntl, "F_ADD_SEALS"):
+        return False
+    try:
+        fd = os.memfd_create("yonder", os.MFD_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return str(Path(f"/proc/{os.getpid()}/fd/{fd}").readlink()) == _LINK
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _memory() -> int:
+    """Bytes that this process and its like may use in all."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # "max", or no such file
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return found
+
+
+OWN = Store()
+"""This process's."""
+
+os.register_at_fork(after_in_child=OWN.forked)
+
+
+# ── in ──
+
+_mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+
+
+def is_reference(data: object) -> bool:
+    """Are these the words of `put`?"""
+    return type(data) is bytes and len(data) == _REFERENCE.size and data.startswith(_MAGIC)
+
+
+def take(reference: bytes) -> memoryview:
+    """What was put there, writable and seen by nobody else; it may be asked for again as long as its sender holds it. Raises
+    Gone. Whoever makes words up finds nothing: what is opened is memory of this user's and this program's, and only who
+    knows its secret reads it."""
+    _, pid, number, inode, size, secret = _REFERENCE.unpack(reference)
+    with _opened(f"/proc/{pid}/fd/{number}") as fd:
+        about = os.fstat(fd)
+        if about.st_ino != inode or about.st_uid != os.geteuid() or about.st_size < _OFFSET + size:
+            raise _gone()
+        if not fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+            raise _gone()
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if os.pread(fd, _HEADER.size - 1, 0) != _MAGIC + secret:
+            raise _gone()
+        found = _copied(fd, size) if size < MAPPED_FROM or len(_mapped) >= MOST_MAPPED else _map(fd, size)
+        os.pwrite(fd, b"\x01", _TAKEN_AT)
+        return found
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    try:
+        if str(Path(path).readlink()) != _LINK:
+            raise _gone()
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _gone() from error
+    try:
+        yield fd
+    except OSError as error:
+        raise _gone() from error
+    finally:
+        os.close(fd)
+
+
+def _map(fd: int, size: int) -> memoryview:
+    found = mmap.mmap(fd, _OFFSET + size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    _mapped.add(found)  # it has the file open too, and the lock with it, for as long as it lives
+    return memoryview(found)[_OFFSET:]
+
+
+def _copied(fd: int, size: int) -> memoryview:
+    found = memoryview(bytearray(size))
+    at = 0
+    while at < size:
+        read = os.preadv(fd, [found[at:]], _OFFSET + at)
+        if not read:
+            raise _gone()
+        at += read
+    return found
+
+
+def _gone() -> Gone:
+    return Gone(
+        "the memory that holds this value is not there any more: the process that made it ended before the value was "
+        "fetched, or may not be looked at from here"
+    )
