@@ -288,7 +288,8 @@ class Tree:
                 return False
         except OSError:
             return False
-        wanted = (code and not dark and not self._ignored.has(path)) or self._include.match(path)
+        wanted = code and not dark and not self._ignored.has(path)
+        wanted = wanted or (self._include.match(path) and not snapshots.outside(path) and _speakable(path))
         return wanted and not (entry.is_symlink() and not self._leads_within(path))
 
     # ── named by those who know better ────────────────────────────────────────────────────────────────────────────────
@@ -306,19 +307,22 @@ class Tree:
 
     # ── snapshots ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def roots(self, first: Sequence[str] = ()) -> tuple[str, ...]:
-        """Where modules are looked for: `first`, the folder itself, those of the settings, a `src` that is no package."""
+    def roots(self, first: Sequence[str] = (), last: Sequence[str] = ()) -> tuple[str, ...]:
+        """Where modules are looked for: `first`, the folder itself, those of the settings, a `src` that is no package, and
+        `last`."""
         own = [root.strip("/") for root in self._rules.roots]
         own = [root for root in own if root in self._folders]
         src = self._folders.get("src")
         if src is not None and "__init__.py" not in src.files and (src.folders or src.files):
             own.append("src")
-        return tuple(dict.fromkeys([*first, "", *own]))
+        return tuple(dict.fromkeys([*first, "", *own, *last]))
 
-    def snapshot(self, first: Sequence[str] = (), unsaved: Mapping[str, bytes] | None = None) -> Snapshot:
-        """As it was at the last `look`, with `first` the roots that come before the others. `unsaved` are contents that win
+    def snapshot(
+        self, first: Sequence[str] = (), unsaved: Mapping[str, bytes] | None = None, last: Sequence[str] = ()
+    ) -> Snapshot:
+        """As it was at the last `look`, with the roots `first` and `last` about the others. `unsaved` are contents that win
         over those on the disk."""
-        roots = self.roots(first)
+        roots = self.roots(first, last)
         made = self._made.get(roots)
         if made is None:
             made = self._made[roots] = Snapshot(self.folder, roots, self._files(roots))
@@ -366,6 +370,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def _speakable(path: str) -> bool:
+    """A file's name may be no text at all; such a one cannot be told to anybody."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_code(name: str) -> bool:

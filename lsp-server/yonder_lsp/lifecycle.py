@@ -27,7 +27,10 @@ from yonder import launch, receipts, wire
 from yonder.account import at_once
 from yonder.errors import CannotRun, YonderError
 from yonder.places import HubNote, OwnerFolder
+from yonder.publishing import Contents
+from yonder.snapshot import Snapshot
 from yonder_lsp import dialling
+from yonder_lsp.announced import Announced, Unheard
 from yonder_lsp.intake import Intake
 from yonder_lsp.owed import Owed
 from yonder_lsp.store import Store
@@ -91,6 +94,8 @@ class Lifecycle:
         self._stopping = False
         self._owed = Owed()
         self._paying = asyncio.Lock()
+        self._announcing = asyncio.Lock()
+        self._announced = Announced()
         self._ids = itertools.count(1)
         self._replies: dict[int, asyncio.Future[object]] = {}
 
@@ -289,6 +294,8 @@ class Lifecycle:
         match message:
             case wire.Interrupted() | wire.Peeked() | wire.Receipt():
                 self._answered(message.id, message)
+            case wire.Published():
+                self._announced.answered(message)
             case wire.Status():
                 self._answered(message.id, message)
                 self._listener.status_said(message)
@@ -308,6 +315,7 @@ class Lifecycle:
     def _forget_connection(self) -> None:
         self._hub = None
         self._connected.clear()
+        self._announced.cut()
         replies, self._replies = self._replies, {}
         for waiting in replies.values():
             if not waiting.done():
@@ -388,6 +396,24 @@ class Lifecycle:
                 except ConnectionClosed:
                     return
                 self._owed.sent(message)
+
+    async def publish(self, snapshot: Snapshot, contents: Contents) -> None:
+        """Have the hub know this code, so that runs may name it; over cuts, which it may have forgotten it in. Raises
+        CannotRun, and what `contents` raises (it is called in threads)."""
+        async with self._announcing:
+            while True:
+                if self._hub is None and (self._tending is None or self._tending.done()):
+                    raise CannotRun("There is no cluster now; Run starts one.")
+                try:
+                    hub = self._hub.name if self._hub is not None else ""
+                    await self._announced.tell(hub, snapshot, contents, self.send)
+                except Unheard as error:
+                    if not await self._back():
+                        raise CannotRun(
+                            "The cluster ended while it was told of your code; Run starts a fresh one."
+                        ) from error
+                else:
+                    return
 
     async def deliver(self, message: wire.OwnerToHub) -> None:
         """Say something, and know that it has arrived. Raises CannotRun when that is not known."""

@@ -13,14 +13,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from yonder import wire
-from yonder.errors import YonderError
+from yonder.errors import CannotRun, YonderError
+from yonder.reading import Changed
 from yonder_lsp import cells, protocol, scope, uris
 from yonder_lsp.documents import Document
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.sessions import Sessions
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
+from yonder_lsp.trees import Moment
 
+TRIES = 5
 GRACE = 5.0
 INTERRUPT_WITHIN = GRACE + 5.0
 
@@ -39,7 +42,8 @@ class Ground(Protocol):
 
 
 class Running:
-    """`started` is told of every block with the document as it was; `changed` that the run list has news."""
+    """`code` gives the code around a document, for a run of the whole file or not (None: nothing of it travels). `started` is
+    told of every block with the document as it was; `changed` that the run list has news."""
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Running:
         storing: StoreThread,
         sessions: Sessions,
         *,
+        code: Callable[[str, bool], Moment | None],
         started: Callable[[str, Document, cells.Block], None],
         changed: Callable[[], None],
     ) -> None:
@@ -55,6 +60,7 @@ class Running:
         self._lifecycle = lifecycle
         self._storing = storing
         self._sessions = sessions
+        self._code = code
         self._started = started
         self._changed = changed
         self._turn = asyncio.Lock()
@@ -84,6 +90,7 @@ class Running:
             self._changed()
             try:
                 await self._lifecycle.ensure(configure)
+                snapshot = await self._published(document.uri, block.kind == "file")
                 preload = list(dict.fromkeys(self._ground.preload() + scope.third_party(document.text, folder)))
                 await self._lifecycle.execute(
                     wire.Execute(
@@ -96,6 +103,7 @@ class Running:
                         [uris.shown_path(document.uri)] if block.kind == "file" else [],
                         place,
                         preload,
+                        snapshot,
                     )
                 )
             except YonderError as error:
@@ -107,6 +115,11 @@ class Running:
             if block.kind == "block":
                 self._sessions.running(session, block.code)
         return protocol.RunStarted(run=run, session=session, range=block.range, title=block.title)
+
+    async def _published(self, uri: str, alone: bool) -> bytes:
+        """The code that a run of this document is to run on, which the hub has; b"" for none."""
+        moment = self._code(uri, alone)
+        return b"" if moment is None else await publish(moment, self._lifecycle)
 
     async def interrupt(self, params: protocol.InterruptParams) -> protocol.InterruptResult:
         """Interrupt a run, or what the document's session runs now, or what this document has going (a file's run)."""
@@ -148,6 +161,19 @@ class Running:
         return protocol.StopResult(
             executors=receipt.executors, peak=receipt.peak, left=receipt.left, sentence=stopped(receipt)
         )
+
+
+async def publish(moment: Moment, lifecycle: Lifecycle) -> bytes:
+    """Have the hub know the code of this moment; its name. Raises CannotRun."""
+    for _ in range(TRIES):
+        snapshot = await moment.snapshot()
+        try:
+            await lifecycle.publish(snapshot, moment.contents)
+        except Changed:  # while it was told; what is there now is wanted anyway
+            continue
+        await moment.published()
+        return snapshot.digest
+    raise CannotRun("Files of the workspace change faster than they can be read; run again when that has ended.")
 
 
 def stopped(receipt: wire.Receipt) -> str:

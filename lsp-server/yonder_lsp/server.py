@@ -108,6 +108,10 @@ def _documents(server: Server) -> None:
     async def changed(params: types.DidChangeTextDocumentParams) -> None:
         server.window.edited(params.text_document.uri, [_edit(change) for change in params.content_changes])
 
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    async def saved(params: types.DidSaveTextDocumentParams) -> None:
+        server.window.saved(params.text_document.uri)
+
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     async def closed(params: types.DidCloseTextDocumentParams) -> None:
         server.window.closed(params.text_document.uri)

@@ -10,6 +10,7 @@ What this file must not know: pygls' registration (server.py), SQLite, sockets.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -19,6 +20,7 @@ import msgspec
 
 from yonder import wire
 from yonder.errors import YonderError
+from yonder.telling import TRAVELS
 from yonder_lsp import cells, live, protocol
 from yonder_lsp import status as states
 from yonder_lsp.diagnostics import Board, Edit
@@ -26,19 +28,20 @@ from yonder_lsp.documents import Document
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.pace import Paced
-from yonder_lsp.running import Running
+from yonder_lsp.running import Running, publish
 from yonder_lsp.runs import code_words, kept_words
 from yonder_lsp.sessions import Sessions
 from yonder_lsp.stale import Watch
 from yonder_lsp.static import Static
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
+from yonder_lsp.trees import Moment, Trees
 from yonder_lsp.workspace import Workspace
 
 Level = Literal["debug", "info", "warning", "error"]
 Tell = Callable[[str, object], None]
 
-RUNS_PACE, STATUS_PACE, STALE_PACE = 0.1, 0.2, 0.3
+RUNS_PACE, STATUS_PACE, STALE_PACE, CODE_PACE = 0.1, 0.2, 0.3, 0.05
 STATUS_WITHIN = 0.5
 ENDED = frozenset({"ok", "error", "lost", "cancelled"})
 
@@ -69,6 +72,13 @@ class Window:
         self._static: Static | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self.trees = Trees(
+            options.folder,
+            lambda uri: text(uri).text,
+            lambda sentence: _from_thread(loop, self.notice, "warning", sentence),
+        )
+        self._code_news = Paced(CODE_PACE, lambda: self._background(self._send_code()))
         self._runs_news = Paced(RUNS_PACE, self._tell_runs)
         self._status_news = Paced(STATUS_PACE, self._tell_status)
         self._stale_news = Paced(STALE_PACE, lambda: self._background(self._restale()))
@@ -77,6 +87,7 @@ class Window:
             self.lifecycle,
             self.storing,
             self._sessions,
+            code=self._code,
             started=self._run_started,
             changed=self._runs_news.poke,
         )
@@ -98,6 +109,8 @@ class Window:
         finally:
             self._begun.set()
         await self._look()
+        if TRAVELS and (moment := self.trees.whole()) is not None:
+            await moment.snapshot()  # so that the first Run finds it looked at
 
     async def _take_up(self) -> None:
         for run in (await self.storing.do(Store.runs, 0)).runs:
@@ -120,7 +133,7 @@ class Window:
 
     def _load(self) -> None:
         try:
-            self.workspace.load()
+            self.trees.settings(self.workspace.load())
         except YonderError as error:
             self.notice("warning", str(error))
 
@@ -143,8 +156,9 @@ class Window:
 
     async def close(self) -> None:
         """The server ends, with or without a goodbye."""
-        for news in (self._runs_news, self._status_news, self._stale_news):
+        for news in (self._runs_news, self._status_news, self._stale_news, self._code_news):
             news.stop()
+        self.trees.close()
         for task in tuple(self._tasks):
             task.cancel()
         await self.lifecycle.close()
@@ -265,14 +279,33 @@ class Window:
         return found
 
     def edited(self, uri: str, edits: list[Edit]) -> None:
+        self.trees.edited(uri)
         self._publish(self._board.edited(uri, edits))
         self._edited.add(uri)
         self._stale_news.poke()
 
+    def saved(self, uri: str) -> None:
+        self.trees.saved(uri)
+        self._code_news.poke()
+
     def closed(self, uri: str) -> None:
+        self.trees.closed(uri)
         self._publish(self._board.closed(uri))
         self.eyes.closed(uri)
         self._edited.discard(uri)
+
+    def _code(self, uri: str, alone: bool) -> Moment | None:
+        """The code around a document as it is now; None as long as code does not travel."""
+        if not TRAVELS:
+            return None
+        if self.workspace.tables is not None:
+            self.trees.settings(self.workspace.tables)
+        return self.trees.of(uri, alone=alone)
+
+    async def _send_code(self) -> None:
+        """Ahead of what will run on it."""
+        if TRAVELS and self.lifecycle.connected and (moment := self.trees.whole()) is not None:
+            await publish(moment, self.lifecycle)
 
     async def _restale(self) -> None:
         """Tell the store which runs the text has moved away from, or come back to."""
@@ -365,6 +398,8 @@ class Window:
             self.eyes.forget()
             self.running.lost()
             self._runs_news.poke()
+        if self.lifecycle.connected:
+            self._code_news.poke()
         self._status_news.poke()
 
     def notice(self, level: Literal["info", "warning", "error"], sentence: str) -> None:
@@ -394,3 +429,8 @@ class Window:
             where=self.lifecycle.where,
         )
         return states.compose(self._seen, local, self._sessions.states())
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *args: object) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody is there to be told
+        loop.call_soon_threadsafe(do, *args)

@@ -81,6 +81,11 @@ class Workspace:
         """The key file of the hub elsewhere that the settings name, "" for a hub of this machine."""
         return self._tables.hub if self._tables is not None else ""
 
+    @property
+    def tables(self) -> tables.Settings | None:
+        """[tool.yonder] as it was read last; None before that."""
+        return self._tables
+
     def preload(self) -> list[str]:
         """What the settings say a session imports beforehand."""
         return list(self._tables.session.preload) if self._tables is not None else []
