@@ -114,7 +114,7 @@ class Modules:
         return self.find(file) is not None and place.within(file) in place.tree.files
 
     def loaded(self) -> dict[str, ModuleType]:
-        """The modules that came from snapshots, in the order in which their loading was begun."""
+        """The modules that came from snapshots, in the order in which their loading ended."""
         return {
             name: module
             for name, module in list(sys.modules.items())

@@ -53,15 +53,15 @@ class Plan:
 def plan(
     changed: Collection[str], imports: Mapping[str, Collection[str]], objection: Callable[[Collection[str]], Kept]
 ) -> Plan:
-    """Changed modules and all that imported them, dependencies first. `imports` has every loaded module in the order of
-    loading; `objection` says of those about to be loaded again which must not be, and why."""
+    """Changed modules and all that imported them, dependencies first. `imports` has every loaded module in the order in
+    which their loading ended; `objection` says of those about to be loaded again which must not be, and why."""
     importers: dict[str, set[str]] = {}
     for module, used in imports.items():
         for one in used:
             importers.setdefault(one, set()).add(module)
     kept = objection(_closure(changed, importers))
     while True:
-        chosen = _closure([name for name in changed if name not in kept], importers) - kept.keys()
+        chosen = _closure(changed, importers, kept)
         stuck = {
             name: f"it imports {used}, which was not loaded again"
             for name in chosen & set(changed)
@@ -73,12 +73,12 @@ def plan(
         kept |= stuck
 
 
-def _closure(names: Iterable[str], importers: Mapping[str, Collection[str]]) -> set[str]:
+def _closure(names: Iterable[str], importers: Mapping[str, Collection[str]], but: Collection[str] = ()) -> set[str]:
     found: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found and name not in but:
             found.add(name)
             waiting += importers.get(name, ())
     return found
@@ -91,8 +91,7 @@ def _ordered(names: Collection[str], imports: Mapping[str, Collection[str]]) -> 
     def visit(name: str) -> None:
         if name not in begun:
             begun.add(name)
-            parent = name.rpartition(".")[0]
-            for used in (parent, *sorted(imports[name])):
+            for used in sorted(imports[name]):
                 if used in names:
                     visit(used)
             order[name] = None
