@@ -15,6 +15,14 @@ import yonder
 from yonder import warm
 
 
+def nothing():
+    yield from ()
+
+
+async def later():
+    return 1
+
+
 @pytest.fixture(autouse=True)
 def _nothing_kept():
     yield
@@ -175,11 +183,3 @@ def test_a_program_closes_at_its_end():
 def test_mistakes_are_said_in_words(use, words):
     with pytest.raises(yonder.UsageError, match=words):
         use()
-
-
-def nothing():
-    yield from ()
-
-
-async def later():
-    return 1
