@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Cancelled,
         CannotRun,
         ExecutorLost,
+        FetchFailed,
         PoolClosed,
         PoolDeadlock,
         QueueFull,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         VersionMismatch,
         YonderError,
     )
+    from yonder.files import File
     from yonder.future import Future
     from yonder.pool import Pool, limit
     from yonder.record import display, log, progress
@@ -36,6 +38,8 @@ __all__ = [
     "Cancelled",
     "CannotRun",
     "ExecutorLost",
+    "FetchFailed",
+    "File",
     "Future",
     "Pool",
     "PoolClosed",
@@ -58,6 +62,7 @@ __all__ = [
 # names are fetched when they are first used.
 _HOMES = {
     "Actor": "actor",
+    "File": "files",
     "Future": "future",
     "Pool": "pool",
     "Stream": "stream",

@@ -11,6 +11,7 @@
     │   ├── QueueFull         as many calls wait as the pool allows; wait, or allow more
     │   └── PoolDeadlock      a call waits for a pool whose slots are all held by such waiters
     ├── ExecutorLost          the executor died under the call: exit code, signal, verdict, last words
+    ├── FetchFailed           a file of an executor could not be fetched: it is gone, or changes all the time
     ├── CallTimeout           the call's deadline passed; also a TimeoutError
     └── Cancelled             somebody asked for the end; also a CancelledError of concurrent.futures
 
@@ -54,6 +55,10 @@ class SerializationError(UsageError):
 
 class CannotRun(YonderError):  # noqa: N818 - read at the call site: "except CannotRun"
     """There is nowhere to run at present."""
+
+
+class FetchFailed(YonderError):  # noqa: N818 - what happened, as with the others
+    """A file that was written on an executor did not come here."""
 
 
 class BootFailed(CannotRun):

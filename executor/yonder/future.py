@@ -26,6 +26,7 @@ from yonder.errors import (
     QueueFull,
     UsageError,
 )
+from yonder.files import File, Mail, listed
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ _NOT_UNPACKED = Exception("an exception that nobody has asked for yet")
 """Stands in a future for the exception that its holder will unpack."""
 
 
-class Board(Protocol):
+class Board(Mail, Protocol):
     """The side of a switchboard that a call needs."""
 
     @property
@@ -116,6 +117,11 @@ class Future(concurrent.futures.Future[T]):
             return not self.done() and self.set_running_or_notify_cancel()
 
     # ── what its holder asks ──
+
+    @property
+    def files(self) -> list[File]:
+        """What this call wrote in the working directory of an executor elsewhere, as far as that is known to be its own. Raises CannotRun when the hub is gone."""
+        return listed(self._board, "", self.number)
 
     def result(self, timeout: float | None = None) -> T:
         """The value, or the call's own exception. Raises TimeoutError when it takes longer than `timeout` seconds."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from yonder import particulars, resources, wire
+from yonder import particulars, patterns, resources, wire
 from yonder.choices import BACKENDS, BACKENDS_TO_COME, DEPENDENCIES, ISOLATIONS, STRATEGIES
 from yonder.errors import UsageError
 
@@ -53,6 +53,8 @@ def pool_fields(wishes: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"Pool({error}") from None
     fields = {name: value for name, value in given.items() if name not in RESOURCES}
+    if "outputs" in fields:
+        fields["outputs"] = list(fields["outputs"])
     if "options" in fields:
         fields["options"] = dict(fields["options"])
     if len(fields) < len(given):
@@ -202,6 +204,7 @@ def _word(value: object) -> str:
 
 _OTHERS: Final[dict[str, Callable[[object], str]]] = {
     "preload": _modules,
+    "outputs": patterns.problem,
     "env": _variables,
     "image": particulars.image_problem,
     "options": particulars.options_problem,

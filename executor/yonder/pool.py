@@ -15,6 +15,7 @@ import contextlib
 import importlib.util
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -25,6 +26,7 @@ from yonder.calls import Calls
 from yonder.choices import STRATEGIES
 from yonder.core.scaling import Strategy
 from yonder.errors import CannotRun, UsageError
+from yonder.files import File, Outputs, left_behind, listed
 from yonder.hubs import PROGRAM
 from yonder.line import Line
 from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
@@ -88,6 +90,7 @@ class Pool(Calls):
         image: str | None = None,
         options: Mapping[str, wire.Option] | None = None,
         dependencies: str | None = None,
+        outputs: list[str] | None = None,
     ) -> None:
         wishes = {key: value for key, value in locals().items() if key not in ("self", "name", "__class__")}
         check_name(name)
@@ -102,6 +105,7 @@ class Pool(Calls):
         guess = {} if preload is not None else {"preload": imported_by_main()}
         self._watchers: list[Events] = []
         self._gone = threading.Event()
+        self._outputs = Outputs(name or "default")
         own = None if isinstance(strategy, str) else strategy
         if own is not None and (here is not None or not PROGRAM.lends(where)):
             raise UsageError(
@@ -124,6 +128,7 @@ class Pool(Calls):
             raise
         folder = here.folder if here else cast(wire.Place, place).folder
         super().__init__(Line(board, cast(wire.PoolOpened, opened), folder, loaded), Wishes())
+        self._outputs.patterns = self._line.spec.outputs
 
     # ── facts ──
 
@@ -156,7 +161,17 @@ class Pool(Calls):
             self._line.board.send(wire.Watch(self.name, on=True))
         return events
 
-    def _happened(self, event: wire.PoolEvent) -> None:
+    def files(self) -> list[File]:
+        """What calls have written in the working directories of executors elsewhere, and in those of executors that have
+        ended; see `docs/files.md`. On this machine calls write into the folder that the program is in, and nothing is
+        listed. Raises PoolClosed."""
+        self._line.check()
+        return listed(self._line.board, self.name)
+
+    def _happened(self, event: wire.PoolEvent | wire.Files) -> None:
+        if isinstance(event, wire.Files):
+            self._outputs.heard(self._line.board, event.files)
+            return
         for events in list(self._watchers):
             events.told(event)
 
@@ -208,6 +223,8 @@ class Pool(Calls):
                 for future in waiting:
                     future.cancel()
             concurrent.futures.wait(waiting)
+            if line.spec.backend != "local":
+                self._bring_home()
             line.board.ask(lambda number: wire.ClosePool(number, self.name, cancel))
         except CannotRun:
             pass  # the hub is gone: there is nothing left to close
@@ -218,6 +235,16 @@ class Pool(Calls):
             for spawned in list(line.spawned):
                 spawned.surface()
             self._gone.set()
+
+    def _bring_home(self) -> None:
+        """Fetch the last outputs, and say what will be lost."""
+        board = self._line.board
+        found: wire.Files = board.ask(lambda number: wire.GetFiles(number, self.name))
+        self._outputs.heard(board, [file for file in found.files if not file.fetched])
+        self._outputs.finish()
+        rest = [file for file in (File(board, one) for one in found.files) if not self._outputs.wants(file)]
+        if sentence := left_behind(rest):
+            warnings.warn(sentence, stacklevel=4)
 
     async def aclose(self, *, cancel: bool = False) -> None:
         """`close` for asyncio."""

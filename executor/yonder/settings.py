@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeGuard
 
 import msgspec
 
-from yonder import particulars, resources
+from yonder import particulars, patterns, resources
 from yonder.choices import BACKENDS, BACKENDS_TO_COME, DEPENDENCIES, ISOLATIONS, STRATEGIES
 from yonder.errors import SettingsError
 from yonder.wire import PoolSpec
@@ -35,6 +35,7 @@ Kind = Literal[
     "bytes",
     "count",
     "modules",
+    "files",
     "names",
     "backend",
     "isolation",
@@ -92,6 +93,13 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key("tool", "exclude", "patterns", (), "What does not travel with the code, besides what `.gitignore` files name."),
     Key("tool", "roots", "folders", (), "Further folders where modules are looked for; `src` is one by itself."),
+    Key(
+        "tool",
+        "outputs",
+        "files",
+        (),
+        "Files that runs write on executors elsewhere and that are fetched by themselves, into `outputs/` of the workspace.",
+    ),
     Key("session", "preload", "modules", (), "Modules that are imported before the session's first block."),
     Key("session", "env", "names", (), "Variables for the session alone, by name."),
     Key("session", "backend", "backend", _POOL.backend, "Where the session and *Run File* run."),
@@ -137,6 +145,13 @@ KEYS: Final[tuple[Key, ...]] = (
         _POOL.dependencies,
         "Packages that executors lack: installed from the lock file, only told of, or not looked at.",
     ),
+    Key(
+        "pool",
+        "outputs",
+        "files",
+        (),
+        "Files that its calls write elsewhere and that the program which holds the pool fetches by itself, into `outputs/`.",
+    ),
     Key("pool", "env", "names", (), "Variables for this pool alone, by name."),
     Key("pool", "env_file", "path", "", "A file of `NAME=value` lines for this pool alone."),
 )
@@ -148,6 +163,7 @@ _KIND_WORDS: Final[dict[Kind, str]] = {
     "bytes": "a number of bytes",
     "count": "a whole number",
     "modules": "a list of module names",
+    "files": "a list of patterns of files",
     "names": "a list of variable names",
     "backend": "one of: " + ", ".join(BACKENDS),
     "isolation": "one of: " + ", ".join(ISOLATIONS),
@@ -200,6 +216,7 @@ class Settings:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     roots: tuple[str, ...]
+    outputs: tuple[str, ...]
     session: SessionSettings
     pools: Mapping[str, PoolSpec]
     warnings: tuple[str, ...] = ()
@@ -354,6 +371,8 @@ def _problem(key: Key, value: object) -> str:
                 return _wanted(key, value)
             wrong = [word for word in value if not all(part.isidentifier() for part in word.split("."))]
             return f"names {wrong[0]!r}, which is no module name" if wrong else ""
+        case "files":
+            return patterns.problem(value)
         case "names":
             if not _is_words(value):
                 return _wanted(key, value) + ' (values stay out of this file: put the name here, as in ["HF_HOME"])'
@@ -476,6 +495,7 @@ def _build(
         include=tool.get("include", ()),
         exclude=tool.get("exclude", ()),
         roots=tuple(root.removeprefix("./").strip("/") for root in tool.get("roots", ())),
+        outputs=tool.get("outputs", ()),
         session=SessionSettings(
             # What a session imports beforehand is told with each run.
             preload=session.get("preload", ()),

@@ -41,7 +41,9 @@ class Switchboard:
     """With the hub of the worker that this is, else with that of this program where pools of this `backend` live; `lends`
     says that the program's strategy is to size the pool. Raises CannotRun when there is no way to a hub."""
 
-    def __init__(self, watching: Callable[[wire.PoolEvent], None], backend: str, *, lends: bool = False) -> None:
+    def __init__(
+        self, watching: Callable[[wire.PoolEvent | wire.Files], None], backend: str, *, lends: bool = False
+    ) -> None:
         self._pid = os.getpid()
         self._watching = watching
         self._numbers = itertools.count(1)
@@ -113,21 +115,34 @@ class Switchboard:
 
     def ask(self, question: Callable[[int], wire.ClientToHub], unwanted: Callable[[int], None] | None = None) -> Any:
         """Say something and wait for its answer; `unwanted` is called when the wait is given up. Raises CannotRun."""
+        number, waiter = self.post(question)
+        try:
+            return self.answer(waiter)
+        except BaseException:
+            self._replies.pop(number, None)
+            if unwanted is not None:
+                unwanted(number)
+            raise
+
+    def post(self, question: Callable[[int], wire.ClientToHub]) -> tuple[int, concurrent.futures.Future[Any]]:
+        """Say something that is answered some time: its number, and where the answer will be. Raises CannotRun."""
         self.check()
         number = next(self._numbers)
         waiter: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._replies[number] = waiter
         try:
             self.send(question(number))
-            if self._broken is not None and not waiter.done():
-                raise CannotRun(str(self._broken))
-            self.help(waiter.done, None)
-            return waiter.result()
         except BaseException:
             self._replies.pop(number, None)
-            if unwanted is not None:
-                unwanted(number)
             raise
+        return number, waiter
+
+    def answer(self, waiter: concurrent.futures.Future[Any]) -> Any:
+        """Wait for the answer to a `post`. Raises CannotRun."""
+        if self._broken is not None and not waiter.done():
+            raise CannotRun(str(self._broken))
+        self.help(waiter.done, None)
+        return waiter.result()
 
     def help(self, done: Callable[[], bool], timeout: float | None) -> None:
         """Let the hub use this thread until `done` or for `timeout` seconds, if it can; may return at any time."""
@@ -177,7 +192,7 @@ class Switchboard:
             case wire.CallYield(call=number) | wire.ActorReady(call=number) | wire.ActorReply(call=number):
                 if (listener := self._listeners.get(number)) is not None:
                     listener.told(message)
-            case wire.PoolEvent():
+            case wire.PoolEvent() | wire.Files(id=0):
                 self._watching(message)
             case wire.Published():
                 self.published(message)
@@ -186,6 +201,8 @@ class Switchboard:
                 | wire.PoolClosedNow(id=number)
                 | wire.PoolStatus(id=number)
                 | wire.BroadcastDone(call=number)
+                | wire.Files(id=number)
+                | wire.FilePart(id=number)
             ):
                 if (waiter := self._replies.pop(number, None)) is not None:
                     waiter.set_result(message)

@@ -51,6 +51,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin in (typing.Union, types.UnionType):
         return st.one_of([values(one) for one in arguments])
+    if origin is typing.Annotated and arguments[0] not in (int, float):
+        return values(arguments[0])  # short enough always
     if origin is typing.Annotated:
         numbers = st.floats if arguments[0] is float else st.integers
         return numbers(arguments[1].ge, arguments[1].le)
@@ -301,7 +303,7 @@ def _smallest(kind: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return None if type(None) in arguments else _smallest(arguments[0])
     if origin is typing.Annotated:
-        return arguments[1].ge
+        return _smallest(arguments[0]) if arguments[1].ge is None else arguments[1].ge
     if origin in (list, dict):
         return origin()
     return _plain(kind)

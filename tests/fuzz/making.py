@@ -54,8 +54,8 @@ def _made(shape: inspect.Type, making: dict[type, st.SearchStrategy[Any]]) -> st
             return numbers if least is None else st.integers(least, most)
         case inspect.FloatType(ge=least, le=most):
             return floats if least is None else st.floats(least, most)
-        case inspect.StrType():
-            return texts
+        case inspect.StrType(max_length=most):
+            return texts.map(lambda text: text[:most])
         case inspect.BytesType():
             return bodies
         case inspect.BoolType():

@@ -94,6 +94,8 @@ class PaperAgent:
     """Forks when asked, kills when asked, keeps code when told. `shy`: workers do not say hello by themselves; `slow`: it
     says that it has a snapshot when the test has it do so (`stows`)."""
 
+    relayed = False
+
     def __init__(self, hub):
         self.code = Remembers()
         self.slow = False

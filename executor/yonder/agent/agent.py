@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +25,7 @@ from typing import NoReturn
 from yonder import installed, wire
 from yonder.agent import processes
 from yonder.agent.birth import Ends
+from yonder.agent.files import Desks
 from yonder.agent.launching import Launched
 from yonder.agent.nursery import Nursery
 from yonder.agent.output import Outlet
@@ -78,6 +79,9 @@ class Conversation(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream socket's
         transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         self.transport = transport
+        self.greet()
+
+    def greet(self) -> None:
         self._agent.dialled(self)
 
     def data_received(self, data: bytes) -> None:
@@ -115,9 +119,11 @@ class Child:
 
 
 class Agent:
-    """`hub` is the socket that workers dial, `token` what they and the agent show there."""
+    """`hub` is the socket that workers dial, `token` what they and the agent show there; `desks` the working directories
+    of executors, on a machine where the workspace's folder is not."""
 
-    def __init__(self, *, hub: str, ident: str, token: str, core: str) -> None:
+    def __init__(self, *, hub: str, ident: str, token: str, core: str, desks: Desks | None = None) -> None:
+        self._desks = desks
         self._ident = ident
         self._token = token
         self.dead: Callable[[str], None] = lambda _: None
@@ -125,12 +131,14 @@ class Agent:
         self.leaving: Callable[[], None] = lambda: None
         """Told last of all, when everything below has ended."""
         self._link: Conversation | None = None
+        self.bulk: Conversation | None = None
+        """Where contents of files go, and hold up nothing else."""
         self._children: dict[str, Child] = {}
         self._by_pid: dict[int, Child] = {}
         self._early: dict[int, int] = {}  # ends of children whose birth was not told yet
         self._doomed: set[str] = set()  # workers to kill as soon as they are born
         self._executors = {ident}
-        self._sweeping: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._held = False
         self._over = False
         self._telemetry = Telemetry()
@@ -138,7 +146,14 @@ class Agent:
         store = place(hub, ident)
         self._store = Store(store)
         self._nursery = Nursery(
-            self, agent=ident, hub=hub, token=token, core=core, spawn=not processes.LINUX, store=str(store)
+            self,
+            agent=ident,
+            hub=hub,
+            token=token,
+            core=core,
+            spawn=not processes.LINUX,
+            store=str(store),
+            work=self._work,
         )
         self._provider = Provider(self._send)
 
@@ -155,15 +170,17 @@ class Agent:
 
     def dialled(self, link: Conversation) -> None:
         self._link = link
-        self._send(
-            wire.Hello(
-                version=wire.VERSION,
-                package=__version__,
-                role="agent",
-                token=self._token,
-                id=self._ident,
-                pid=os.getpid(),
-            )
+        self._send(self.hello("agent"))
+
+    def hello(self, role: wire.Role) -> wire.Hello:
+        """What it says first in a conversation."""
+        return wire.Hello(
+            version=wire.VERSION,
+            package=__version__,
+            role=role,
+            token=self._token,
+            id=self._ident,
+            pid=os.getpid(),
         )
 
     def heard(self, message: wire.Message) -> None:
@@ -186,9 +203,9 @@ class Agent:
             case wire.Kill(worker=worker, hard=hard):
                 self._kill(worker, hard=hard)
             case wire.Sweep(executor=executor):
-                task = asyncio.get_running_loop().create_task(self._sweep(executor))
-                self._sweeping.add(task)
-                task.add_done_callback(self._sweeping.discard)
+                self._beside(self._sweep(executor))
+            case wire.LookForFiles() | wire.ReadFile():
+                self._beside(self._file(message))
             case wire.Survey():
                 self._send(wire.Surveyed(installed.survey()))
             case wire.Provide():
@@ -205,6 +222,24 @@ class Agent:
             return
         self._nursery.import_from(overlay)
         self._nursery.fork(message)
+
+    def _beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _file(self, asked: wire.LookForFiles | wire.ReadFile) -> None:
+        """In a thread: a disk may be slow, and the workers' output must not wait for it."""
+        desks = self._desks
+        if isinstance(asked, wire.LookForFiles):
+            nothing = wire.FilesFound(asked.id, [], 0, time.time())
+            self._send(await asyncio.to_thread(desks.look, asked) if desks is not None else nothing)
+        elif desks is not None:
+            part = await asyncio.to_thread(desks.read, asked)
+            self.bulk.send(part) if self.bulk is not None else self._send(part)
+
+    def _work(self, executor: str) -> str:
+        return self._desks.of(executor) if self._desks is not None else ""
 
     def hold_back(self, held: bool) -> None:
         """The hub does not keep up (or does again): let the workers' pipes fill, so that their writers wait."""
@@ -307,6 +342,8 @@ class Agent:
                 break
             await asyncio.sleep(SWEEP_POLL)  # a killed process takes a moment to go
         self._executors.discard(executor)
+        if self._desks is not None:
+            await asyncio.to_thread(self._desks.leave, executor)
         self._send(wire.Swept(executor, len(left)))
 
     def _left_by(self, executor: str) -> list[int]:

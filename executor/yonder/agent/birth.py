@@ -37,7 +37,8 @@ class Import(_Msg, frozen=True):
 
 class Birth(_Msg, frozen=True):
     """Fork one worker; its descriptors come along in the order of `Ends.passed`. `become`: do not fork, be it.
-    `store` is where the agent puts code (see `store`)."""
+    `store` is where the agent puts code (see `store`), `work`
+    its working directory where that is not `folder`."""
 
     worker: str
     executor: str
@@ -49,6 +50,7 @@ class Birth(_Msg, frozen=True):
     token: str
     agent: int
     background: bool = False
+    work: str = ""
     become: bool = False
     overlay: str = ""
     store: str = ""

@@ -19,6 +19,7 @@ from yonder.agent import invitation as invitations
 from yonder.agent import processes
 from yonder.agent.agent import Agent, Conversation
 from yonder.agent.dialling import Link
+from yonder.agent.files import Desks
 from yonder.agent.home import Home
 from yonder.agent.launching import Launched
 from yonder.agent.relay import Relay
@@ -52,7 +53,8 @@ async def _live(invitation: wire.Invitation, core: str, zygote: Launched) -> Non
     lease = AgentLease(
         reach=invitation.reach, silence=invitation.silence, lifetime=invitation.lifetime, at=time.monotonic()
     )
-    agent = Agent(hub=home.socket, ident=invitation.agent, token=invitation.lane, core=core)
+    desks = Desks(home.folder / "work")
+    agent = Agent(hub=home.socket, ident=invitation.agent, token=invitation.lane, core=core, desks=desks)
     agent.leaving = home.leave
     agent.begin(zygote)
     try:
@@ -72,10 +74,25 @@ async def _serve(invitation: wire.Invitation, agent: Agent, home: Home, lease: A
     processes.keep_to_itself()  # the keys, from the code that workers run; before there is any
     link.small.heard = link.bulk.heard = lambda: lease.heard(time.monotonic())
     link.small.open(Conversation(agent))
+    link.bulk.open(Bulk(agent))
     relay = Relay(link.small, link.bulk)
     agent.dead = relay.bury
     async with await relay.listen(home.socket):
         await asyncio.gather(link.hold(), agent.beat(), _watch(lease, link, agent, home))
+
+
+class Bulk(Conversation):
+    """The agent's second conversation with the hub: contents of files, which hold up no word of the first."""
+
+    def greet(self) -> None:
+        self._agent.bulk = self
+        self.send(self._agent.hello("bulk"))
+
+    def pause_writing(self) -> None:
+        """Nothing has to wait: who reads files asks for a few pieces at a time."""
+
+    def resume_writing(self) -> None:
+        """See `pause_writing`."""
 
 
 def _take_leave(link: Link, home: Home) -> None:

@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,13 +63,25 @@ class Zygote:
 
 
 class Nursery:
-    def __init__(self, parent: Parent, *, agent: str, hub: str, token: str, core: str, spawn: bool, store: str) -> None:
+    def __init__(
+        self,
+        parent: Parent,
+        *,
+        agent: str,
+        hub: str,
+        token: str,
+        core: str,
+        spawn: bool,
+        store: str,
+        work: Callable[[str], str],
+    ) -> None:
         self._parent = parent
         self._agent = agent
         self._hub = hub
         self._token = token
         self._core = core
         self._store = store
+        self._work = work  # which working directory an executor has, "" for the workspace's folder
         self._spawn = spawn  # never fork: each worker is a zygote that becomes one
         self._loop = asyncio.get_running_loop()
         self._all: dict[int, Zygote] = {}
@@ -176,9 +189,10 @@ class Nursery:
     def _send(self, zygote: Zygote, wish: Wish) -> None:
         fork = wish.fork
         try:
+            work = self._work(fork.executor)
             wish.ends = Ends.make()
-        except OSError as error:
-            self._parent.unborn(fork, f"no pipes for another worker: {error}")
+        except (OSError, ValueError) as error:
+            self._parent.unborn(fork, f"no pipes or no working directory for another worker: {error}")
             return
         message = birth.Birth(
             fork.worker,
@@ -191,6 +205,7 @@ class Nursery:
             self._token,
             os.getpid(),
             fork.background,
+            work,
             self._spawn,
             self._overlay,
             self._store,

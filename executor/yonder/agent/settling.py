@@ -41,9 +41,10 @@ def settle_in(born: birth.Birth) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable(file=2)
-    if born.folder:
+    if work := born.work or born.folder:
         with contextlib.suppress(OSError):  # a folder that is gone: user code sees the same as in a shell there
-            os.chdir(born.folder)
+            os.chdir(work)
+    if born.folder:
         # The workspace comes first, as under plain `python`: a real entry, until the first task with a snapshot.
         sys.path.insert(0, born.folder)
     if born.threads > 0:

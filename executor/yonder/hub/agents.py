@@ -39,6 +39,12 @@ class Floor(Protocol):
     def preloaded(self, message: wire.Preloaded) -> None:
         """The zygote has imported what it was asked to."""
 
+    def files_found(self, agent: Agent, message: wire.FilesFound) -> None:
+        """It has looked through an executor's working directory."""
+
+    def file_part(self, agent: str, message: wire.FilePart) -> None:
+        """A piece of a file that was asked for."""
+
     def agent_lost(self, agent: Agent) -> None:
         """Its conversation is over, and all its workers with it."""
 
@@ -72,6 +78,11 @@ class Agent:
         self._sweeps: dict[str, list[asyncio.Future[int]]] = {}
         self._surveys: list[asyncio.Future[wire.Environment]] = []
         self._orders: dict[str, list[Order]] = {}
+
+    @property
+    def elsewhere(self) -> bool:
+        """Is it on another machine?"""
+        return self._conversation.relayed
 
     def say(self, message: wire.HubToAgent) -> None:
         self._conversation.send(message)
@@ -143,6 +154,10 @@ class Agent:
             case wire.Provided(key=key, sentence=sentence):
                 for order in self._orders.pop(key, []):
                     _settle(order.done, sentence[:LONGEST_WORDS])
+            case wire.FilesFound():
+                self._floor.files_found(self, message)
+            case wire.FilePart():
+                self._floor.file_part(self.id, message)
             case wire.Hello():
                 pass  # a second hello says nothing new
 

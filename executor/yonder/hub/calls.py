@@ -15,6 +15,7 @@ import msgspec
 
 from yonder import wire
 from yonder.core import events
+from yonder.core.writers import Span
 from yonder.hub.clients import Client
 from yonder.hub.worker import OVERTAKEN, End, Part, Worker, clock
 from yonder.snapshot import version
@@ -118,6 +119,11 @@ class Call:
         self._running = self._asked
         self._synced = 0.0  # seconds for which it waited for its code
         self._answered = False
+
+    @property
+    def span(self) -> Span:
+        """What it was, and when it ran, up to now."""
+        return Span(self.run, self.id, self.began, clock(), self.number, self.client)
 
     @property
     def call(self) -> str:

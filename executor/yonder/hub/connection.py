@@ -26,12 +26,13 @@ class Receiver(Protocol):
 SPOKEN: dict[str, Any] = {
     "client": wire.ClientToHub,
     "agent": wire.AgentToHub,
+    "bulk": wire.AgentBulk,
     "call": wire.CallToHub,
     "control": wire.ControlToHub,
 }
 """What each role may say on this socket."""
 
-LONGEST = {"agent": 64 * 1024 * 1024, "control": 256 * 1024 * 1024}
+LONGEST = {"agent": 64 * 1024 * 1024, "bulk": 2 * wire.PIECE, "control": 256 * 1024 * 1024}
 """Bytes of one message of those who carry no values."""
 
 HELLO_WITHIN = 60.0

@@ -14,6 +14,7 @@ from yonder import wire
 from yonder.hub import borders
 from yonder.hub.clients import Client
 from yonder.hub.executor import Executor
+from yonder.hub.files import Known, Table, there
 from yonder.hub.lent import Lent
 from yonder.hub.pools import PoolRoom
 from yonder.hub.pools import Surroundings as PoolSurroundings
@@ -125,6 +126,10 @@ class Desk:
                     client.say(wire.PoolEvent(name, "closed", clock(), sentence="the pool is closed"))
             case wire.ClosePool():
                 self._hub.spawn(self._close(client, message))
+            case wire.GetFiles(id=number, pool=name):
+                self._tell_files(client, number, name)
+            case wire.ReadFile():
+                self._read(client, message)
             case wire.GetPool(id=number, pool=name):
                 found = self._room(client, name)
                 client.say(wire.PoolStatus(number, found.state() if found else closed_state(name)))
@@ -159,6 +164,49 @@ class Desk:
     def _opened(self, client: Client, number: int, room: PoolRoom) -> wire.PoolOpened:
         near = client.near and room.spec.backend == borders.HERE
         return wire.PoolOpened(number, room.spec.name, room.spec, near)
+
+    # ── files ──
+
+    def _tell_files(self, client: Client, number: int, pool: str) -> None:
+        """Of the pool, or ("") of all that the client holds."""
+        rooms = [room for room in self.pools.values() if client in room.clients and pool in ("", room.spec.name)]
+        names = {room.spec.name for room in rooms}
+        files = self._hub.executors.files
+
+        def mine(table: Table) -> bool:
+            return table.executor.pool in names
+
+        def answer() -> None:
+            found, more = files.of(mine, client)
+            lost = [file for room in rooms for file in room.lost_files]
+            client.say(wire.Files(number, [*lost, *found], more))
+
+        files.ask(mine, answer)
+
+    def _read(self, client: Client, message: wire.ReadFile) -> None:
+        """Only of executors of pools that the client holds."""
+        files = self._hub.executors.files
+        pool = files.pool_of(message.executor)
+        if pool is None or self._room(client, pool) is None:
+            sentence = f"there is no executor {message.executor!r} with files in a pool of this program"
+            client.say(wire.FilePart(message.id, b"", 0, "", b"", sentence))
+        else:
+            files.read(client, message, client.say)
+
+    def files_written(self, executor: Executor, files: list[Known], more: int) -> None:
+        """Whoever holds a pool with `outputs` is told at once."""
+        room = self.pools.get(executor.pool)
+        if room is not None and room.spec.outputs:
+            for client in list(room.clients):
+                client.say(wire.Files(0, [there(executor, known, client) for known in files], more))
+
+    def files_lost(self, executor: Executor, files: list[Known], sentence: str) -> None:
+        """These end with their executor: the pool's watchers hear it, and whoever asks for its files."""
+        room = self.pools.get(executor.pool)
+        if room is not None:
+            room.watchers.tell("files_lost", executor.id, sentence)
+            room.lost_files += [there(executor, known, None) for known in files]
+            del room.lost_files[: -wire.MOST_FILES]
 
     # ── who holds which pool ──
 

@@ -15,12 +15,14 @@ import msgspec
 
 from yonder import wire
 from yonder.backends.base import HELD, BootSpec
+from yonder.core.writers import Span
 from yonder.errors import BootFailed
 from yonder.hub.agents import Agent, Agents
 from yonder.hub.code import Library
 from yonder.hub.endings import Endings
 from yonder.hub.environments import Unfit, fit, place_of
 from yonder.hub.executor import Executor, Renewal, Resident, progress
+from yonder.hub.files import Files
 from yonder.hub.ledger import Ledger
 from yonder.hub.lessons import Lessons
 from yonder.hub.substrates import Substrates
@@ -71,6 +73,7 @@ class Executors:
         self.workers: dict[str, Worker] = {}
         self.library = Library()
         self.agents = Agents(self, self.library)
+        self.files = Files(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._lessons = Lessons(self._teach)
@@ -87,25 +90,26 @@ class Executors:
 
     # ── agents ──
 
-    def _agent_of(self, executor: Executor) -> Agent | None:
+    def agent_of(self, executor: Executor) -> Agent | None:
+        """Its agent, while it is here."""
         return self.agents.find(executor.handle.agent) if executor.handle else None
 
     def preload(self, executor: Executor, modules: list[str]) -> None:
         """Have the executor's zygote import these, so that later forks begin with them."""
-        agent = self._agent_of(executor)
+        agent = self.agent_of(executor)
         if agent is not None and modules:
             agent.say(wire.Preload([*modules, *(COMPANIONS[name] for name in modules if name in COMPANIONS)]))
 
     def supply(self, executor: Executor, snapshot: bytes, then: Callable[[str], None]) -> None:
         """Have the code on the executor's machine; `then` is told "" or why it cannot be."""
-        agent = self._agent_of(executor)
+        agent = self.agent_of(executor)
         if agent is None:
             return  # its workers are as good as dead, and their ends are told
         agent.shelf.want(snapshot, then)
 
     def supplied(self, executor: Executor, snapshot: bytes) -> bool:
         """Has the executor's machine this code?"""
-        agent = self._agent_of(executor)
+        agent = self.agent_of(executor)
         return agent is not None and agent.shelf.has(snapshot)
 
     # ── booting ──
@@ -322,7 +326,7 @@ class Executors:
         self._renewed_if_complete(executor, old)
 
     def _fork_later(self, executor: Executor) -> Worker | None:
-        agent = self._agent_of(executor)
+        agent = self.agent_of(executor)
         if agent is None or executor.handle is None:
             return None
         name = executor.next_worker()
@@ -390,7 +394,7 @@ class Executors:
                 worker.exited(wire.ExitReport(words="was ended by its platform: its agent did not answer"))
 
     def _kill(self, executor: Executor, worker: Worker) -> None:
-        agent = self._agent_of(executor)
+        agent = self.agent_of(executor)
         if agent is not None:
             agent.say(wire.Kill(worker.id, hard=True))
 
@@ -471,6 +475,7 @@ class Executors:
         self._lessons.lost(agent.id)
         for executor in self._on(agent.id):
             executor.severed = True
+            self.files.gone(executor.id)
             for worker in executor.everyone():
                 worker.exited(agent.verdict)
 
@@ -486,6 +491,16 @@ class Executors:
     def _on(self, agent: str) -> list[Executor]:
         return [one for one in self.all.values() if one.handle is not None and one.handle.agent == agent]
 
+    def files_found(self, agent: Agent, message: wire.FilesFound) -> None:
+        self.files.found(agent, message)
+
+    def running(self, executor: Executor) -> list[Span]:
+        tasks = (worker.task for worker in executor.workers.values())
+        return [span for span in (getattr(task, "span", None) for task in tasks) if isinstance(span, Span)]
+
+    def file_part(self, agent: str, message: wire.FilePart) -> None:
+        self.files.part(agent, message)
+
     def worker_on(self, agent: str, worker: str) -> Worker | None:
         """This worker, if it lives on this agent's machine: an agent may speak for no other."""
         found = self.workers.get(worker)
@@ -495,6 +510,8 @@ class Executors:
 
     async def _confirm(self, executor: Executor, *, told: bool = True) -> None:
         """Have the platform say that nothing is left, then say so ourselves."""
+        if not executor.severed:
+            await self.files.released(executor)
         silent = await self.endings.confirm(executor, lambda words: self._state(executor, "draining", words))
         if self.all.pop(executor.id, None) is None:
             return
@@ -503,6 +520,7 @@ class Executors:
         reason = executor.reason or executor.report.sentence()
         self._ledger.ended(executor.id, f"{reason}; {silent}" if silent else reason)
         self._state(executor, "gone", reason)
+        self.files.gone(executor.id)
         executor.settled.set()
         executor.gone.set()
         if told:

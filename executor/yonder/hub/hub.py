@@ -25,7 +25,9 @@ from yonder.hub.code import OWNER
 from yonder.hub.connection import Conversation, Receiver
 from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.desk import Desk
+from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
+from yonder.hub.files import Beside, Known, Table
 from yonder.hub.ledger import Ledger
 from yonder.hub.patron import Audience
 from yonder.hub.room import Room
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from yonder.hub.distant import Distant
     from yonder.hub.gate import Gate
 
-MACHINE_ROLES: tuple[wire.Role, ...] = ("client", "agent", "call", "control")
+MACHINE_ROLES: tuple[wire.Role, ...] = ("client", "agent", "bulk", "call", "control")
 
 READ_AT_ONCE = 256 * 1024
 """Bytes taken from a socket by one read."""
@@ -117,6 +119,20 @@ class Hub:
         self.executors = Executors(
             self.owner, substrates, self._ledger, self.log, self.tell, self.changed, beside_editor=self._beside_editor
         )
+        self.executors.files.news = self.desk.files_written
+        self.executors.files.lost = self._files_lost
+
+    def _tell_files(self, number: int, pool: str) -> None:
+        files = self.executors.files
+
+        def mine(table: Table) -> bool:
+            return not pool or table.executor.pool == pool
+
+        files.ask(mine, lambda: self.reply(wire.Files(number, *files.of(mine, OWNER))))
+
+    def _files_lost(self, executor: Executor, files: list[Known], sentence: str) -> None:
+        self.reply(wire.Problem(sentence))
+        self.desk.files_lost(executor, files, sentence)
 
     def agent_ended(self, agent: str, sentence: str) -> None:
         """A backend saw the end of an agent's process."""
@@ -187,6 +203,9 @@ class Hub:
             receiver = self.executors.agents.said_hello(hello, conversation)
             conversation.send(self._welcome())
             return receiver
+        if hello.role == "bulk" and home is not None and home == hello.id:
+            conversation.send(self._welcome())
+            return Beside(home, self.executors.files)
         if hello.role == "client" and not hello.id and home is None and self.patron is not None:
             conversation.send(self._welcome())
             return self._program(conversation, self.patron)
@@ -307,6 +326,10 @@ class Hub:
                     room.typed(question, text)
             case wire.GetStatus(id=number):
                 self.reply(self.status(number))
+            case wire.GetFiles(id=number, pool=pool):
+                self._tell_files(number, pool)
+            case wire.ReadFile():
+                self.executors.files.read(OWNER, message, self.reply)
             case wire.Hello() | wire.Ack() | wire.WindowAlive() | wire.Goodbye() | wire.Stop():
                 pass  # the link's and the lease's
 
@@ -393,6 +416,7 @@ class Hub:
 
     def client_lost(self, client: Client) -> None:
         self.desk.client_lost(client)
+        self.executors.files.forsaken(client)
         if self.patron is not None:
             self.patron.left(client)
 

@@ -74,6 +74,7 @@ class PoolRoom:
         self.clients: set[Client] = set()
         self.watchers = Watchers(spec.name)
         self.preload: list[str] = list(spec.preload)
+        self.lost_files: list[wire.FileThere] = []  # what ended with executors and nobody had fetched
         self.told_preload = False  # a person has named what is imported ahead
         self._defaults = defaults_of(spec)
         self.needs: wire.Needs | None = None
@@ -351,6 +352,7 @@ class PoolRoom:
         self._tell_end(call, "ok" if done.ok else "error", summary)
         self._forget(call)
         self._idle(call.executor)
+        self._hub.executors.files.over(call.executor, call)
         self._drive.feed(events.CallOver(now(), call.id))
 
     def call_stale(self, call: Call, modules: list[str]) -> None:

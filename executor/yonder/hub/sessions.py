@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from yonder import wire
 from yonder.backends.base import BootSpec
+from yonder.core.writers import Span
 from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
 from yonder.hub.worker import End, Part, Worker, clock
@@ -51,6 +52,11 @@ class Run:
         self.over = asyncio.Event()
         self.syncing = False  # it waits for its code to be where the session is
         self._room = room
+
+    @property
+    def span(self) -> Span:
+        """What it was, and when it ran, up to now."""
+        return Span(self.run, "", self.began, clock())
 
     def ended(self, end: End) -> None:
         if isinstance(end, wire.BlockDone):
@@ -261,6 +267,8 @@ class SessionRoom:
 
     def block_ended(self, run: Run, end: wire.BlockDone) -> None:
         self.generation += 1
+        if self._executor is not None:
+            self._hub.executors.files.over(self._executor.id, run)
         if self._now is run:
             self._now = None
         if end.interrupted:

@@ -8,6 +8,7 @@ from yonder.wire.base import Hello, Msg, Part, Refused, Welcome
 from yonder.wire.code import Blobs, Publish, Published, Unpublish
 from yonder.wire.environment import Provide, Provided, Providing, Survey, Surveyed
 from yonder.wire.events import Descriptor
+from yonder.wire.files import FilePart, FilesFound, LookForFiles, ReadFile
 from yonder.wire.shapes import ExitReport
 
 
@@ -107,7 +108,20 @@ class Beat(Msg, frozen=True, tag=True):
 
 
 HubToAgent = (
-    Welcome | Refused | Fork | Preload | Kill | Sweep | AgentExit | Blobs | Publish | Unpublish | Survey | Provide
+    Welcome
+    | Refused
+    | Fork
+    | Preload
+    | Kill
+    | Sweep
+    | AgentExit
+    | Blobs
+    | Publish
+    | Unpublish
+    | Survey
+    | Provide
+    | LookForFiles
+    | ReadFile
 )
 AgentToHub = (
     Hello
@@ -122,4 +136,8 @@ AgentToHub = (
     | Surveyed
     | Providing
     | Provided
+    | FilesFound
+    | FilePart
 )
+AgentBulk = Hello | FilePart
+"""What it says beside, where that holds up nothing else."""

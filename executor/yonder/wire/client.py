@@ -8,6 +8,7 @@ from yonder.wire.base import Body, Hello, Msg, Part, Refused, Seconds, Welcome
 from yonder.wire.code import Blobs, Publish, Published
 from yonder.wire.environment import Needs
 from yonder.wire.events import Descriptor
+from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.owner import PoolState, Problem
 from yonder.wire.shapes import ExitReport, Failure, Place, PoolSpec, Resources
 
@@ -232,7 +233,7 @@ class BroadcastDone(Msg, frozen=True, tag=True):
 
 class PoolEvent(Msg, frozen=True, tag=True):
     """kind: boot, ready, boot_failed, draining, gone, worker_lost, retry, resized, outdated, reloaded, differs (its packages
-    are others than here), closed. `sentence` says why."""
+    are others than here), files_lost, closed. `sentence` says why."""
 
     pool: str
     kind: str
@@ -274,6 +275,8 @@ ClientToHub = (
     | Limit
     | Blobs
     | Publish
+    | GetFiles
+    | ReadFile
 )
 HubToClient = (
     Welcome
@@ -291,4 +294,6 @@ HubToClient = (
     | Printed
     | Problem
     | Published
+    | Files
+    | FilePart
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from yonder.wire.base import Msg
+from yonder.wire.files import Written
 from yonder.wire.shapes import Column, ExitReport, Failure, Preview
 
 # A run is what a person asked for; `call` is "" for the run's own stream, else the id of a pool call made inside it.
@@ -131,6 +132,18 @@ class CodeChanged(Msg, frozen=True, tag=True):
     at: float
 
 
+class FilesWritten(Msg, frozen=True, tag=True):
+    """Code on an executor elsewhere wrote these in its working directory; `more` are not named. They are there until the
+    executor ends. Told when the run or call is over, so it may come after its end. `run` "": nobody knows whose they are."""
+
+    run: str
+    call: str
+    executor: str
+    files: list[Written]
+    more: int
+    at: float
+
+
 class ExecutorChanged(Msg, frozen=True, tag=True):
     """state: creating, booting, ready, busy, draining, gone. pool "" is the session's own executor."""
 
@@ -168,6 +181,7 @@ Event = (
     | ExecutorChanged
     | SessionChanged
     | CodeChanged
+    | FilesWritten
 )
 
 

@@ -8,6 +8,7 @@ from yonder.wire.base import Hello, Msg, Part, Refused, Welcome
 from yonder.wire.code import Blobs, Publish, Published
 from yonder.wire.environment import Needs
 from yonder.wire.events import Numbered
+from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.looking import Answer, Query
 from yonder.wire.shapes import Place, PoolSpec
 
@@ -214,6 +215,8 @@ OwnerToHub = (
     | GetStatus
     | Blobs
     | Publish
+    | GetFiles
+    | ReadFile
 )
 
 
@@ -223,4 +226,6 @@ class Problem(Msg, frozen=True, tag=True):
     sentence: str
 
 
-HubToOwner = Welcome | Refused | Numbered | Interrupted | Peeked | Receipt | Status | Problem | Published
+HubToOwner = (
+    Welcome | Refused | Numbered | Interrupted | Peeked | Receipt | Status | Problem | Published | Files | FilePart
+)

@@ -31,6 +31,7 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     calls that wait. `image` is what executors are made from where the platform has images ("" = the one of this version),
     `options` what only this backend knows; the backend says what is allowed. `dependencies`: lock (what the code's own side
     has locked is installed on executors), report (differences are told), off (nobody looks).
+    `outputs` are patterns of files that the program fetches as soon as they are written.
     """
 
     name: str = "default"
@@ -55,6 +56,7 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     image: str = ""
     options: dict[str, Option] = {}
     dependencies: Literal["lock", "report", "off"] = "report"
+    outputs: list[str] = []
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
