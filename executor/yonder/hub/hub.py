@@ -211,7 +211,7 @@ class Hub:
             return self._program(conversation, self.patron)
         executors = self.executors
         worker = executors.workers.get(hello.id) if home is None else executors.worker_on(home, hello.id)
-        if worker is None:
+        if worker is None or hello.role == "bulk":
             sentence = f"there is no worker {hello.id!r} here"
             return wire.Refused(code="role", sentence=sentence, version=wire.VERSION, package=__version__)
         conversation.send(self._welcome())
