@@ -41,7 +41,7 @@ class Search:
         return steps, value, words
 
     def _guilty(self, value: object) -> tuple[str, object, str] | None:
-        for step, part in _parts(value):
+        for step, part in parts(value):
             if id(part) in self._seen:
                 continue
             if self._left == 0 or self._late():
@@ -52,7 +52,7 @@ class Search:
         return None
 
 
-def _parts(value: object) -> Iterator[tuple[str, object]]:
+def parts(value: object) -> Iterator[tuple[str, object]]:
     """What a value is made of, each part with the step that leads to it; nothing is computed by the value's own code."""
     kind = type(value)
     if isinstance(value, dict):
@@ -85,6 +85,11 @@ def _attributes(value: object) -> Iterator[tuple[str, object]]:
         yield "its keywords", value.keywords  # type: ignore[attr-defined]
     if any(getattr(type(value), name, None) is not getattr(object, name, None) for name in _OWN_WAYS):
         return  # it pickles itself in its own way: its attributes need not be part of that
+    yield from fields(value)
+
+
+def fields(value: object) -> Iterator[tuple[str, object]]:
+    """What an object keeps in its dict and its slots."""
     try:
         own = object.__getattribute__(value, "__dict__")
     except AttributeError:

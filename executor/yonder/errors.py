@@ -81,6 +81,10 @@ class VersionMismatch(CannotRun):
         self.theirs = theirs
 
 
+class CaptureWarning(UserWarning):
+    """A function takes along so much that giving it as an argument, or putting it there first, is worth it."""
+
+
 class PoolClosed(CannotRun, RuntimeError):  # noqa: N818 - the design's word
     """The pool has been closed; open a new one."""
 

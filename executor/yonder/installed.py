@@ -84,14 +84,14 @@ def tops_used() -> list[str]:
     found: dict[str, None] = {}
     for module in [module for module in list(sys.modules.values()) if type(module) is ModuleType and own(module)]:
         for value in list(vars(module).values()):
-            top = _origin(value).partition(".")[0]
+            top = origin(value).partition(".")[0]
             if top and top != "yonder" and top not in found and _installed(top):
                 found[top] = None
     return list(found)
 
 
-def _origin(value: object) -> str:
-    """The module that a value is, or comes from; nothing of the value's own code runs."""
+def origin(value: object) -> str:
+    """The name of the module that a value is, or comes from; nothing of the value's own code runs."""
     if type(value) is ModuleType:
         return value.__name__
     kind = type(value)

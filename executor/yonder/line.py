@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
-from yonder import payload, segments, wire
+from yonder import payload, preflight, segments, wire
 from yonder.errors import PoolClosed, SerializationError
 from yonder.functions import Pickles, Sent
 from yonder.future import Future, SpawnedFuture
@@ -61,6 +61,7 @@ class Line:
             self._telling = Telling(loaded, board.send)
             board.published = self._telling.answered
         self._sent = Sent()
+        self._watch = preflight.Watch(spec.capture_warning)
         self._lock = threading.Lock()
 
     @property
@@ -70,6 +71,12 @@ class Line:
 
     def pack(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
         """A function as (digest, bytes). Raises SerializationError."""
+        packed = self._pickles.packed(fn)
+        self._watch.leaving(fn, len(packed[1]))
+        return packed
+
+    def packed(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
+        """As `pack`, for who only looks."""
         return self._pickles.packed(fn)
 
     def pack_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:

@@ -18,7 +18,15 @@ from yonder.errors import UsageError
 
 _LONGEST_NAME: Final = 63
 RESOURCES: Final = ("gpu", "cpus", "memory")
-_COUNTS: Final = {"min": 0, "max": 1, "concurrency": 1, "buffer": 0, "retries": 0, "queue_limit": 0}
+_COUNTS: Final = {
+    "min": 0,
+    "max": 1,
+    "concurrency": 1,
+    "buffer": 0,
+    "retries": 0,
+    "queue_limit": 0,
+    "capture_warning": 0,
+}
 _SECONDS_ABOVE: Final = ("boot_timeout", "max_lifetime", "timeout", "queue_timeout")
 _SECONDS_FROM: Final = ("idle_timeout", "grace")
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {

@@ -30,6 +30,7 @@ from yonder.files import File, Outputs, left_behind, listed
 from yonder.hubs import PROGRAM
 from yonder.line import Line
 from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
+from yonder.preflight import Call, Preflight, look
 from yonder.remote import RemoteFunction
 from yonder.switchboard import Switchboard
 from yonder.watch import Events
@@ -61,6 +62,7 @@ class Pool(Calls):
     executor before the next, "spread" does not; a plain program may give an object (docs/pool.md). `preload` are modules imported before the first call (the third-party
     ones that the program itself has imported are), `env` extra environment variables. `dependencies` "report": packages that
     executors elsewhere lack are told of; "lock": they are installed there, from the lock file; "off" (docs/dependencies.md).
+    Functions that take along more than `capture_warning` bytes (100 MB) raise a CaptureWarning, once each; 0: never.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Pool(Calls):
         options: Mapping[str, wire.Option] | None = None,
         dependencies: str | None = None,
         outputs: list[str] | None = None,
+        capture_warning: int | None = None,
     ) -> None:
         wishes = {key: value for key, value in locals().items() if key not in ("self", "name", "__class__")}
         check_name(name)
@@ -196,6 +199,16 @@ class Pool(Calls):
         check_sizes(wishes, spec)
         opened = self._line.board.ask(lambda number: wire.Resize(number, self.name, min, max, buffer))
         self._line.spec = cast(wire.PoolOpened, opened).spec
+
+    def preflight(self, fn: Callable[..., object], *args: object, **kwargs: object) -> Preflight:
+        """What `submit(fn, *args, **kwargs)` would do, without doing it: what the function takes along and how large that
+        is, what does not pickle and where it stands, the program's modules that it needs, packages and Pythons that differ
+        where it would run. Raises PoolClosed, and TypeError for what is no function."""
+        self._line.check()
+        elsewhere = seat.current() is None and not PROGRAM.shares_python(self._line.spec.backend)
+        known = cast(wire.Environments, self._line.board.ask(wire.AskEnvironments)).known if elsewhere else {}
+        spec = self._line.spec
+        return look(Call(fn, args, kwargs, spec, self._line.packed, elsewhere, known.get(spec.name)))
 
     def remote(self, fn: Callable[P, T]) -> RemoteFunction[P, T]:
         """A decorator: called plainly the function runs here; its `.call`, `.submit`, `.map`, … run it on the pool."""

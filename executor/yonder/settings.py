@@ -152,6 +152,13 @@ KEYS: Final[tuple[Key, ...]] = (
         (),
         "Files that its calls write elsewhere and that the program which holds the pool fetches by itself, into `outputs/`.",
     ),
+    Key(
+        "pool",
+        "capture_warning",
+        "bytes",
+        _POOL.capture_warning,
+        "Functions that take along more than this are warned of; 0: none.",
+    ),
     Key("pool", "env", "names", (), "Variables for this pool alone, by name."),
     Key("pool", "env_file", "path", "", "A file of `NAME=value` lines for this pool alone."),
 )

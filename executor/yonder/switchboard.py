@@ -200,6 +200,7 @@ class Switchboard:
                 wire.PoolOpened(id=number)
                 | wire.PoolClosedNow(id=number)
                 | wire.PoolStatus(id=number)
+                | wire.Environments(id=number)
                 | wire.BroadcastDone(call=number)
                 | wire.Files(id=number)
                 | wire.FilePart(id=number)

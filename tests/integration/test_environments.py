@@ -150,3 +150,21 @@ async def test_what_cannot_be_installed_is_told_with_the_installers_words(tmp_pa
     assert f"{NAME}==3.0" in out
     assert "boots failed" not in out
     assert list((tmp_path / "state" / "yonder" / "overlays").iterdir()) == []
+
+
+async def test_a_preflight_knows_what_the_executors_have(tmp_path):
+    package(tmp_path / "mine", "1.0")
+    code = f"""import {NAME}
+def uses():
+    import {NAME}
+with yonder.Pool(backend="standing", max=1, dependencies="off") as pool:
+    print(pool.preflight(uses))
+    print(pool.call(abs, -3))
+    print(pool.preflight(uses))
+"""
+    async with a_hub(tmp_path, 1) as hub, a_machine(hub, tmp_path):
+        out, err = await ran(tmp_path, hub, code)
+    before, after = out.split("3\n")
+    assert "not known before the first of them is up" in before, err
+    assert before.startswith("uses on 'default' (standing): takes along ")
+    assert f"error: on the pool 'default': {NAME} is missing there" in after

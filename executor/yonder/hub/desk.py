@@ -130,6 +130,12 @@ class Desk:
                 self._tell_files(client, number, name)
             case wire.ReadFile():
                 self._read(client, message)
+            case wire.AskEnvironments(id=number):
+                known = self._hub.executors.environments
+                mine = {
+                    name: known[name] for name, room in self.pools.items() if client in room.clients and name in known
+                }
+                client.say(wire.Environments(number, mine))
             case wire.GetPool(id=number, pool=name):
                 found = self._room(client, name)
                 client.say(wire.PoolStatus(number, found.state() if found else closed_state(name)))

@@ -38,8 +38,10 @@ def place_of(spec: wire.PoolSpec) -> str:
 
 
 class Fit(NamedTuple):
-    """How an executor suits: `overlay` is the key of what was installed there, `differs` what is another there, in words."""
+    """How an executor suits: `there` is its Python where it was asked, `overlay` the key of what was installed there,
+    `differs` what is another there, in words."""
 
+    there: wire.Environment | None = None
     overlay: str = ""
     differs: str = ""
 
@@ -54,11 +56,11 @@ async def fit(agent: Agent, spec: BootSpec, phase: Callable[[str, str], None]) -
     if sentence := environment.refusal(here, there, f"executor on {place_of(spec.pool)}", _other_python(spec, here)):
         raise Unfit(sentence, phase="booting")
     if spec.pool.dependencies == "lock":
-        return Fit(await _provide(agent, spec, needs, there, phase))
+        return Fit(there, await _provide(agent, spec, needs, there, phase))
     if spec.pool.dependencies == "off":
-        return Fit()
+        return Fit(there)
     found = environment.differences(needs, there)
-    return Fit(differs=environment.sentence(place_of(spec.pool), found, _more_packages(spec.pool, found)))
+    return Fit(there, differs=environment.sentence(place_of(spec.pool), found, _more_packages(spec.pool, found)))
 
 
 async def _provide(

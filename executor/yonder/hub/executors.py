@@ -77,6 +77,8 @@ class Executors:
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._lessons = Lessons(self._teach)
+        self.environments: dict[str, wire.Environment] = {}
+        """The Pythons of executors that have one of their own, by pool, the latest one's."""
         self.peak = 0
         self.booted = 0
 
@@ -138,6 +140,8 @@ class Executors:
                 agent = await self.agents.arrival(executor.handle.agent)
                 suits = await fit(agent, spec, lambda phase, far: self._phase(executor, limit, phase, far))
                 executor.overlay = suits.overlay
+                if suits.there is not None:
+                    self.environments[spec.pool.name] = suits.there
                 if suits.differs:
                     executor.resident.differs(executor, suits.differs)
                 if not executor.ending:

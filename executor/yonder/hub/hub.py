@@ -324,6 +324,8 @@ class Hub:
                 room = self.sessions.get(session) or self._files.get(session)
                 if room is not None:
                     room.typed(question, text)
+            case wire.AskEnvironments(id=number):
+                self.reply(wire.Environments(number, dict(self.executors.environments)))
             case wire.GetStatus(id=number):
                 self.reply(self.status(number))
             case wire.GetFiles(id=number, pool=pool):

@@ -99,7 +99,18 @@ from yonder.wire.code import (
     Stale,
     Unpublish,
 )
-from yonder.wire.environment import PLACE_VARIABLE, Environment, Needs, Provide, Provided, Providing, Survey, Surveyed
+from yonder.wire.environment import (
+    PLACE_VARIABLE,
+    AskEnvironments,
+    Environment,
+    Environments,
+    Needs,
+    Provide,
+    Provided,
+    Providing,
+    Survey,
+    Surveyed,
+)
 from yonder.wire.events import (
     CallEnded,
     CallStarted,
@@ -255,6 +266,7 @@ __all__ = [
     "Allow",
     "Answer",
     "AnswerInput",
+    "AskEnvironments",
     "Beat",
     "Begin",
     "Blobs",
@@ -285,6 +297,7 @@ __all__ = [
     "Display",
     "Done",
     "Environment",
+    "Environments",
     "Event",
     "Execute",
     "ExecutorChanged",

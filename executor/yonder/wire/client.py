@@ -6,7 +6,7 @@ from typing import Literal
 
 from yonder.wire.base import Body, Hello, Msg, Part, Refused, Seconds, Welcome
 from yonder.wire.code import Blobs, Publish, Published
-from yonder.wire.environment import Needs
+from yonder.wire.environment import AskEnvironments, Environments, Needs
 from yonder.wire.events import Descriptor
 from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.owner import PoolState, Problem
@@ -272,6 +272,7 @@ ClientToHub = (
     | Watch
     | ClosePool
     | GetPool
+    | AskEnvironments
     | Limit
     | Blobs
     | Publish
@@ -284,6 +285,7 @@ HubToClient = (
     | PoolOpened
     | PoolClosedNow
     | PoolStatus
+    | Environments
     | CallDone
     | CallPhase
     | CallYield

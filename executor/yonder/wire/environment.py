@@ -33,6 +33,20 @@ class Needs(Part, frozen=True):
     source: str = ""
 
 
+class AskEnvironments(Msg, frozen=True, tag=True):
+    """Owner or client to hub: which Pythons have the executors? Answered by Environments."""
+
+    id: int
+
+
+class Environments(Msg, frozen=True, tag=True):
+    """Those that are known, by pool ("session": the sessions'): where executors have a Python of their own and one has come
+    up. A client is told of the pools that it has opened."""
+
+    id: int
+    known: dict[str, Environment]
+
+
 class Survey(Msg, frozen=True, tag=True):
     """Hub to agent: which Python are you? Answered by Surveyed."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from yonder.wire.base import Hello, Msg, Part, Refused, Welcome
 from yonder.wire.code import Blobs, Publish, Published
-from yonder.wire.environment import Needs
+from yonder.wire.environment import AskEnvironments, Environments, Needs
 from yonder.wire.events import Numbered
 from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.looking import Answer, Query
@@ -213,6 +213,7 @@ OwnerToHub = (
     | Goodbye
     | Stop
     | GetStatus
+    | AskEnvironments
     | Blobs
     | Publish
     | GetFiles
@@ -227,5 +228,16 @@ class Problem(Msg, frozen=True, tag=True):
 
 
 HubToOwner = (
-    Welcome | Refused | Numbered | Interrupted | Peeked | Receipt | Status | Problem | Published | Files | FilePart
+    Welcome
+    | Refused
+    | Numbered
+    | Interrupted
+    | Peeked
+    | Receipt
+    | Status
+    | Problem
+    | Environments
+    | Published
+    | Files
+    | FilePart
 )

@@ -30,7 +30,8 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     executor (a fresh executor per call). `strategy` names one of `core.scaling.STRATEGIES`. `queue_limit` bounds the
     calls that wait. `image` is what executors are made from where the platform has images ("" = the one of this version),
     `options` what only this backend knows; the backend says what is allowed. `dependencies`: lock (what the code's own side
-    has locked is installed on executors), report (differences are told), off (nobody looks).
+    has locked is installed on executors), report (differences are told), off (nobody looks). Functions that take along more
+    than `capture_warning` bytes are warned of.
     `outputs` are patterns of files that the program fetches as soon as they are written.
     """
 
@@ -57,6 +58,7 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Option] = {}
     dependencies: Literal["lock", "report", "off"] = "report"
     outputs: list[str] = []
+    capture_warning: int = 100_000_000
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
