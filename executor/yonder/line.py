@@ -61,7 +61,7 @@ class Line:
             self._telling = Telling(loaded, board.send)
             board.published = self._telling.answered
         self._sent = Sent()
-        self._watch = preflight.Watch(spec.capture_warning)
+        self._watch = preflight.Watch(self.spec.capture_warning)
         self._lock = threading.Lock()
 
     @property
