@@ -82,6 +82,7 @@ def test_the_verbs_of_a_pool():
         "max",
         "name",
         "place",
+        "preflight",
         "remote",
         "resize",
         "shutdown",
