@@ -3,7 +3,6 @@
 The owner is a window: it keeps its folder's tree and publishes what changed before each run, as the language server does.
 """
 
-import asyncio
 import contextlib
 import textwrap
 
@@ -130,7 +129,7 @@ async def test_edited_during_a_call(tmp_path):
             import pathlib, time
             FLAGS = pathlib.Path({str(flags)!r})
             def f(n):
-                (FLAGS / "begun").touch()
+                print("begun", flush=True)
                 while not (FLAGS / "go").exists():
                     time.sleep(0.005)
                 import late
@@ -139,8 +138,7 @@ async def test_edited_during_a_call(tmp_path):
         )
         code = "import yonder, helper\nwith yonder.Pool(max=2) as pool:\n    value = pool.call(helper.f, 0)\nvalue"
         run = await window.start(code)
-        while not (flags / "begun").exists():
-            await asyncio.sleep(0.005)
+        await window.owner.until(lambda: "begun" in window.owner.text(run), "the call's first word")
         window.write("late.py", "VALUE = 'now'\n")
         await window.publish()
         (flags / "go").touch()
