@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PoolClosed,
         PoolDeadlock,
         QueueFull,
+        RemoteLost,
         SerializationError,
         UsageError,
         VersionMismatch,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from yonder.future import Future
     from yonder.pool import Pool, limit
     from yonder.record import display, log, progress
+    from yonder.remotes import Remote, keep
     from yonder.stream import Stream
     from yonder.warm import resource
 
@@ -45,6 +47,8 @@ __all__ = [
     "PoolClosed",
     "PoolDeadlock",
     "QueueFull",
+    "Remote",
+    "RemoteLost",
     "SerializationError",
     "Stream",
     "UsageError",
@@ -52,6 +56,7 @@ __all__ = [
     "YonderError",
     "__version__",
     "display",
+    "keep",
     "limit",
     "log",
     "progress",
@@ -65,8 +70,10 @@ _HOMES = {
     "File": "files",
     "Future": "future",
     "Pool": "pool",
+    "Remote": "remotes",
     "Stream": "stream",
     "display": "record",
+    "keep": "remotes",
     "limit": "pool",
     "log": "record",
     "progress": "record",

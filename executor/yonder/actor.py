@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from yonder import wire
 from yonder.errors import UsageError
 from yonder.future import ActorFuture, Future, error_of
-from yonder.line import Line
+from yonder.line import Line, announce
 from yonder.switchboard import Told
 
 
@@ -67,6 +67,7 @@ class Life:
                 future = self._pending.pop(message.number, None)
                 if future is not None:
                     outcome: Literal["ok", "error"] = "ok" if ok else "error"
+                    future.grips = self._board.holdings.held(message.refs)
                     future.arrived(wire.CallDone(call, outcome, body, failure, executor=self.executor))
             case wire.CallDone():
                 self._over(message)
@@ -93,6 +94,7 @@ class Life:
         placing = self.call.number
         future: ActorFuture[Any] = ActorFuture(self._board, placing)
         future.hold = arguments.hold
+        future.carried = arguments.carried
         number = next(self._numbers)
         with self._order:
             over = self._end or (self._closed_end(placing) if self._closed else None)
@@ -102,7 +104,8 @@ class Life:
             future.arrived(over)
             return future
         try:
-            self._board.send(wire.ActorCall(placing, number, method, arguments.body))
+            announce(self._board, arguments.carried)
+            self._board.send(wire.ActorCall(placing, number, method, arguments.body, arguments.refs))
         except BaseException:
             self._pending.pop(number, None)
             raise

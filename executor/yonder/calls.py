@@ -15,9 +15,10 @@ from yonder import payload, wire
 from yonder.actor import Actor, Life
 from yonder.errors import CallTimeout, UsageError
 from yonder.future import Future, SpawnedFuture, error_of
-from yonder.line import Line, call_label, name_of
+from yonder.line import Line, begin, call_label, name_of, packed, waited
 from yonder.mapping import Flow, Mapped, Plan
 from yonder.options import Wishes, placing_mode
+from yonder.remotes import Remote
 from yonder.stream import WINDOW, Stream
 
 T = TypeVar("T")
@@ -35,25 +36,15 @@ class Calls(concurrent.futures.Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run `fn(*args, **kwargs)` on an executor. Raises SerializationError when it cannot travel, PoolClosed."""
         line, wishes = self._line, self._wishes
-        line.check()
-        packed = line.pack(fn)
-        label = call_label(fn, args, kwargs, wishes)
-        future: Future[T] = line.start(
-            packed, line.pack_call(args, kwargs), label, wishes.call_options(line.spec), Future
-        )
-        return future
+        return begin(line, wishes, fn, args, kwargs, wishes.call_options(line.spec))
 
     def call(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Run `fn` on an executor and wait for its value; its exception is raised here with the remote traceback.
 
         A deadline comes from the pool or from `with_options(timeout=…)`; then CallTimeout.
         """
-        future = self.submit(fn, *args, **kwargs)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        value: T = waited(self.submit(fn, *args, **kwargs))
+        return value
 
     async def acall(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """`call` for asyncio; cancelling the task cancels the call."""
@@ -72,6 +63,16 @@ class Calls(concurrent.futures.Executor):
         future.called = name_of(fn)
         line.spawned.add(future)
         return future
+
+    # ── objects that stay ──
+
+    def keep(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[Remote[T]]:
+        """`submit`, but the value stays on its worker: the future's is a `Remote`, a handle of it (docs/data.md).
+
+        Raises UsageError where each call has a process or an executor of its own.
+        """
+        line, wishes = self._line, self._wishes
+        return begin(line, wishes, fn, args, kwargs, wishes.keeping_options(line.spec))
 
     # ── many ──
 
@@ -126,11 +127,13 @@ class Calls(concurrent.futures.Executor):
         line = self._line
         line.check()
         label = call_label(fn, args, kwargs, self._wishes)
-        ends = line.broadcast(line.pack(fn), payload.pack_call(args, kwargs), label)
-        errors = [error_of(end) for end in ends if end.outcome != "ok"]
+        function = line.pack(fn)
+        arguments, carried = packed(args, kwargs, None)  # no memory of ours: workers to come read them, too
+        ends = line.broadcast(function, arguments, label, carried)
+        errors = [error_of(end) for end, _ in ends if end.outcome != "ok"]
         if errors:
             raise BaseExceptionGroup(f"{len(errors)} of {len(ends)} workers could not run {label}", errors)
-        return [payload.unpack(end.body) for end in ends]
+        return [payload.unpack(end.body) for end, _holds in ends]
 
     # ── objects ──
 

@@ -12,6 +12,7 @@
     │   └── PoolDeadlock      a call waits for a pool whose slots are all held by such waiters
     ├── ExecutorLost          the executor died under the call: exit code, signal, verdict, last words
     ├── FetchFailed           a file of an executor could not be fetched: it is gone, or changes all the time
+    ├── RemoteLost            the object of a handle is no more: its worker died, was replaced, or its pool closed
     ├── CallTimeout           the call's deadline passed; also a TimeoutError
     └── Cancelled             somebody asked for the end; also a CancelledError of concurrent.futures
 
@@ -123,6 +124,10 @@ class ExecutorLost(YonderError):  # noqa: N818 - the design's word
         self.signal = signal
         self.out_of_memory = out_of_memory
         self.stderr = stderr
+
+
+class RemoteLost(YonderError):  # noqa: N818 - the design's word
+    """The object of a `Remote` is no more; the sentence says why. Make it again."""
 
 
 class CallTimeout(YonderError, TimeoutError):  # noqa: N818 - the design's word

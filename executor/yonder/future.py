@@ -24,9 +24,11 @@ from yonder.errors import (
     PoolClosed,
     PoolDeadlock,
     QueueFull,
+    RemoteLost,
     UsageError,
 )
 from yonder.files import File, Mail, listed
+from yonder.holding import Carried, Grip
 
 T = TypeVar("T")
 
@@ -74,6 +76,10 @@ class Future(concurrent.futures.Future[T]):
         self.code = ""
         self.hold: Hold | None = None
         """On the memory that its arguments lie in."""
+        self.carried: Carried | None = None
+        """The handles that the call took along: held until it has ended."""
+        self.grips: list[Grip] = []
+        """Of the handles in its value, which may not be unpacked yet."""
         self._board = board
         self._unpacking = threading.Lock()
         self._packed: wire.CallDone | None = None
@@ -88,6 +94,7 @@ class Future(concurrent.futures.Future[T]):
         """The hub delivered the end; nothing is unpickled yet."""
         self.let_go()
         self._packed = done
+        self.carried = None
         self.attempts, self.executor, self.times, self.micros = done.attempts, done.executor, done.times, done.micros
         self.code = done.code
         if self.cancelled():
@@ -232,6 +239,13 @@ class ChunkFuture(Future[list[payload.Outcome]]):
         return payload.unpack_outcomes(body)
 
 
+class ToldFuture(Future[None]):
+    """Something that is done or fails, without a value."""
+
+    def _open(self, body: wire.Body) -> None:
+        return None
+
+
 class ActorFuture(Future[T]):
     """A method of an actor on its way. It can be given up, not stopped: the actor is one thread of work."""
 
@@ -300,6 +314,8 @@ def error_of(done: wire.CallDone) -> BaseException:
             return PoolDeadlock(
                 done.sentence or "every slot of the pool is held by a call that waits for the same pool"
             )
+        case "remote_lost":
+            return RemoteLost(done.sentence)
         case "closed":
             return PoolClosed(done.sentence or "the pool was closed before the call began")
         case _:

@@ -11,10 +11,13 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
-from yonder import payload, preflight, segments, wire
+import msgspec
+
+from yonder import holding, payload, preflight, seat, segments, wire
 from yonder.errors import PoolClosed, SerializationError
 from yonder.functions import Pickles, Sent
 from yonder.future import Future, SpawnedFuture
+from yonder.holding import Carried, Grip, Handle, Taken
 from yonder.options import Wishes
 from yonder.switchboard import Listener, Switchboard
 from yonder.telling import Telling
@@ -31,10 +34,16 @@ F = TypeVar("F", bound=Future[Any])
 
 
 class Arguments(NamedTuple):
-    """Packed ones; `hold` is on the memory that they lie in."""
+    """Packed ones; `hold` is on the memory that they lie in, `carried` are the handles among them."""
 
     body: wire.Body
     hold: segments.Hold | None = None
+    carried: Carried | None = None
+
+    @property
+    def refs(self) -> list[bytes]:
+        """The names of the handles."""
+        return self.carried.refs if self.carried is not None else []
 
 
 class Ending(Protocol):
@@ -63,6 +72,8 @@ class Line:
         self._sent = Sent()
         self._watch = preflight.Watch(self.spec.capture_warning)
         self._lock = threading.Lock()
+        if not board.nested:
+            board.holdings.line = self
 
     @property
     def slots(self) -> int:
@@ -79,10 +90,12 @@ class Line:
         """As `pack`, for who only looks."""
         return self._pickles.packed(fn)
 
-    def pack_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        """A call's arguments; large ones in memory that executors of this machine open. Raises SerializationError."""
+    def pack_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], at: Handle | None = None) -> Arguments:
+        """A call's arguments; large ones in memory that executors of this machine open. `at`: see `packed`. Raises
+        SerializationError."""
         hold = self.hold()
-        return Arguments(payload.pack_call(args, kwargs, hold.put if hold else None), hold)
+        body, carried = packed(args, kwargs, hold, at)
+        return Arguments(body, hold, carried)
 
     def hold(self) -> segments.Hold | None:
         """On memory for a call's arguments, where executors of this pool can open that."""
@@ -118,12 +131,13 @@ class Line:
         code = self._code()
         with self._lock:
             future = self._register(kind, listener)
-            future.hold = arguments.hold
+            future.hold, future.carried = arguments.hold, arguments.carried
             if self._sent.leaving(digest):
                 body = b""
         # Without the lock: what the hub says in answer may run code of the program's here, and that may call again.
         try:
-            board.send(wire.Submit(future.number, self.spec.name, digest, body, arguments.body, label, options, code))
+            submit = wire.Submit(future.number, self.spec.name, digest, body, arguments.body, label, options, code)
+            board.send(submit if arguments.carried is None else _carrying(board, submit, arguments.carried))
         except BaseException:
             # It never left, or this thread was interrupted when it just had: nobody would ever end it.
             board.tell(wire.Cancel(future.number))
@@ -137,18 +151,36 @@ class Line:
                 board.tell(wire.Forget(forgotten))
         return future
 
-    def broadcast(self, packed: tuple[bytes, bytes], arguments: wire.Body, label: str) -> list[wire.CallDone]:
-        """Have it run in every worker and wait for their ends. Raises as `start` does."""
+    def ask(self, question: Callable[[int], wire.ClientToHub], kind: type[F]) -> F:
+        """Ask for something that is answered like a call, with a value or without. Raises as `check` does."""
+        self.board.check()
+        with self._lock:
+            future = self._register(kind, None)
+        try:
+            self.board.send(question(future.number))
+        except BaseException:
+            self.board.forget(future.number)
+            raise
+        return future
+
+    def broadcast(
+        self, packed: tuple[bytes, bytes], arguments: wire.Body, label: str, carried: Carried | None = None
+    ) -> list[tuple[wire.CallDone, list[Grip]]]:
+        """Have it run in every worker and wait for their ends, each with what holds the objects in it. Raises as `start`
+        does."""
+        announce(self.board, carried)
+        refs = carried.refs if carried else []
         self._too_large(packed[1], arguments)
         self.check()
         code = self._code()
 
         def question(number: int) -> wire.Broadcast:
             # Rare: its bytes always go along.
-            return wire.Broadcast(number, self.spec.name, *packed, arguments, label, code)
+            return wire.Broadcast(number, self.spec.name, *packed, arguments, label, code, refs)
 
         done = self.board.ask(question, lambda number: self.board.tell(wire.Cancel(number)))
-        return cast(wire.BroadcastDone, done).ends
+        delivered = self.board.delivered
+        return [(end, delivered(end.refs)) for end in cast(wire.BroadcastDone, done).ends]
 
     def _code(self) -> bytes:
         """The name of the code that a call runs on now; the hub knows it."""
@@ -167,6 +199,79 @@ class Line:
         size = len(body) + wire.weight(arguments)
         if size > MAX_CALL:
             raise SerializationError(f"a call of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
+
+
+def begin(
+    line: Line,
+    wishes: Wishes,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: wire.CallOptions | None,
+    at: Handle | None = None,
+) -> Future[Any]:
+    """Have `fn(*args, **kwargs)` run; `at`: where the object of that handle lives, which is then the first argument."""
+    line.check()
+    packed = line.pack(fn)
+    label = call_label(fn, args, kwargs, wishes)
+    return line.start(packed, line.pack_call(args, kwargs, at), label, options, Future)
+
+
+def waited(future: Future[Any]) -> Any:
+    """Its value; who is interrupted while waiting does not want it any more."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+# ── handles in arguments ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def packed(
+    args: tuple[Any, ...], kwargs: dict[str, Any], hold: segments.Hold | None, at: Handle | None = None
+) -> tuple[wire.Body, Carried | None]:
+    """A call's arguments as bytes, and the handles in them: one that is an argument itself arrives as its object. `at`: the
+    first argument, where the object of that handle lives. Raises SerializationError."""
+    put = hold.put if hold is not None else None
+    if at is None and not holding.in_use():
+        return payload.pack_call(args, kwargs, put), None
+    here = seat.current()
+    keeper = here.keeper if here is not None else None
+    needs: list[bytes] = []
+
+    def prepared(value: Any) -> Any:
+        if not isinstance(value, Handle):
+            return value
+        if keeper is not None and value is not at and keeper.has(value.ref):
+            return keeper.own(value.ref)  # it may be this very call that waits for it: a copy goes along
+        needs.append(value.ref)
+        return Taken(value)
+
+    values = args if at is None else (at, *args)
+    named = {name: prepared(value) for name, value in kwargs.items()}
+    body = payload.pack_call([prepared(value) for value in values], named, put)
+    carried = holding.noted()
+    if carried is not None:
+        carried.needs = needs
+        carried.pin = b"" if at is None else at.ref
+    return body, carried
+
+
+def announce(board: Switchboard, carried: Carried | None) -> None:
+    """Tell the hub of objects of this worker that it may not know yet, ahead of a message that names them."""
+    here = seat.current() if carried is not None else None
+    if here is None or here.keeper is None or carried is None:
+        return
+    for ref in carried.holds:
+        if (kept := here.keeper.announcement(ref)) is not None:
+            board.tell(kept)
+
+
+def _carrying(board: Switchboard, submit: wire.Submit, carried: Carried) -> wire.Submit:
+    announce(board, carried)
+    return msgspec.structs.replace(submit, refs=carried.refs, needs=carried.needs, pin=carried.pin)
 
 
 def label_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar, cast
 from yonder import payload, wire
 from yonder.errors import Cancelled, UsageError
 from yonder.future import ChunkFuture, Future
-from yonder.line import Arguments, Line, call_label
+from yonder.holding import Carried
+from yonder.line import Arguments, Line, call_label, packed
 from yonder.mailbox import Mailbox
 from yonder.options import Wishes
 from yonder.segments import Hold
@@ -101,30 +102,33 @@ class Flow(Generic[T]):
         calls: list[wire.Body] = []
         label = ""
         hold = self._line.hold()
+        carried = None
         for args in self._input:
             label = label or call_label(self._fn, args, {}, self._wishes)
-            calls.append(payload.pack_call(args, {}, hold.put if hold else None))
-            if len(calls) >= items:
+            body, carried = packed(args, {}, hold)
+            calls.append(body)
+            if len(calls) >= items or carried is not None:  # with a handle it goes to where the object is
+                items = len(calls)
                 break
         if len(calls) < items:
             self._dry = True
         if not calls:
             return
-        parcel = Parcel(self._start(calls, label, hold), len(calls))
+        parcel = Parcel(self._start(calls, label, hold, carried), len(calls))
         self._sizing.sent(len(calls), sum(map(wire.weight, calls)))
         self._items += parcel.items
         self.under_way.append(parcel)
         if (over := self._over) is not None:
             parcel.future.add_done_callback(lambda _: over.put(parcel))
 
-    def _start(self, calls: list[wire.Body], label: str, hold: Hold | None) -> Future[Any]:
+    def _start(self, calls: list[wire.Body], label: str, hold: Hold | None, carried: Carried | None) -> Future[Any]:
         line = self._line
         if len(calls) == 1:
             options = self._wishes.call_options(line.spec)
-            return line.start(self._packed, Arguments(calls[0], hold), label, options, Future)
+            return line.start(self._packed, Arguments(calls[0], hold, carried), label, options, Future)
         options = self._wishes.call_options(line.spec, wire.Mode(chunk=len(calls)))
         more = f"{label} … {len(calls)} calls"
-        arguments = Arguments(payload.pack_chunk(calls), hold)
+        arguments = Arguments(payload.pack_chunk(calls), hold, carried)
         return line.start(self._packed, arguments, more, options, ChunkFuture)
 
     # ── back ──

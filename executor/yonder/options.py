@@ -157,6 +157,17 @@ class Wishes:
             mode=mode or wire.Mode(),
         )
 
+    def keeping_options(self, spec: wire.PoolSpec) -> wire.CallOptions:
+        """These wishes for a call whose value stays. Raises UsageError where it could not."""
+        if spec.isolation != "worker":
+            what = "process" if spec.isolation == "process" else "executor"
+            raise UsageError(
+                f"keep(): every call of this pool has a fresh {what}, and what it keeps would go with that"
+            )
+        wished = self.call_options(spec, wire.Mode(keep=True))
+        assert wished is not None  # noqa: S101 - there is a mode to say
+        return wished
+
     def placing_options(self, spec: wire.PoolSpec, mode: wire.Mode) -> wire.CallOptions:
         """These wishes for a call that lasts as long as an object lives: no deadline, and no second life."""
         wished = self.call_options(spec, mode)

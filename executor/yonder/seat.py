@@ -7,7 +7,10 @@ stays in memory: it is in no environment variable, so user code's children do no
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+from yonder.holding import Grip, Holdings
+from yonder.wire import Facts, Kept
 
 
 class Recorder(Protocol):
@@ -20,6 +23,24 @@ class Recorder(Protocol):
     def display(self, mime: str, data: bytes, alt: str) -> None: ...
 
 
+class Keeper(Protocol):
+    """What keeps objects in this process; implemented by the worker."""
+
+    holdings: Holdings
+
+    def keep(self, value: object) -> tuple[Facts, Grip]:
+        """Keep it. Raises UsageError where nothing is kept."""
+
+    def has(self, ref: bytes) -> bool:
+        """Does it live here?"""
+
+    def own(self, ref: bytes) -> Any:
+        """The object itself. Raises KeyError."""
+
+    def announcement(self, ref: bytes) -> Kept | None:
+        """What the hub may not have been told of it yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
     """`hub` is the path of the hub's socket, `folder` the workspace folder whose modules travel by value."""
@@ -29,6 +50,7 @@ class Seat:
     worker: str
     folder: str
     recorder: Recorder
+    keeper: Keeper | None = None
 
 
 class _Chair:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from yonder import payload, wire
 from yonder.errors import UsageError
 from yonder.future import Future
+from yonder.holding import Grip, Holdings
 from yonder.mailbox import Mailbox
 from yonder.switchboard import Switchboard, Told
 
@@ -26,8 +27,9 @@ class Ear:
     """What the switchboard holds of a stream: it hears the values and the end (in the hub's or the reader's thread). The
     stream itself is its reader's alone, so that one that is let go of ends."""
 
-    def __init__(self) -> None:
-        self.bodies: Mailbox[wire.Body] = Mailbox()
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+        self.bodies: Mailbox[tuple[wire.Body, list[Grip]]] = Mailbox()
         self.future: Future[Any] | None = None
 
     def attach(self, future: Future[Any]) -> None:
@@ -36,7 +38,7 @@ class Ear:
 
     def told(self, message: Told) -> None:
         if isinstance(message, wire.CallYield):
-            self.bodies.put(message.body)
+            self.bodies.put((message.body, self._holdings.held(message.refs) if message.refs else []))
         else:
             self.bodies.end()
 
@@ -50,7 +52,7 @@ class Stream(Generic[T]):
 
     def __init__(self, board: Switchboard) -> None:
         self._board = board
-        self.ear = Ear()
+        self.ear = Ear(board.holdings)
         self._bodies = self.ear.bodies
         self._taken = 0
         self._granted = WINDOW
@@ -64,27 +66,27 @@ class Stream(Generic[T]):
             raise StopIteration(self.value)
         try:
             if not self._bodies.empty():
-                body = self._bodies.take()
+                arrived = self._bodies.take()
             elif self._board.foreign():
                 raise UsageError("this stream belongs to the process that opened it")
             else:
                 with self._board.waiting([self._call]):
                     self._board.help(self._has_news, None)
-                    body = self._bodies.take()
+                    arrived = self._bodies.take()
         except EOFError:
             self._finish()
             raise StopIteration(self.value) from None
-        return self._opened(body)
+        return self._opened(arrived)
 
     async def __anext__(self) -> T:
         if self._over:
             raise StopAsyncIteration
         try:
-            body = await self._bodies.atake()
+            arrived = await self._bodies.atake()
         except EOFError:
             self._finish()
             raise StopAsyncIteration from None
-        return self._opened(body)
+        return self._opened(arrived)
 
     def __iter__(self) -> Iterator[T]:
         return self._values()
@@ -118,7 +120,8 @@ class Stream(Generic[T]):
     def _has_news(self) -> bool:
         return not self._bodies.empty()
 
-    def _opened(self, body: wire.Body) -> T:
+    def _opened(self, arrived: tuple[wire.Body, list[Grip]]) -> T:
+        body, _holds = arrived
         self._taken += 1
         ahead = self._taken + WINDOW
         if ahead - self._granted >= WINDOW // 2:  # half a window at a time: not a message for each value

@@ -20,6 +20,7 @@ from yonder import payload, seat, segments, wire
 from yonder.door import Door, SocketDoor
 from yonder.errors import CannotRun, UsageError, VersionMismatch
 from yonder.future import Future
+from yonder.holding import Grip, Holdings
 from yonder.hubs import PROGRAM, Hub
 from yonder.terminal import show
 from yonder.version import __version__
@@ -54,6 +55,8 @@ class Switchboard:
         self.published: Callable[[wire.Published], None] = lambda _: None
         """Who hears that a snapshot has arrived, or has not."""
         here = seat.current()
+        self.holdings = here.keeper.holdings if here is not None and here.keeper is not None else Holdings()
+        """The objects elsewhere that this process holds; in a worker those of all its conversations."""
         self._nested = here is not None
         self._hub: Hub | None = None
         self._door: Door
@@ -182,7 +185,9 @@ class Switchboard:
             case wire.CallDone(call=number):
                 future = self._futures.pop(number, None)
                 listener = self._listeners.pop(number, None) if self._listeners else None
+                holds = self.delivered(message.refs) if message.refs else []
                 if future is not None:
+                    future.grips = holds
                     future.arrived(message)
                 if listener is not None:
                     listener.told(message)
@@ -190,8 +195,13 @@ class Switchboard:
                 if (future := self._futures.get(number)) is not None:
                     future.begun(message.attempt)
             case wire.CallYield(call=number) | wire.ActorReady(call=number) | wire.ActorReply(call=number):
+                refs = [] if isinstance(message, wire.ActorReady) else message.refs
+                holds = self.delivered(refs) if refs else []
                 if (listener := self._listeners.get(number)) is not None:
                     listener.told(message)
+                del holds  # from here on the listener holds them, or nobody does
+            case wire.Lost(refs=refs, sentence=sentence):
+                self.holdings.lost(refs, sentence)
             case wire.PoolEvent() | wire.Files(id=0):
                 self._watching(message)
             case wire.Published():
@@ -214,6 +224,12 @@ class Switchboard:
             case _:
                 pass  # nothing to do
 
+    def delivered(self, refs: list[bytes]) -> list[Grip]:
+        """A message came that carries these."""
+        if not self._nested:  # a worker says at the ends of its tasks what has gone
+            self.holdings.attend(lambda gone: self.tell(wire.Release(gone)))
+        return self.holdings.delivered(refs)
+
     def _lost(self) -> None:
         self._break(CannotRun("the connection to the hub is gone; it ended or was killed"))
 
@@ -232,6 +248,8 @@ class Switchboard:
         """End the conversation. In a forked child nothing happens: it is the parent's."""
         if self.foreign():
             return
+        if not self._nested:
+            self.holdings.end()
         self._door.close()
         segments.OWN.trim(0)
         if self._hub is not None:

@@ -160,6 +160,12 @@ class AnyOrder(RuleBasedStateMachine):
         if workers:
             self.paper.stale(workers[pick % len(workers)], hopeless=hopeless)
 
+    @precondition(lambda self: any(paper.workers for paper in self.paper.alive.values()))
+    @rule(pick=PICK, on=st.booleans())
+    def a_worker_keeps(self, pick: int, on: bool) -> None:
+        workers = [worker for paper in self.paper.alive.values() for worker in paper.workers]
+        self.paper.keeps(workers[pick % len(workers)], on=on)
+
     @precondition(lambda self: self.paper.alive)
     @rule(pick=PICK)
     def falls(self, pick: int) -> None:
@@ -195,6 +201,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.paper.worker_dies("x-999.0")
         self.paper.renewed("x-999.0")
         self.paper.stale("x-999.0")
+        self.paper.keeps("x-999.0")
 
     @invariant()
     def a_sentence_says_why(self) -> None:
@@ -207,6 +214,8 @@ class AnyOrder(RuleBasedStateMachine):
         if not hasattr(self, "paper"):
             return
         paper = self.paper
+        for worker in [worker for one in paper.alive.values() for worker in one.kept]:
+            paper.keeps(worker, on=False)
         paper.allow(None)
         paper.respec(msgspec.structs.replace(paper.spec, min=0, max=2, queue_limit=0))
         paper.submit()

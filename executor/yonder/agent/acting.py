@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from yonder import payload, wire
+from yonder import wire
 from yonder.agent.batching import Gathering
 from yonder.agent.guard import Ran
 from yonder.agent.stage import Stage
@@ -54,13 +54,17 @@ class Actor:
 
     def asked(self, at: float, message: wire.Method) -> None:
         """A method call arrived at the time `at`: run what is complete with it."""
-        read = self._stage.guard.run(lambda: _read(message))
+        read = self._stage.guard.run(lambda: self._read(message))
         if read.value is None:
             self._failed([message.number], read.error)
             return
         asked = read.value
         for batch in self._gathering.arrived(at, asked.kind if self._batches else None, asked):
             self._run(batch)
+
+    def _read(self, message: wire.Method) -> _Asked:
+        arguments, keywords = self._stage.arguments(message.arguments)
+        return _Asked(message.number, message.name, arguments, keywords)
 
     def passed(self, at: float) -> None:
         """It is the time `at`, and nothing has come."""
@@ -106,7 +110,9 @@ class Actor:
         if packed.value is None:
             self._failed([number], packed.error, counts)
         else:
-            self._stage.say(wire.MethodDone(self.task, number, True, packed.value, None, *counts))
+            refs = self._stage.refs()
+            self._stage.say(wire.MethodDone(self.task, number, True, packed.value, None, *counts, refs))
+            self._stage.said()
 
     def _alone(self, asked: _Asked) -> object:
         return self._stage.run(self._method(asked.name), asked.arguments, asked.keywords)
@@ -149,11 +155,6 @@ class Actor:
         body, failure = self._stage.told(error)
         for number in numbers:
             self._stage.say(wire.MethodDone(self.task, number, False, body, failure, *counts))
-
-
-def _read(message: wire.Method) -> _Asked:
-    arguments, keywords = payload.unpack(message.arguments)
-    return _Asked(message.number, message.name, arguments, keywords)
 
 
 def methods_of(value: object) -> list[str]:

@@ -46,7 +46,7 @@ class Chunk:
         """Run those that are left, up to the first that raises. User code on."""
         stage, ends = self._stage, self._ends
         for at in range(len(ends), len(members)):
-            positional, keywords = payload.unpack(members[at])
+            positional, keywords = stage.arguments(members[at])
             value = stage.run(function, positional, keywords)
             ends.append(Outcome("ok", bytes(whole(stage.pack(value, near=False)))))
 

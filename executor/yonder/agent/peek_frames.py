@@ -51,18 +51,13 @@ class Frames:
     def frame(self, value: object) -> list[tuple[str, str]]:
         """A DataFrame's or Series' size, columns, dtypes and memory, from its blocks."""
         blocks, axes = self._blocks(value)
-        rows, dtypes, memory = 0, dict[str, int](), 0
+        rows, dtypes, memory = 0, dict[str, int](), self.memory(value)
         for values in blocks:
             array = self._plain_array(values)
             extent = self._array_shape(array) if array is not None else ()
             rows = extent[-1] if extent else rows
             name = self._values_dtype(values)
             dtypes[name] = dtypes.get(name, 0) + (extent[0] if len(extent) == 2 else 1)
-            held = c_field(type(array), "nbytes", array) if array is not None else 0
-            memory += held if type(held) is int else 0
-            chunks = self._arrow(values)
-            more = 0 if chunks is None else c_field(type(chunks), "nbytes", chunks)
-            memory += more if type(more) is int else 0
         if not rows and axes:
             rows = self._length(axes[-1])
         if self.is_series(value):
@@ -79,6 +74,15 @@ class Frames:
         ]
 
     # ── numpy and pandas, inside ──────────────────────────────────────────────────────────────────────────────────
+
+    def memory(self, value: object) -> int:
+        """Bytes of a DataFrame's or Series' blocks."""
+        total = 0
+        for values in self._blocks(value)[0]:
+            for held in (self._plain_array(values), self._arrow(values)):
+                count = 0 if held is None else c_field(type(held), "nbytes", held)
+                total += count if type(count) is int else 0
+        return total
 
     def _array_shape(self, value: object) -> tuple[int, ...]:
         found = c_field(type(value), "shape", value) if self.is_array(value) else ABSENT

@@ -146,7 +146,7 @@ class Stores(Frames):
         dtypes: dict[str, None] = {}
         devices: dict[str, None] = {}
         complete = True
-        for tensor in self._parameters(value):
+        for tensor in self.parameters(value):
             if late():
                 complete = False
                 break
@@ -172,7 +172,7 @@ class Stores(Frames):
             facts.append(("children", ", ".join(shown) + (" …" if dict.__len__(children) > 5 else "")))
         return facts
 
-    def _parameters(self, value: object) -> Iterator[object]:
+    def parameters(self, value: object) -> Iterator[object]:
         """Every parameter below a module once."""
         seen: set[int] = set()
         waiting = [value]

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
-from yonder import payload, segments, wire
+from yonder import holding, payload, segments, wire
 from yonder.agent.guard import Guard
+from yonder.agent.keeping import Keeping
 from yonder.agent.looping import Looping
 from yonder.agent.missing import explain
 from yonder.errors import SerializationError
+from yonder.holding import Carried
 
 MAX_RESULT = wire.MAX_MESSAGE - 1024 * 1024
 
@@ -31,6 +33,7 @@ class Stage:
         say: Callable[[wire.CallToHub], None],
         flush: Callable[[], None],
         counts: Callable[[int], tuple[int, int]],
+        keeping: Keeping,
     ) -> None:
         self.guard = guard
         self.looping = looping
@@ -39,6 +42,9 @@ class Stage:
         """Pushes out what user code has printed and drawn so far. User code on."""
         self.counts = counts
         """After `flush`: the numbers of a task's last control-lane message and last output so far. User code off."""
+        self.keeping = keeping
+        self.carried: Carried | None = None
+        """Handles in what was packed last and is not said yet."""
         self.nanos = 0
         """How long user code ran in the current task, as far as it was counted."""
         self.near = False
@@ -79,6 +85,14 @@ class Stage:
         """Modules were loaded again: unpack every function again when it is asked for."""
         self._functions.clear()
 
+    def arguments(self, body: wire.Body) -> tuple[Any, dict[str, Any]]:
+        """A call's arguments, objects in the places of their handles. User code on."""
+        arguments, keywords = payload.unpack(body)
+        if holding.in_use():
+            taken = self.keeping.taken
+            return tuple(map(taken, arguments)), {name: taken(value) for name, value in keywords.items()}
+        return arguments, keywords
+
     # ── user code on ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, function: Callable[..., Any], arguments: Any, keywords: Any) -> Any:
@@ -99,7 +113,22 @@ class Stage:
         body = payload.pack(value, segments.OWN.put if near and self.near else None)
         if (size := wire.weight(body)) > MAX_RESULT:
             raise SerializationError(f"{what} is {size:,} bytes large; at most {MAX_RESULT:,} travel at once")
+        self._note()
         return body
+
+    def _note(self) -> None:
+        if (carried := holding.noted()) is not None:
+            if self.carried is not None:
+                carried.holds.update(self.carried.holds)
+            self.carried = carried
+
+    def refs(self) -> list[bytes]:
+        """The names of the handles in what is going to be said now. They are held until `said`."""
+        return self.carried.refs if self.carried is not None else []
+
+    def said(self) -> None:
+        """What was packed is said."""
+        self.carried = None
 
     # ── user code off ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from yonder import payload, wire
+from yonder import wire
 from yonder.agent.guard import Ran
 from yonder.agent.looping import Looping
 from yonder.agent.stage import Stage
@@ -88,11 +88,12 @@ class Stream:
             if isinstance(made.value, _Over):
                 return Ran(made.value.value)
             self._n += 1
-            self._stage.say(wire.Yielded(self._task, self._n, made.value))
+            self._stage.say(wire.Yielded(self._task, self._n, made.value, self._stage.refs()))
+            self._stage.said()
 
     def _begin(self, call: wire.Call) -> Iterator[Any]:
         function = self._stage.function(call.function)
-        arguments, keywords = payload.unpack(call.arguments)
+        arguments, keywords = self._stage.arguments(call.arguments)
         value = self._stage.run(function, arguments, keywords)
         if isinstance(value, AsyncIterator):
             return _Steps(self._stage.looping, value)

@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from yonder import payload, seat, segments, wire
+from yonder import seat, segments, wire
 from yonder.agent import birth, preview
 from yonder.agent.acting import Actor
 from yonder.agent.adopting import Code, Outdated, Renewal
@@ -35,6 +35,7 @@ from yonder.agent.console import Console, Mouth
 from yonder.agent.control import Control
 from yonder.agent.guard import Guard, Ran
 from yonder.agent.imports import Imports
+from yonder.agent.keeping import Keeping
 from yonder.agent.lane import Lane
 from yonder.agent.looping import Looping
 from yonder.agent.namespace import Namespace, Outcome
@@ -42,8 +43,21 @@ from yonder.agent.page import Page
 from yonder.agent.settling import settle_in
 from yonder.agent.stage import Stage
 from yonder.agent.streaming import Credit, Stream
+from yonder.holding import Grip, Handle
 
-CallMessage = wire.Welcome | wire.Refused | wire.Call | wire.Method | wire.Block | wire.Leave | wire.Adopt
+CallMessage = (
+    wire.Welcome
+    | wire.Refused
+    | wire.Call
+    | wire.Method
+    | wire.Block
+    | wire.Leave
+    | wire.Adopt
+    | wire.Fetch
+    | wire.Stow
+    | wire.Drop
+    | wire.Lost
+)
 _ONCE = wire.Mode()
 SETTLE = 1.0
 """Seconds for receivers to open the memory of the last results before this process ends, and the memory with it."""
@@ -67,7 +81,11 @@ class Worker:
         self._guard.install()
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
-        self._stage = Stage(self._guard, self._looping, born.folder, self._say, self._flush, self._counts)
+        self._keeping = Keeping(allowed=born.kind == "pool")
+        self._holds: list[Grip] = []  # of the handles in the arguments of the current task
+        self._stage = Stage(
+            self._guard, self._looping, born.folder, self._say, self._flush, self._counts, self._keeping
+        )
         self._code = Code(born, self._stage, self._namespace)
         self._credit = Credit()
         self._actor: Actor | None = None
@@ -78,7 +96,7 @@ class Worker:
         self._console = self._control.console = Console(born.worker, self._recorder)
         builtins.input = self._console.input
         getpass.getpass = self._console.getpass
-        seat.take(seat.Seat(born.hub, born.token, born.worker, born.folder, self._recorder))
+        seat.take(seat.Seat(born.hub, born.token, born.worker, born.folder, self._recorder, self._keeping))
         os.register_at_fork(after_in_child=self._forked_by_user)
         self._lane: Lane[CallMessage] = Lane.dial(born.hub, "call", born.worker, born.token, wire.HubToCall)
         self._control.start()
@@ -99,6 +117,14 @@ class Worker:
                 case wire.Adopt(snapshot=snapshot):
                     if outdated := self._code.outdated(snapshot):
                         self._say(wire.Stale(0, outdated))
+                case wire.Fetch():
+                    self._fetch(message)
+                case wire.Stow():
+                    self._keeping.stow(message)
+                case wire.Drop(refs=refs):
+                    self._keeping.drop(refs)
+                case wire.Lost(refs=refs, sentence=sentence):
+                    self._keeping.holdings.lost(refs, sentence)
                 case wire.Leave():
                     break
                 case _:
@@ -164,7 +190,21 @@ class Worker:
 
     def _say(self, message: wire.CallToHub) -> None:
         self._stay_home()
+        for kept in self._keeping.news():  # it may be named in the message
+            self._lane.send(kept)
+        self._release()
         self._lane.send(message)
+
+    def _release(self) -> None:
+        """The hub hears of what the last handle here has gone."""
+        if gone := self._keeping.gone():
+            self._lane.send(wire.Release(gone))
+
+    def _let_go(self) -> None:
+        """The task is over: what it was given is not held any more, and the hub hears what has gone with it."""
+        self._holds = []
+        self._stage.said()
+        self._release()
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,6 +237,8 @@ class Worker:
         if isinstance(renewal, Outdated):
             self._say(wire.Stale(call.task, renewal.modules))
             return
+        if call.refs:
+            self._holds = self._keeping.holdings.delivered(call.refs)
         self._begin(call.task)
         if renewal is not None and (renewed := self._renewed(call.task, renewal)).error is not None:
             self._over(call.task, Ran(None, renewed.error, renewed.interrupted))
@@ -214,15 +256,23 @@ class Worker:
             outcomes = Chunk(stage).run(call.function, call.arguments)
             ran = Ran(None if outcomes.value is None else (outcomes.value, ""), outcomes.error, outcomes.interrupted)
         else:
-            ran = self._guard.run(lambda: self._evaluate(call))
+            ran = self._guard.run(lambda: self._evaluate(call, keep=mode.keep))
         self._over(call.task, ran)
 
-    def _evaluate(self, call: wire.Call) -> tuple[wire.Body, str]:
+    def _evaluate(self, call: wire.Call, *, keep: bool) -> tuple[wire.Body, str]:
         stage = self._stage
         function = stage.function(call.function)
-        arguments, keywords = payload.unpack(call.arguments)
+        arguments, keywords = stage.arguments(call.arguments)
         value = stage.run(function, arguments, keywords)
-        return stage.pack(value), preview.summary(value)
+        kept = Handle(*self._keeping.keep(value)) if keep else value
+        return stage.pack(kept), preview.summary(value)
+
+    def _fetch(self, fetch: wire.Fetch) -> None:
+        """Somebody else needs the value of an object that is kept here."""
+        self._begin(fetch.task)
+        self._over(
+            fetch.task, self._guard.run(lambda: (self._stage.pack(self._keeping.own(fetch.ref), near=False), ""))
+        )
 
     def _packed(self, returned: Ran[Any]) -> Ran[tuple[wire.Body, str]]:
         if returned.error is not None:
@@ -245,7 +295,9 @@ class Worker:
             summary = preview.shorten(f"{told.type}: {told.message}")
         control, output = self._end(task)
         micros = max(self._stage.nanos // 1000, 1)  # 0 would say that it is not known
-        self._lane.send(wire.Done(task, told is None, body, control, output, summary, told, micros))
+        self._say(wire.Done(task, told is None, body, control, output, summary, told, micros, self._stage.refs()))
+        del ran
+        self._let_go()
         if self._imports is not None and (modules := self._imports.fresh()):
             self._control.send(wire.Imported(modules))
 
@@ -256,7 +308,7 @@ class Worker:
 
         def make() -> Actor:
             function = self._stage.function(call.function)
-            arguments, keywords = payload.unpack(call.arguments)
+            arguments, keywords = self._stage.arguments(call.arguments)
             return Actor(self._stage, call.task, self._stage.run(function, arguments, keywords), mode)
 
         made = self._guard.run(make)
@@ -272,7 +324,10 @@ class Worker:
         if actor is None or actor.task != message.task:
             return  # it was asked of an object that could not be made
         if message.name:
+            holds = self._keeping.holdings.delivered(message.refs)
             actor.asked(time.monotonic(), message)
+            del holds  # the handles in its arguments hold by themselves now
+            self._release()
             return
         closed = actor.close()
         self._actor = None

@@ -133,6 +133,16 @@ class WorkerStale(_Row, frozen=True):
     hopeless: str = ""
 
 
+class Kept(_Row, frozen=True):
+    """`worker` keeps objects that are held elsewhere from now on, or (not `on`) none any more: until then its executor is
+    not ended for being idle, nor to make room for others."""
+
+    at: float
+    executor: str
+    worker: str
+    on: bool
+
+
 class ExecutorGone(_Row, frozen=True):
     """The platform says that the executor is dead (asked for or not)."""
 
@@ -195,6 +205,7 @@ Event = (
     | WorkerGone
     | WorkerRenewed
     | WorkerStale
+    | Kept
     | ExecutorGone
     | Falling
     | Resized

@@ -56,11 +56,12 @@ class Growth:
         self._short = [want for want in wants if len(want[0].queue)]
 
     def in_the_way(self) -> list[tuple[Executor, str]]:
-        """Idle executors that nobody waits for, as many as others have not found room for."""
+        """Idle executors that nobody waits for and that keep nothing, as many as others have not found room for."""
         if self._placing.uniform:
             return []
         short = sum(lacking for _, lacking in self._short) - self._roster.ending
-        idle = [one for kind in self._placing for one in self._roster.stand(kind.name).without_calls()]
+        stands = [self._roster.stand(kind.name) for kind in self._placing]
+        idle = [one for stand in stands for one in stand.without_calls() if not one.kept]
         found = [(one, _ROOM) for one in idle[: max(short, 0)]]  # a kind with calls that wait has no idle ones
         if short > len(found) + self._roster.draining:
             self._starving = next((kind for kind, _ in self._short if not self._roster.stand(kind.name).serving), None)
@@ -71,7 +72,7 @@ class Growth:
         if self._roster.serving > max(self._sizes.most, 0):
             return self._too_many()
         starving = self._starving
-        if starving is None or one.kind == starving.name:
+        if starving is None or one.kind == starving.name or one.kept:
             return ""
         head, other = self._placing.kind(one.kind).queue.head(), starving.queue.head()
         if other is None or (head is not None and head.number < other.number):
@@ -151,7 +152,8 @@ class Growth:
             stand = self._roster.stand(kind.name)
             if stand.stale:
                 spare = stand.ready - self._sizes.needed(kind, running)
-                found += [(one, reason) for one in list(stand.stale.values())[: max(spare, 0)]]
+                free = [one for one in stand.stale.values() if not one.kept]
+                found += [(one, reason) for one in free[: max(spare, 0)]]
             if stand.held:
                 spare = stand.serving - self._sizes.needed(kind, running)
                 found += [(one, _TOO_LATE) for one in list(reversed(stand.held.values()))[: max(spare, 0)]]
@@ -160,7 +162,7 @@ class Growth:
     def _leavable(self, *, busy: bool) -> list[Executor]:
         booting = [one for one in self._roster if one.state == "booting"]
         ready = [one for one in self._roster if one.state == "ready"]
-        ready.sort(key=lambda one: (bool(one.calls), one.since))
+        ready.sort(key=lambda one: (bool(one.kept), bool(one.calls), one.since))
         return [*reversed(booting), *(one for one in ready if busy or not one.calls)]
 
     def _too_many(self) -> str:

@@ -29,6 +29,7 @@ from yonder.core.events import (
     ExecutorGone,
     Falling,
     Held,
+    Kept,
     Outdated,
     Progress,
     Refused,
@@ -92,6 +93,7 @@ class Pool(Facts):
             WorkerGone: self._worker_gone,
             WorkerRenewed: self._worker_renewed,
             WorkerStale: self._worker_stale,
+            Kept: self._kept,
             ExecutorGone: self._executor_gone,
             Falling: self._falling,
             Resized: self._resized,
@@ -265,6 +267,7 @@ class Pool(Facts):
         worker = event.worker
         if one is None:
             return
+        one.kept.discard(worker)
         held = next((call for call, its in one.calls.items() if its == worker), None)
         if held is None and worker not in one.free:
             return  # it is being replaced, or nobody knows it
@@ -311,6 +314,16 @@ class Pool(Facts):
         if call is not None:
             self._floor.give_back(call, now, event.hopeless)
         self._floor.unsettled = True
+
+    def _kept(self, event: Kept, _now: float) -> None:
+        one = self._roster.get(event.executor)
+        if one is None:
+            return
+        if not event.on:
+            one.kept.discard(event.worker)
+            self._floor.unsettled = True  # it may have been idle for long
+        elif one.state == "booting" or self._roster.serves(one, event.worker):
+            one.kept.add(event.worker)
 
     def _falling(self, event: Falling, now: float) -> None:
         one = self._roster.get(event.executor)

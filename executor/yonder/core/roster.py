@@ -25,7 +25,7 @@ class Executor(msgspec.Struct, eq=False):
 
     `born` is when it was asked for, `since` when it entered its state or became idle. `calls` maps what it runs to the
     worker that runs it, `free` are workers that wait, `renewing` those whose place is being filled again. `unproven`
-    workers have never held a call, `deaths` counts how many such died in a row. `reason` is why it drains,
+    workers have never held a call, those in `kept` keep objects for others, `deaths` counts how many such died in a row. `reason` is why it drains,
     `held` what its boot waits for that others have, `progress` how far its boot is.
     """
 
@@ -39,6 +39,7 @@ class Executor(msgspec.Struct, eq=False):
     calls: dict[str, str] = msgspec.field(default_factory=dict)
     renewing: set[str] = msgspec.field(default_factory=set)
     unproven: set[str] = msgspec.field(default_factory=set)
+    kept: set[str] = msgspec.field(default_factory=set)
     deaths: int = 0
     worked: bool = False
     reason: str = ""
@@ -122,6 +123,10 @@ class Roster:
     def of_worker(self, worker: str) -> Executor | None:
         """The executor whose worker it is."""
         return self._all.get(self._workers.get(worker, ""))
+
+    def serves(self, one: Executor, worker: str) -> bool:
+        """Is it a worker of that executor, and not one that is being replaced?"""
+        return self._workers.get(worker) == one.id and worker not in one.renewing
 
     def stand(self, kind: str) -> Stand:
         """The stand of that kind, made when it is asked for the first time."""
@@ -269,6 +274,7 @@ class Roster:
             if not one.free:
                 self._unshelve(one)
         one.unproven.discard(worker)
+        one.kept.discard(worker)
         one.renewing.add(worker)
         self._workers[worker] = one.id
         one.stand.renewing += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ from yonder import wire
 from yonder.core import events
 from yonder.core.writers import Span
 from yonder.hub.clients import Client
+from yonder.hub.keeps import Keeps
 from yonder.hub.worker import OVERTAKEN, End, Part, Worker, clock
 from yonder.snapshot import version
 
@@ -28,6 +29,10 @@ class Room(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def keeps(self) -> Keeps:
+        """What workers keep."""
 
     def call_ended(self, call: Call, done: wire.Done) -> None:
         """Its worker has told the end."""
@@ -68,6 +73,8 @@ class Call:
         "_asked",
         "_digest",
         "_function",
+        "_needs",
+        "_refs",
         "_running",
         "_say",
         "_synced",
@@ -78,8 +85,10 @@ class Call:
         "code",
         "death",
         "executor",
+        "home",
         "id",
         "label",
+        "moved",
         "number",
         "options",
         "refusals",
@@ -88,6 +97,7 @@ class Call:
         "run",
         "shown",
         "syncing",
+        "taker",
         "worker",
     )
 
@@ -110,6 +120,11 @@ class Call:
         self.began = 0.0
         self.death: wire.ExitReport | None = None  # how the worker that held it last has died
         self.shown = False  # CallStarted was told, CallEnded was not
+        self.home = False  # it runs where the object lives that it needs, and nowhere else
+        self.moved: dict[bytes, wire.Body] = {}  # values of objects that live elsewhere, for this call alone
+        self.taker: Hashable = client.holder  # who gets the handles in its value
+        self._needs = submit.needs
+        self._refs = submit.refs
         self._say = say
         self._digest = submit.function
         self._arguments = submit.arguments
@@ -158,11 +173,8 @@ class Call:
             self._synced, self._running, self.syncing = now - self._running, now, False
         if self.code:
             worker.runs_on(self.code)
-        known, forgotten = worker.learn(self._digest)
-        body = b"" if known else self._function
-        near = worker.near and self.client.near
-        mode = self._mode()
-        worker.say(wire.Call(self._task, self._digest, body, self._arguments, mode, forgotten, self.code, near))
+        self._bring(worker)
+        worker.say(self._opening(worker))
         if self.client.slow:
             self.hold()
         self.say(wire.CallPhase(self.number, "running", self.attempt))
@@ -177,9 +189,26 @@ class Call:
         if self.worker is not None:
             self.worker.abandon(self)
 
+    def _opening(self, worker: Worker) -> wire.Call | wire.Fetch:
+        known, forgotten = worker.learn(self._digest)
+        body = b"" if known else self._function
+        refs = self.room.keeps.give(self._refs, self, worker) if self._refs else []
+        near = worker.near and self.client.near
+        mode = self._mode()
+        return wire.Call(self._task, self._digest, body, self._arguments, mode, forgotten, self.code, near, refs)
+
+    def _bring(self, worker: Worker) -> None:
+        """What it needs and the worker does not keep."""
+        keeps = self.room.keeps
+        for ref in self._needs:
+            if ref in self.moved:
+                worker.say(wire.Stow(ref, self.moved[ref]))
+            elif (entry := keeps.find(ref, self)) is not None:
+                keeps.stow(entry, worker)
+
     def _mode(self) -> wire.Mode | None:
         mode = self.options.mode
-        return mode if mode.chunk or mode.kind != "call" else None
+        return mode if mode.chunk or mode.keep or mode.kind != "call" else None
 
     def stop(self, kill: Callable[[Worker], None]) -> None:
         """Its worker must become free: interrupt, then kill after the grace."""
@@ -217,6 +246,7 @@ class Call:
         times = times or {"queued": self.waited, "running": ran}
         if self._synced:
             times = {**times, "syncing": self._synced, "running": ran}
+        refs = self._handed(done)
         self.say(
             wire.CallDone(
                 self.number,
@@ -228,9 +258,14 @@ class Call:
                 micros=done.micros,
                 times=times,
                 code=version(self.code),
+                refs=refs,
             )
         )
         self._close()
+
+    def _handed(self, word: wire.Done | wire.Yielded | wire.MethodDone) -> list[bytes]:
+        """The handles in it are its client's from now on."""
+        return self.room.keeps.give(word.refs, id(word), self.taker) if word.refs and not self._answered else []
 
     def dropped(self, drop: events.Drop) -> wire.CallDone:
         """Its end as the pool decides it. Returns what was said."""
@@ -238,9 +273,13 @@ class Call:
         sentence = self._loss(report) if report else drop.sentence
         if self.syncing and drop.outcome == "timeout":
             sentence = f"the call's deadline passed while its code was on the way to executor {self.executor}"
+        outcome: wire.CallOutcome = drop.outcome
+        if self.home and drop.outcome == "lost" and not self.attempt:
+            gone = next((ref for ref in self._needs if self.room.keeps.find(ref, self) is None), b"")
+            outcome, sentence = "remote_lost", self.room.keeps.why(gone) if gone else sentence
         done = wire.CallDone(
             self.number,
-            drop.outcome,
+            outcome,
             report=report,
             sentence=sentence,
             phase="syncing" if self.syncing and drop.phase == "running" else drop.phase,
@@ -269,6 +308,11 @@ class Call:
         self._answered = True
         self.hold()  # nobody wants what it may still say: it need not wait
         self._function = self._arguments = b""
+        if self.moved and self.worker is not None and self.worker.alive:
+            self.worker.say(wire.Drop(list(self.moved)))
+        self.moved = {}
+        if self._refs:
+            self.room.keeps.forget(self)
 
     # ── what its worker tells ──
 
@@ -330,7 +374,7 @@ class Stream(Call):
     def gave(self, part: Part) -> None:
         if not isinstance(part, wire.Yielded):
             return
-        self.say(wire.CallYield(self.number, part.n, part.body))
+        self.say(wire.CallYield(self.number, part.n, part.body, self._handed(part)))
         if not self._given:
             self._given = True
             self.room.gave_away(self)
@@ -353,7 +397,8 @@ class Actor(Call):
             self._early.append(message)
         elif self.worker is not None:
             self._open.add(message.number)
-            self.worker.say(wire.Method(self._task, message.number, message.method, message.arguments))
+            refs = self.room.keeps.give(message.refs, self.client.holder, self.worker) if message.refs else []
+            self.worker.say(wire.Method(self._task, message.number, message.method, message.arguments, refs))
 
     def finish(self) -> None:
         if self._placed and self.worker is not None and not self._leaving:
@@ -369,7 +414,7 @@ class Actor(Call):
                 self._catch_up()
             case wire.MethodDone(number=number):
                 self._open.discard(number)
-                self.say(wire.ActorReply(self.number, number, part.ok, part.body, part.failure))
+                self.say(wire.ActorReply(self.number, number, part.ok, part.body, part.failure, self._handed(part)))
             case _:
                 pass
 

@@ -80,6 +80,11 @@ class Client:
         """Whose calls these are when pools serve in turns: the run's, else this client's own."""
         return self.run or self._name
 
+    @property
+    def holder(self) -> Client | Worker:
+        """Who holds what this client is given: the process that it lives in."""
+        return self.worker or self
+
     def say(self, message: wire.HubToClient) -> None:
         """Tell the client; nothing when it is gone."""
         if not self.gone:

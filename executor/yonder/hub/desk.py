@@ -16,6 +16,7 @@ from yonder.hub.clients import Client
 from yonder.hub.executor import Executor
 from yonder.hub.files import Known, Table, there
 from yonder.hub.lent import Lent
+from yonder.hub.objects import lost_end
 from yonder.hub.pools import PoolRoom
 from yonder.hub.pools import Surroundings as PoolSurroundings
 from yonder.hub.worker import clock
@@ -81,6 +82,10 @@ class Desk:
                     asked.finish()
             case wire.Waits(calls=calls):
                 self._hub.deadlocks.waits(client, calls)
+            case wire.Release(refs=refs):
+                self._hub.keeps.release(client.holder, refs)
+            case wire.Get() | wire.Spill() | wire.Put() | wire.Kept():
+                self._about_object(client, message)
             case wire.Limit():
                 if client.worker is None:  # what runs here does not bound itself
                     self._hub.allowances.limit(message.executors, message.gpus, message.hours)
@@ -142,8 +147,39 @@ class Desk:
             case _:
                 pass  # said at the door, or taken by the client's own memory
 
+    def _about_object(self, client: Client, message: wire.Get | wire.Spill | wire.Put | wire.Kept) -> None:
+        """Of an object that a worker keeps, or that is to be kept here."""
+        match message:
+            case wire.Kept():
+                own = self._executor_of(client)
+                if own is not None and client.worker is not None and isinstance(own.resident, PoolRoom):
+                    self._hub.keeps.kept(own.resident, client.worker, message, ahead=True)
+            case wire.Put(call=number, pool=name):
+                room = self._room(client, name)
+                if room is None:
+                    client.say(self._closed_end(number, name))
+                else:
+                    room.objects.put(client, message)
+            case wire.Get(call=number, ref=ref) | wire.Spill(call=number, ref=ref):
+                entry = self._hub.keeps.find(ref, client.holder)
+                if entry is None:
+                    client.say(lost_end(number, self._hub.keeps.why(ref)))
+                elif isinstance(entry.room, PoolRoom):
+                    entry.room.objects.asked(client, entry, message)
+
+    def _home(self, client: Client, ref: bytes) -> PoolRoom | None:
+        """The pool in which that object lives. Who holds the object may call there without having opened it."""
+        entry = self._hub.keeps.find(ref, client.holder)
+        return entry.room if entry is not None and isinstance(entry.room, PoolRoom) else None
+
     def _submit(self, client: Client, message: wire.Submit) -> None:
-        pool = self._room(client, message.pool)
+        if message.pin:
+            pool = self._home(client, message.pin)
+            if pool is None:
+                client.say(lost_end(message.call, self._hub.keeps.why(message.pin)))
+                return
+        else:
+            pool = self._room(client, message.pool)
         if pool is not None:
             pool.submit(client, message)
         else:
@@ -311,6 +347,8 @@ class Desk:
     def client_lost(self, client: Client) -> None:
         """It has hung up: its calls are nobody's."""
         self._hub.executors.library.left(client)
+        if client.worker is None:
+            self._hub.keeps.forget(client)
         for room in [room for room in self.pools.values() if client in room.clients]:
             self._hub.spawn(self._detach(client, room, cancel=True))
 

@@ -28,6 +28,7 @@ from yonder.hub.desk import Desk
 from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
 from yonder.hub.files import Beside, Known, Table
+from yonder.hub.keeps import Keeps
 from yonder.hub.ledger import Ledger
 from yonder.hub.patron import Audience
 from yonder.hub.room import Room
@@ -92,6 +93,7 @@ class Hub:
         self.lingering = False
         self.silence = SILENCE
         self.allowances = Allowances()
+        self.keeps = Keeps()
         self.desk = Desk(self)
         self.deadlocks = Deadlocks(self.desk.pools.values)
         self.sessions: dict[str, SessionRoom] = {}

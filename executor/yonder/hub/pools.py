@@ -30,6 +30,8 @@ from yonder.hub.drive import Drive, now
 from yonder.hub.executor import Executor
 from yonder.hub.executors import Executors
 from yonder.hub.freshness import Freshness
+from yonder.hub.keeps import Keeps, Tally
+from yonder.hub.objects import Objects
 from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock, named
 from yonder.snapshot import version
@@ -43,6 +45,7 @@ class Surroundings(Protocol):
 
     owner: str
     executors: Executors
+    keeps: Keeps
     allowances: Allowances
     deadlocks: Deadlocks
 
@@ -84,6 +87,7 @@ class PoolRoom:
         self._core = Pool(spec, prefix=self._prefix, strategy=strategy, jitter=random.random)
         self._calls: dict[str, Call] = {}
         self._executors: dict[str, Executor] = {}
+        self.objects = Objects(self)
         self._rites: list[Rite] = []
         self._passed: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()  # how many of the rites a worker has done
         self._held: dict[str, events.Boot] = {}
@@ -164,7 +168,7 @@ class PoolRoom:
             busy=pool.busy,
             max=self.spec.max,
             queued=pool.queued,
-            why=pool.why,
+            why="; ".join([pool.why, *self.keeps.pinning(self)]),
             min=self.spec.min,
             buffer=self.spec.buffer,
             idle=pool.idle,
@@ -238,10 +242,24 @@ class PoolRoom:
             client.say(wire.CallDone(message.call, "lost", sentence=sentence, phase="syncing", attempts=0))
             return
         order = Order(message, function, message.options or self._defaults, code)
+        if message.refs:
+            self.objects.approach(client, order)
+        else:
+            self.enter(self.take(client, order))
+
+    def take(self, client: Client, order: Order) -> Call:
+        """The call is this pool's from now on."""
+        kind = KINDS[order.options.mode.kind]
+        call = self.admit(lambda name: kind(self, name, client, order, client.say))
+        client.asked[order.submit.call] = call
+        return call
+
+    def admit(self, make: Callable[[str], Call]) -> Call:
+        """As `take`, for a call of the pool's own making."""
         self._count += 1
-        call = self._admit(f"{self.spec.name}.{self._count}", client, order, client.say)
-        client.asked[message.call] = call
-        self._enter(call)
+        name = f"{self.spec.name}.{self._count}"
+        call = self._calls[name] = make(name)
+        return call
 
     def broadcast(self, client: Client, message: wire.Broadcast) -> None:
         """Once in every worker: those that are there by a call each, those to come before they are heard of."""
@@ -274,7 +292,7 @@ class PoolRoom:
             member.rite = rite.name
         gathering.begin(members)
         for name, worker in zip(names, workers, strict=True):
-            self._enter(self._calls[name], pin=worker.id)
+            self.enter(self._calls[name], pin=worker.id)
         for worker in self._early_workers():
             self._hub.executors.ready_again(worker)
 
@@ -299,7 +317,8 @@ class PoolRoom:
         self._library.pin(call.code)
         return call
 
-    def _enter(self, call: Call, pin: str = "") -> None:
+    def enter(self, call: Call, pin: str = "") -> None:
+        """It wants its turn, on that worker ("": any)."""
         if self._hub.closing:
             self._drop(events.Drop(call.id, "closed", "queued", "the window is closing: nothing new is started"))
             return
@@ -328,8 +347,20 @@ class PoolRoom:
     def forsaken(self, client: Client) -> None:
         """The client is gone: nobody waits for its calls any more."""
         self.leave(client)
+        self.objects.forsaken(client)
         for call in [call for call in self._calls.values() if call.client is client]:
             self.cancel(call)
+
+    # ── objects that stay (objects.Room) ──
+
+    @property
+    def keeps(self) -> Keeps:
+        """What workers keep."""
+        return self._hub.keeps
+
+    def pinned(self, worker: Worker, *, on: bool) -> None:
+        """The worker keeps something from now on, or nothing any more."""
+        self._drive.feed(events.Kept(now(), worker.executor, worker.id, on))
 
     # ── what calls say (calls.Room) ──
 
@@ -379,6 +410,7 @@ class PoolRoom:
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
         rites = self._rites
+        worker.keeper = Tally(self.keeps, self, worker)
 
         def through(why: str) -> None:
             self._passed[worker] = len(rites)  # those that came while it was under way it has run, too
@@ -434,6 +466,7 @@ class PoolRoom:
         sentence = f"worker {worker.id} {report.sentence()}"
         self.watchers.tell("worker_lost", executor.id, sentence)
         calls = self._bereaved([worker], report)
+        self.keeps.worker_gone(worker, f"it was on worker {worker.id}, which {report.sentence()}")
         self._drive.feed(events.WorkerGone(now(), executor.id, worker.id, sentence))
         self._bury(calls)
         self._idle(executor.id)
@@ -441,6 +474,8 @@ class PoolRoom:
     def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
         self._disinherit(executor.id, old)
         self._drive.feed(events.WorkerRenewed(now(), executor.id, old, worker.id))
+        if self.keeps.keeps_any(worker):  # in a broadcast that was its first task
+            self.pinned(worker, on=True)
 
     def falling(self, executor: Executor) -> None:
         self._disinherit(executor.id)
@@ -451,6 +486,10 @@ class PoolRoom:
         self.watchers.tell("gone", executor.id, sentence)
         self._disinherit(executor.id)
         calls = self._bereaved(executor.workers.values(), report)
+        for worker in executor.workers.values():
+            self.keeps.worker_gone(
+                worker, f"it was on executor {executor.id}, which ended: {sentence or report.sentence()}"
+            )
         self._drive.feed(events.ExecutorGone(now(), executor.id, sentence))
         self._executors.pop(executor.id, None)
         self._bury(calls)
@@ -487,6 +526,9 @@ class PoolRoom:
                 self._terminate(command)
             case events.Renew(executor=name, worker=worker):
                 if (executor := self._executors.get(name)) is not None:
+                    if (old := executor.workers.get(worker)) is not None:
+                        old.keeper = None
+                        self.keeps.worker_gone(old, f"it was on worker {worker}, whose place a fresh process took")
                     self._hub.executors.renew(executor, worker)
             case events.StopCall(call=name):
                 if (found := self._calls.get(name)) is not None:
@@ -498,6 +540,7 @@ class PoolRoom:
                 self._drop(command)
             case events.Closed():
                 self.left()
+                self.keeps.room_closed(self)
                 self.watchers.tell("closed", sentence="the pool is closed")
                 for waiter in self._closers:
                     if not waiter.done():

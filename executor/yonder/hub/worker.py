@@ -18,7 +18,10 @@ from yonder.hub.code import Library
 from yonder.hub.connection import Conversation
 
 End = wire.Done | wire.BlockDone
+ToCall = wire.Call | wire.Block | wire.Method | wire.Leave | wire.Adopt | wire.Fetch | wire.Stow | wire.Drop | wire.Lost
 Part = wire.Yielded | wire.Placed | wire.MethodDone
+Named = wire.Done | wire.Yielded | wire.MethodDone
+"""What may name objects that are kept."""
 
 OVERTAKEN = 0.02
 """Seconds until an interrupt that met no user code is tried again."""
@@ -77,6 +80,20 @@ class Surroundings(Protocol):
     def library(self) -> Library: ...
 
 
+class Keeper(Protocol):
+    """Who counts what a worker keeps and holds."""
+
+    def kept(self, message: wire.Kept) -> None: ...
+
+    def released(self, refs: dict[bytes, int]) -> None: ...
+
+    def carry(self, message: Named) -> None:
+        """This names what is kept, and waits for its turn."""
+
+    def carried(self, message: Named) -> None:
+        """It was passed on."""
+
+
 class _Current:
     """One task while its messages may still arrive."""
 
@@ -115,6 +132,7 @@ class Worker:
         self.code = b""  # the snapshot that it runs on, or ran on last
         self.served = 0  # how many calls it was given
         self._adopting = False
+        self.keeper: Keeper | None = None
         self._functions: dict[bytes, None] = {}
         self._open: set[str] = set()
         self.near = False  # it may be named memory of this machine's processes
@@ -169,7 +187,7 @@ class Worker:
             self._held_back = held
             self._call.hold(held)
 
-    def say(self, message: wire.Call | wire.Block | wire.Method | wire.Leave | wire.Adopt) -> None:
+    def say(self, message: ToCall) -> None:
         if self._call is not None:
             self._call.send(message)
 
@@ -249,6 +267,8 @@ class Worker:
     # ── what comes back ──
 
     def received(self, message: wire.CallToHub | wire.ControlToHub) -> None:
+        if isinstance(message, Named) and message.refs and self.keeper is not None:
+            self.keeper.carry(message)
         match message:
             case wire.Done() | wire.BlockDone():
                 current = self._recent.get(message.task)
@@ -263,13 +283,19 @@ class Worker:
             case wire.Yielded() | wire.Placed():
                 current = self._recent.get(message.task)
                 if current is not None:
-                    current.task.gave(message)
+                    self._give(current, message)
             case wire.Stale(task=number, modules=modules):
                 self._stale(number, modules[:MOST_MODULES])
             case wire.Reloaded():
                 current = self._recent.get(message.task)
                 if current is not None and current is self._now:
                     current.task.reloaded(bounded(message))
+            case wire.Kept():
+                if self.keeper is not None:
+                    self.keeper.kept(message)
+            case wire.Release(refs=refs):
+                if self.keeper is not None:
+                    self.keeper.released(refs)
             case wire.Looked():
                 answer = self._answers.pop(message.id, None)
                 if answer is not None:
@@ -324,7 +350,7 @@ class Worker:
 
     def _deliver(self, current: _Current) -> None:
         while current.replies and current.heard(current.replies[0]):
-            current.task.gave(current.replies.popleft())
+            self._give(current, current.replies.popleft())
         if not current.complete():
             return
         end, current.end = current.end, None
@@ -333,6 +359,15 @@ class Worker:
         if self._now is current:
             self._now = None
         current.task.ended(end)
+        self._carried(end)
+
+    def _give(self, current: _Current, part: Part) -> None:
+        current.task.gave(part)
+        self._carried(part)
+
+    def _carried(self, message: End | Part) -> None:
+        if isinstance(message, Named) and message.refs and self.keeper is not None:
+            self.keeper.carried(message)
 
     def exited(self, report: wire.ExitReport) -> None:
         """The agent reaped it (everything it printed came before), or the agent itself is gone. Its last messages may

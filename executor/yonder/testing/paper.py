@@ -32,6 +32,7 @@ class _Paper:
     falling: bool = False
     used: bool = False
     doubtful: bool = False
+    kept: set[str] = field(default_factory=set)
 
 
 class PromiseError(AssertionError):
@@ -129,6 +130,7 @@ class PaperPool:
                 paper.doubtful = paper.doubtful or self._gives_way(paper)
                 if self.spec.isolation == "process":
                     paper.renewing.add(worker)
+                    paper.kept.discard(worker)
                 if call not in self.ended:
                     self._end(call, "result")
         self._step(events.CallOver(self.clock.now, call))
@@ -139,6 +141,7 @@ class PaperPool:
         if name is not None:
             paper = self.alive[name]
             paper.renewing.add(worker)
+            paper.kept.discard(worker)
             for call in [call for call, its in paper.held.items() if its == worker]:
                 del paper.held[call]
                 self.loose.add(call)
@@ -156,6 +159,7 @@ class PaperPool:
                 del paper.held[call]
                 self._unbegun(call, hopeless)
             paper.renewing.add(worker)
+            paper.kept.discard(worker)
         self._step(events.WorkerStale(self.clock.now, name or "x-0", worker, call, hopeless))
 
     def _unbegun(self, call: str, hopeless: str) -> None:
@@ -178,6 +182,15 @@ class PaperPool:
             paper.workers = tuple(fresh if worker == old else worker for worker in paper.workers)
         self._step(events.WorkerRenewed(self.clock.now, name or "x-0", old, fresh))
         return fresh
+
+    def keeps(self, worker: str, *, on: bool = True) -> None:
+        """The worker keeps objects from now on, or none any more."""
+        name = self.executor_of(worker)
+        if name is not None and on and worker not in self.alive[name].renewing:
+            self.alive[name].kept.add(worker)
+        elif name is not None:
+            self.alive[name].kept.discard(worker)
+        self._step(events.Kept(self.clock.now, name or "x-0", worker, on))
 
     def falling(self, executor: str) -> None:
         """It is of no more use; the platform has not confirmed its end yet."""
@@ -293,6 +306,10 @@ class PaperPool:
                 self._promise(name in self.alive and not self.alive[name].told, f"{name} is ended twice or unknown")
                 waited = [call for call in self.alive[name].held if call not in self.ended]
                 self._promise(not waited, f"{name} is ended while it holds calls")
+                spare = reason.startswith(("idle for", "its room is needed"))
+                self._promise(
+                    not (spare and self.alive[name].kept), f"{name} is ended while it keeps objects: {reason}"
+                )
                 self.alive[name].told = True
                 self.reasons[name] = reason
             case events.Renew(executor=name, worker=worker):

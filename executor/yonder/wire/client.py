@@ -10,6 +10,7 @@ from yonder.wire.environment import AskEnvironments, Environments, Needs
 from yonder.wire.events import Descriptor
 from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.owner import PoolState, Problem
+from yonder.wire.remotes import Get, Kept, Lost, Put, Release, Spill
 from yonder.wire.shapes import ExitReport, Failure, Place, PoolSpec, Resources
 
 
@@ -38,13 +39,14 @@ class Mode(Part, frozen=True):
     """How a worker runs a function. kind call: once; `chunk` > 0: `arguments` are so many calls' (`payload.pack_chunk`)
     and the result is their ends (`payload.unpack_outcomes`). stream: a generator, at most `credit` values ahead of the reader. actor: the function is a
     class, the object stays and answers methods; with `max_batch` > 1 its methods take and give lists, gathered for at most
-    `max_wait` seconds."""
+    `max_wait` seconds. `keep`: the value stays where it was made, and a handle of it is the result."""
 
     kind: Literal["call", "stream", "actor"] = "call"
     chunk: int = 0
     credit: int = 0
     max_batch: int = 0
     max_wait: Seconds = 0.0
+    keep: bool = False
 
 
 class CallOptions(Part, frozen=True):
@@ -63,7 +65,8 @@ class CallOptions(Part, frozen=True):
 class Submit(Msg, frozen=True, tag=True):
     """One call. `function` is the digest of the pickled function; its bytes come along (`function_body`) the first time
     this client uses that digest, later they are empty (until Forget). `options` None: nothing but defaults. `snapshot` is
-    the code that it runs on (b"": that of the worker in which this client lives, or none)."""
+    the code that it runs on (b"": that of the worker in which this client lives, or none). `refs` are the handles in the
+    arguments; the objects of those in `needs` are arguments themselves; `pin`: it runs where this one lives."""
 
     call: int
     pool: str
@@ -73,6 +76,9 @@ class Submit(Msg, frozen=True, tag=True):
     label: str
     options: CallOptions | None = None
     snapshot: bytes = b""
+    refs: list[bytes] = []
+    needs: list[bytes] = []
+    pin: bytes = b""
 
 
 class Forget(Msg, frozen=True, tag=True):
@@ -100,6 +106,7 @@ class ActorCall(Msg, frozen=True, tag=True):
     number: int
     method: str
     arguments: Body
+    refs: list[bytes] = []
 
 
 class ActorClose(Msg, frozen=True, tag=True):
@@ -119,6 +126,7 @@ class Broadcast(Msg, frozen=True, tag=True):
     arguments: Body
     label: str
     snapshot: bytes = b""
+    refs: list[bytes] = []
 
 
 class Waits(Msg, frozen=True, tag=True):
@@ -168,13 +176,15 @@ class PoolStatus(Msg, frozen=True, tag=True):
     state: PoolState
 
 
-CallOutcome = Literal["ok", "error", "lost", "cancelled", "timeout", "boot_failed", "queue_full", "deadlock", "closed"]
+CallOutcome = Literal[
+    "ok", "error", "lost", "cancelled", "timeout", "boot_failed", "queue_full", "deadlock", "closed", "remote_lost"
+]
 
 
 class CallDone(Msg, frozen=True, tag=True):
     """outcome ok: `body` is the pickled value. error: `body` the pickled exception ("" if it did not pickle), `failure`
     its data. lost: `report`. The others: `sentence` and `phase`. `times` are seconds spent per phase (queued, booting,
-    syncing, running), `attempts` how often it was begun, `micros` how long the function itself ran, `code` the version of the code that made it (`snapshot.version`)."""
+    syncing, running), `attempts` how often it was begun, `micros` how long the function itself ran, `code` the version of the code that made it (`snapshot.version`), `refs` the handles in the value."""
 
     call: int
     outcome: CallOutcome
@@ -188,6 +198,7 @@ class CallDone(Msg, frozen=True, tag=True):
     micros: int = 0
     times: dict[str, float] = {}
     code: str = ""
+    refs: list[bytes] = []
 
 
 class CallPhase(Msg, frozen=True, tag=True):
@@ -204,6 +215,7 @@ class CallYield(Msg, frozen=True, tag=True):
     call: int
     n: int
     body: Body
+    refs: list[bytes] = []
 
 
 class ActorReady(Msg, frozen=True, tag=True):
@@ -222,6 +234,7 @@ class ActorReply(Msg, frozen=True, tag=True):
     ok: bool
     body: Body = b""
     failure: Failure | None = None
+    refs: list[bytes] = []
 
 
 class BroadcastDone(Msg, frozen=True, tag=True):
@@ -278,6 +291,11 @@ ClientToHub = (
     | Publish
     | GetFiles
     | ReadFile
+    | Kept
+    | Release
+    | Get
+    | Spill
+    | Put
 )
 HubToClient = (
     Welcome
@@ -298,4 +316,5 @@ HubToClient = (
     | Published
     | Files
     | FilePart
+    | Lost
 )

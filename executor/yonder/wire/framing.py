@@ -13,6 +13,7 @@ from yonder.wire.base import LARGE, MAX_FRAME, MAX_MESSAGE, Body, WireError
 from yonder.wire.client import ActorCall, ActorReply, Broadcast, CallDone, CallYield, ClientToHub, HubToClient, Submit
 from yonder.wire.link import LinkFrame
 from yonder.wire.owner import HubToOwner, OwnerToHub
+from yonder.wire.remotes import Put, Stow
 from yonder.wire.worker import Call, CallToHub, ControlToHub, Done, HubToCall, HubToControl, Method, MethodDone, Yielded
 
 _MORE = 0x8000_0000
@@ -70,6 +71,8 @@ _BODIES: dict[type, tuple[str, ...]] = {
     Done: ("body",),
     Yielded: ("body",),
     MethodDone: ("body",),
+    Put: ("body",),
+    Stow: ("body",),
 }
 """What may travel as a load, in this order."""
 

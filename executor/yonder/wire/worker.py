@@ -8,6 +8,7 @@ from yonder.wire.base import Body, Hello, Msg, Refused, Welcome
 from yonder.wire.client import Mode
 from yonder.wire.code import Adopt, Reloaded, Stale
 from yonder.wire.looking import Answer, Query
+from yonder.wire.remotes import Drop, Fetch, Kept, Lost, Release, Stow
 from yonder.wire.shapes import Column, Failure, Preview
 
 # A task is one Call or one Block on one worker, numbered by the hub, unique for that worker and rising.
@@ -26,6 +27,7 @@ class Call(Msg, frozen=True, tag=True):
     forget: list[bytes] = []
     snapshot: bytes = b""
     near: bool = False
+    refs: list[bytes] = []
 
 
 class Method(Msg, frozen=True, tag=True):
@@ -35,6 +37,7 @@ class Method(Msg, frozen=True, tag=True):
     number: int
     name: str
     arguments: Body
+    refs: list[bytes] = []
 
 
 class Block(Msg, frozen=True, tag=True):
@@ -66,6 +69,7 @@ class Done(Msg, frozen=True, tag=True):
     summary: str = ""
     failure: Failure | None = None
     micros: int = 0
+    refs: list[bytes] = []
 
 
 class Yielded(Msg, frozen=True, tag=True):
@@ -74,6 +78,7 @@ class Yielded(Msg, frozen=True, tag=True):
     task: int
     n: int
     body: Body
+    refs: list[bytes] = []
 
 
 class Placed(Msg, frozen=True, tag=True):
@@ -93,6 +98,7 @@ class MethodDone(Msg, frozen=True, tag=True):
     failure: Failure | None = None
     control: int = 0
     output: int = -1
+    refs: list[bytes] = []
 
 
 class BlockDone(Msg, frozen=True, tag=True):
@@ -108,8 +114,8 @@ class BlockDone(Msg, frozen=True, tag=True):
     code: int = 0
 
 
-HubToCall = Welcome | Refused | Call | Method | Block | Leave | Adopt
-CallToHub = Hello | Done | Yielded | Placed | MethodDone | BlockDone | Stale | Reloaded
+HubToCall = Welcome | Refused | Call | Method | Block | Leave | Adopt | Fetch | Stow | Drop | Lost
+CallToHub = Hello | Done | Yielded | Placed | MethodDone | BlockDone | Stale | Reloaded | Kept | Release
 
 
 class Raise(Msg, frozen=True, tag=True):

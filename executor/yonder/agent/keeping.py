@@ -1,0 +1,91 @@
+"""What a worker keeps for others: objects that stay where they were made, and copies of objects that live elsewhere.
+
+What belongs here: names, objects, what of them is still to be said to the hub. What this file must not know: lanes, tasks.
+User code keeps in whatever thread it likes; what is to be said waits for the main thread, which says it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from typing import Any
+
+from yonder import payload, wire
+from yonder.agent.portrait import facts_of
+from yonder.errors import UsageError
+from yonder.holding import Grip, Holdings, Taken
+
+
+class Keeping:
+    """`allowed`: this is a worker of a pool. Implements seat.Keeper."""
+
+    def __init__(self, *, allowed: bool) -> None:
+        self.holdings = Holdings()
+        self._allowed = allowed
+        self._objects: dict[bytes, Any] = {}
+        self._copies: dict[bytes, wire.Body] = {}
+        self._numbers = itertools.count(1)
+        self._said: deque[wire.Kept] = deque()
+        self._kept: dict[bytes, wire.Kept] = {}
+
+    def __len__(self) -> int:
+        """How many objects are kept here."""
+        return len(self._objects)
+
+    # ── user code on, any thread ──────────────────────────────────────────────────────────────────────────────────────
+
+    def keep(self, value: object) -> tuple[wire.Facts, Grip]:
+        """Keep it. Raises UsageError in a session."""
+        if not self._allowed:
+            raise UsageError("keep() is for code that a pool runs; here the object stays in its variable anyway")
+        facts = facts_of(os.urandom(wire.REF), value)
+        self._objects[facts.ref] = value
+        (hold,) = self.holdings.delivered([facts.ref])
+        kept = wire.Kept(next(self._numbers), facts)
+        self._kept[facts.ref] = kept
+        self._said.append(kept)
+        return facts, hold
+
+    def has(self, ref: bytes) -> bool:
+        """Does it live here?"""
+        return ref in self._objects
+
+    def own(self, ref: bytes) -> Any:
+        """The object itself. Raises KeyError."""
+        return self._objects[ref]
+
+    def announcement(self, ref: bytes) -> wire.Kept | None:
+        """What is said of it to the hub; on the call lane it may not have been heard yet."""
+        return self._kept.get(ref)
+
+    def taken(self, value: Any) -> Any:
+        """An argument as the function gets it: the object in the place of its handle."""
+        if type(value) is not Taken:
+            return value
+        ref = value.handle.ref
+        if ref in self._objects:
+            return self._objects[ref]
+        if ref in self._copies:
+            return payload.unpack(self._copies[ref])
+        return value.handle.get()  # type: ignore[attr-defined]
+
+    # ── user code off, main thread ────────────────────────────────────────────────────────────────────────────────────
+
+    def news(self) -> list[wire.Kept]:
+        """What was kept since it was asked last, to be said before anything that names it."""
+        return [self._said.popleft() for _ in range(len(self._said))]
+
+    def gone(self) -> dict[bytes, int]:
+        """Of what the last handles here have gone since it was asked last."""
+        return {} if self.holdings.gone.empty() else self.holdings.collected()
+
+    def stow(self, message: wire.Stow) -> None:
+        self._copies[message.ref] = message.body
+
+    def drop(self, refs: list[bytes]) -> None:
+        """Nobody wants these any more."""
+        for ref in refs:
+            self._objects.pop(ref, None)
+            self._kept.pop(ref, None)
+            self._copies.pop(ref, None)

@@ -1,0 +1,270 @@
+"""Objects that stay on real workers, each test a program of its own. The counting is tests/core/test_keeps.py."""
+
+from __future__ import annotations
+
+from tests.integration.programs import program
+
+MAKING = """
+import os, signal, time, yonder
+from yonder import seat
+def make(n): return list(range(n))
+def total(numbers, times=1): return sum(numbers) * times
+def where(_=None): return os.getpid()
+def kept_here(): return len(seat.current().keeper)
+def two(pool):
+    '''Handles on two different workers.'''
+    first = pool.keep(make, 3).result()
+    busy = first.submit(wait_for, "go")
+    second = pool.keep(make, 4).result()
+    open("go", "w").close()
+    busy.result()
+    assert first.call(where) != second.call(where)
+    return first, second
+def wait_for(_, flag):
+    while not os.path.exists(flag):
+        time.sleep(0.005)
+def die_after(_, flag):
+    wait_for(_, flag)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def run(tmp_path, code: str, **more) -> list[str]:
+    return program(tmp_path, MAKING + code.replace("\n        ", "\n"), **more).splitlines()
+
+
+def test_a_handle_says_what_it_names_and_works_where_that_is(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        with yonder.Pool(max=2) as pool:
+            handle = pool.keep(make, 1000).result()
+            print(handle.type, handle.shape, handle.size > 8000, repr(handle)[:35])
+            print(handle.get() == make(1000), handle.call(total), handle.call(total, times=2), handle.submit(len).result())
+            print(handle.call(where) == pool.call(where, handle) == handle.call(where))
+            print(pool.call(total, handle), pool.call(total, numbers=handle))
+        print("the pool is closed" in handle.lost, "lost: it was on" in repr(handle))
+        try:
+            handle.get()
+        except yonder.RemoteLost as error:
+            print("the remote list is lost: it was on executor" in str(error))
+        """,
+    ) == [
+        "list None True <yonder.Remote [0, 1, 2, 3, 4, …], ",
+        "True 499500 999000 1000",
+        "True",
+        "499500 499500",
+        "True True",
+        "True",
+    ]
+
+
+def test_handles_inside_others_stay_handles_and_keep_their_objects(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        def nested(n): return [[yonder.keep(i), {"at": yonder.keep(make(i))}] for i in range(n)]
+        def kinds(items): return [type(one).__name__ for one in items], sum(one.get() for one in items)
+        def ring():
+            loop = [yonder.keep("inside")]
+            loop.append(loop)
+            return loop
+        def values(n):
+            for i in range(n):
+                yield yonder.keep(i)
+        class Maker:
+            def make(self, n): return yonder.keep(make(n))
+            def total(self, numbers): return sum(numbers)
+        with yonder.Pool(max=1) as pool:
+            found = pool.call(nested, 3)
+            print([(one.get(), rest["at"].get()) for one, rest in found])
+            print(pool.call(kinds, [one for one, _ in found]))
+            loop = pool.call(ring)
+            print(loop[1] is loop, loop[0].get())
+            print([handle.get() for handle in list(pool.stream(values, 20))])
+            print([handle.get() for handle in pool.map(yonder.keep, range(5))])
+            print(list(pool.map(abs, [one for one, _ in found])))
+            with pool.place(Maker) as maker:
+                handle = maker.make(4)
+                print(maker.total(handle))
+            print(handle.get())
+            print([handle.get() for handle in pool.broadcast(yonder.keep, "everywhere")])
+        """,
+    ) == [
+        "[(0, []), (1, [0]), (2, [0, 1])]",
+        "(['Remote', 'Remote', 'Remote'], 3)",
+        "True inside",
+        str(list(range(20))),
+        "[0, 1, 2, 3, 4]",
+        "[0, 1, 2]",
+        "6",
+        "[0, 1, 2, 3]",
+        "['everywhere']",
+    ]
+
+
+def test_objects_of_two_workers_meet_where_most_of_them_is(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        def both(a, b): return a + b, os.getpid()
+        with yonder.Pool(max=2) as pool:
+            small, large = two(pool)
+            value, pid = pool.call(both, small, large)
+            print(value, pid == large.call(where))
+            value, pid = small.call(both, large)
+            print(value, pid == small.call(where))
+            value, pid = large.call(lambda mine, handles: (handles[0].get(), os.getpid()), [small])
+            print(value, pid == large.call(where))
+            hop = small
+            for _ in range(6):
+                hop = pool.call(lambda handles: yonder.keep(handles[0].get()), [hop])
+            print(hop.get())
+        """,
+    ) == ["[0, 1, 2, 0, 1, 2, 3] True", "[0, 1, 2, 0, 1, 2, 3] True", "[0, 1, 2] True", "[0, 1, 2]"]
+
+
+def test_a_nested_call_with_an_object_of_its_own_worker_gets_a_copy(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        def outer():
+            handle = yonder.keep([1, 2, 3])
+            with yonder.Pool() as pool:
+                inner = pool.keep(make, 3).result()
+                return pool.call(total, handle), handle.call(total), handle.get() is handle.get(), inner.call(total), inner
+        with yonder.Pool(max=2) as pool:
+            *values, inner = pool.call(outer)
+            print(values, inner.get())
+        """,
+    ) == ["[6, 6, True, 3] [0, 1, 2]"]
+
+
+def test_a_lost_object_says_why(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        with yonder.Pool(max=1) as pool:
+            handle = pool.keep(make, 3).result()
+            try:
+                handle.call(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+            except yonder.ExecutorLost:
+                print("lost its executor")
+            try:
+                handle.get()
+            except yonder.RemoteLost as error:
+                print("was killed by" in str(error), "SIGKILL" in str(error) or "signal 9" in str(error))
+            try:
+                pool.call(total, handle)
+            except yonder.RemoteLost as error:
+                print("it was on" in str(error))
+            print("lost: " in repr(handle), pool.call(total, [1, 2]))
+        """,
+    ) == ["lost its executor", "True True", "True", "True 3"]
+
+
+def test_whoever_waits_for_a_lost_object_hears_of_it(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        with yonder.Pool(max=1) as pool:
+            handle = pool.keep(make, 3).result()
+            running = handle.submit(die_after, "now")
+            waiting = [handle.submit(total), handle.fetch(), pool.submit(total, handle)]
+            open("now", "w").close()
+            print(type(running.exception()).__name__)
+            print({type(future.exception()).__name__ for future in waiting})
+        """,
+    ) == ["ExecutorLost", "{'RemoteLost'}"]
+
+
+def test_what_keeps_an_executor_is_named_and_can_be_spilled(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        with yonder.Pool(max=1, idle_timeout=0.2) as pool:
+            happened = pool.events()
+            handle = pool.keep(make, 100_000).result()
+            pid = handle.call(where)
+            time.sleep(0.6)  # three idle times
+            print(handle.call(where) == pid, "is kept by 1 remote object, " in pool.explain())
+            handle.spill()
+            print(next(event.kind for event in happened if event.kind == "gone"))
+            print(handle.get() == make(100_000), "kept by" in pool.explain())
+            print(handle.call(total), pool.call(total, handle), handle.call(where) != pid)
+        """,
+    ) == ["True True", "gone", "True False", "4999950000 4999950000 True"]
+
+
+def test_a_lifetime_wins_over_what_is_kept(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        with yonder.Pool(max=1, max_lifetime=0.5, grace=0.2) as pool:
+            happened = pool.events()
+            handle = pool.keep(make, 3).result()
+            print(next(event.kind for event in happened if event.kind == "gone"))
+            try:
+                handle.get()
+            except yonder.RemoteLost as error:
+                print("max_lifetime of 0.5 s" in str(error) or error)
+        """,
+    ) == ["gone", "True"]
+
+
+def test_ten_thousand_handles_leave_nothing_behind(tmp_path):
+    out = run(
+        tmp_path,
+        """
+        import gc
+        def memory():
+            return int(open("/proc/self/statm").read().split()[1]) * 4096
+        def thousand(_): return [yonder.keep(bytearray(10_000)) for _ in range(1000)]
+        with yonder.Pool(max=1) as pool:
+            def settled():
+                while pool.call(kept_here) or "kept by" in pool.explain():
+                    time.sleep(0.005)
+                return pool.call(memory)
+            pool.call(thousand, 0)
+            before = settled()
+            for turn in range(10):
+                handles = pool.call(thousand, turn)
+                handles[0].call(len)
+                del handles
+            after = settled()
+            from yonder import holding
+            gc.collect()
+            print(after - before < 20_000_000, len(holding._known), len(pool._line.board.holdings))
+        """,
+        timeout=120,
+    )
+    assert out == ["True 0 0"]
+
+
+def test_where_nothing_can_be_kept(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        with yonder.Pool(max=1, isolation="process") as pool:
+            for refused in (lambda: yonder.keep(1), lambda: pool.keep(make, 1)):
+                try:
+                    refused()
+                except yonder.UsageError as error:
+                    print(error)
+            handle = pool.call(lambda: yonder.keep([1]))
+            try:
+                handle.get()
+            except yonder.RemoteLost as error:
+                print("whose place a fresh process took" in str(error) or error)
+        with yonder.Pool(max=1) as pool:
+            try:
+                pool.keep(lambda: open("pid", "w")).result().get()
+            except yonder.SerializationError as error:
+                print("cannot travel" in str(error))
+        """,
+    ) == [
+        "keep() is for code that a pool runs; in a program, pool.put(value) makes a handle of it",
+        "keep(): every call of this pool has a fresh process, and what it keeps would go with that",
+        "True",
+        "True",
+    ]
