@@ -73,7 +73,7 @@ class Code:
 
     def outdated(self, digest: bytes) -> list[str]:
         """Ahead of tasks: what would have to be loaded again by a fresh process. What may be kept is left to the task."""
-        if not self._replaceable or warm.held():
+        if not self._replaceable or self._holds_state():
             return []
         try:
             change = self._judge(digest)
@@ -89,12 +89,16 @@ class Code:
             return _Failing(error)
         if change is None:
             return None
-        if self._replaceable and not warm.held():
+        if self._replaceable and not self._holds_state():
             return Outdated(sorted(change.modules))
         reloading = Reloading(self._modules, change, self._namespace, self._done)
         if self._replaceable and (reloading.kept or not self._stage.renewable):
             return Outdated(sorted(change.modules))
         return reloading
+
+    def _holds_state(self) -> bool:
+        """Would a fresh process lack something that was made here?"""
+        return warm.held() or len(self._stage.keeping) > 0
 
     def _judge(self, digest: bytes) -> Change | None:
         """Take that snapshot if all that was looked up is the same in it; else say what is not, and stay as it is."""
