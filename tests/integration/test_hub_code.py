@@ -438,6 +438,27 @@ async def test_a_broadcast_whose_stale_worker_has_no_successor_ends_without_it()
         assert (await client.hears(wire.BroadcastDone)).ends == []
 
 
+async def test_a_worker_that_is_being_replaced_counts_for_a_broadcast():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        await client.publishes(OLD)
+        client.submits(code=OLD[0].digest)
+        old = await paper.agent.worker(1)
+        await fulfil(old)
+        await client.publishes(NEW)
+        await old.hears(wire.Adopt)
+        old.says(wire.Stale(0, ["helper"]))
+        fresh = await paper.agent.worker(2)
+        await paper.turns(5)
+        client.says(wire.Broadcast(50, "default", b"f", b"body", b"args", "init", NEW[0].digest))
+        await fulfil(fresh)
+        await leaves(paper, old)
+        assert [end.outcome for end in (await client.hears(wire.BroadcastDone)).ends] == ["ok"]
+        client.says(wire.Broadcast(51, "default", b"f", b"body", b"args", "init", NEW[0].digest))
+        await fulfil(fresh, 2)
+        assert len((await client.hears(wire.BroadcastDone, call=51)).ends) == 1
+
+
 async def test_a_broadcast_that_waits_for_a_successor_can_be_cancelled():
     async with a_paper_hub() as paper:
         client = await paper.a_pool(max=1)

@@ -35,6 +35,7 @@ class Freshness:
         self._feed = feed
         self._newest = b""  # the snapshot that clients spoke of last
         self._refused: Call | None = None  # the call that a worker found its code too old for last
+        # A worker that is being replaced counts as there when something is to be run in every one: its heir runs it.
         self._bequests: dict[tuple[str, str], dict[str, Call]] = {}  # by executor and old worker: rite -> member
 
     # ── which code ──
@@ -105,7 +106,7 @@ class Freshness:
             )
         self._refused = call
         if call.rite and not hopeless and not call.over:
-            self._bequests.setdefault((executor.id, worker.id), {})[call.rite] = call
+            self.bequeath((executor.id, worker.id), call)
         self.outdated(executor, worker, modules, call.id, hopeless)
 
     def outdated(
@@ -114,9 +115,18 @@ class Freshness:
         """The worker holds older code: another one takes its place."""
         self._watchers.tell("outdated", executor.id, f"{named(modules)} changed: worker {worker.id} is replaced")
         self._executors.drop_spares(executor)
+        self._bequests.setdefault((executor.id, worker.id), {})
         self._feed(events.WorkerStale(now(), executor.id, worker.id, call, hopeless))
 
     # ── members of broadcasts ──
+
+    def leaving(self) -> list[tuple[str, str]]:
+        """Executors and workers of them that are being replaced for their code."""
+        return list(self._bequests)
+
+    def bequeath(self, place: tuple[str, str], call: Call) -> None:
+        """What this member of a broadcast was to do there, the worker to come does."""
+        self._bequests.setdefault(place, {})[call.rite] = call
 
     def bequeathed(self, call: Call) -> bool:
         """Will the call's end be that of the same rite on the worker that comes?"""

@@ -287,9 +287,13 @@ class PoolRoom:
         order = Order(submit, function, wire.CallOptions(grace=self.spec.grace), code)
         workers = list(self._ready_workers())
         names = [f"{rite.name}.{n}" for n in range(1, len(workers) + 1)]
-        members = [self._admit(name, client, order, gathering.heard) for name in names]
+        leaving = self._fresh.leaving()
+        more = [f"{rite.name}.{n}" for n in range(len(names) + 1, len(names) + len(leaving) + 1)]
+        members = [self._admit(name, client, order, gathering.heard) for name in (*names, *more)]
         for member in members:
             member.rite = rite.name
+        for place, member in zip(leaving, members[len(names) :], strict=True):
+            self._fresh.bequeath(place, member)
         gathering.begin(members)
         for name, worker in zip(names, workers, strict=True):
             self.enter(self._calls[name], pin=worker.id)
