@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from yonder.version import __version__
+from yonder.version import GETTING_IT, __version__
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         import typer
     except ImportError as error:
         name = error.name or "a library"
-        print(f"yonder: the command line needs {name}. Install it with: pip install 'yonder[lsp]'", file=sys.stderr)
+        print(f"yonder: the command line needs {name}: {GETTING_IT}", file=sys.stderr)
         sys.exit(1)
     del rich, typer
     from yonder.commands import app

@@ -21,11 +21,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from yonder import doctor as checks
-from yonder import elsewhere, machine, receipts, settings, wire
+from yonder import elsewhere, machine, preflight, receipts, settings, wire
 from yonder.account import COLUMNS, account
 from yonder.agent import joining
 from yonder.backends.local import processes
-from yonder.errors import YonderError
+from yonder.errors import UsageError, YonderError
 from yonder.image.build import HUB_IMAGE, HUB_NEEDS, build, usual_base
 from yonder.version import IMAGE, __version__
 
@@ -196,9 +196,13 @@ def executor(context: typer.Context) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
-    context: typer.Context, file: Annotated[Path, typer.Argument(help="The Python file; what follows is its argv.")]
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The Python file; what follows is its argv.")],
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only say what would keep it from running.")] = False,
 ) -> None:
-    """Run a file on an executor, as the editor's Run File does. Exits with the file's exit code."""
+    """Run a file on an executor, as the editor's Run File does. Exits with the file's exit code. What would keep it from
+    running is said first; with --check nothing is run, and the exit code is 1 when there is an error."""
     if not file.is_file():
         print(f"yonder: {file} is not a file.", file=sys.stderr)
         raise typer.Exit(2)
@@ -211,10 +215,26 @@ def run(
         if found.hub:
             print("yonder: this runs here; the hub elsewhere is the editor's and your programs'.", file=sys.stderr)
         place = wire.Place(python=found.python or sys.executable, folder=str(Path.cwd()), env=dict(found.session.env))
+        findings = _checked(file, place)
+        if check:
+            raise typer.Exit(int(any(finding.level == "error" for finding in findings)))
         from yonder.hub.program import run_file
 
         code = run_file(file, list(context.args), place, _ask)
     raise typer.Exit(code)
+
+
+def _checked(file: Path, place: wire.Place) -> list[preflight.Finding]:
+    """What would keep the file from running, said on stderr."""
+    folders = [Path(place.folder), Path(place.folder) / "src", file.resolve().parent]
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
+    findings = preflight.look_at_file(text, str(file), lambda tops: preflight.absent(place.python, folders, tops))
+    for finding in findings:
+        print(f"yonder: {finding}", file=sys.stderr)
+    return findings
 
 
 def _ask(prompt: str, secret: bool) -> str | None:

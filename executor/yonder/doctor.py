@@ -18,13 +18,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from yonder import elsewhere, keyfile, settings, wire
+import msgspec
+
+from yonder import elsewhere, installed, keyfile, requirements, settings, wire
 from yonder.backends.base import Finding
 from yonder.backends.local import LocalBackend
+from yonder.core import environment
 from yonder.errors import YonderError
 from yonder.machine import left_over
 from yonder.places import OwnerFolder, runtime_root, state_root
-from yonder.version import __version__
+from yonder.version import GETTING_IT, __version__
 
 AGENT_SECONDS: Final = 60.0
 REACH_SECONDS: Final = 5.0
@@ -36,12 +39,13 @@ _EDITOR: Final = ("pygls", "jedi", "httpx", "typer", "rich", "psutil")
 def findings(folder: Path) -> Iterator[Finding]:
     """All checks, in the order in which one explains the next."""
     yield _python()
-    yield _installed("the core's libraries", _CORE, "pip install --upgrade yonder")
-    yield _installed("the editor's libraries", _EDITOR, "pip install 'yonder[lsp]'")
+    yield _installed("the core's libraries", _CORE, GETTING_IT)
+    yield _installed("the editor's libraries", _EDITOR, GETTING_IT)
     yield _folder("runtime folder", runtime_root)
     yield _folder("state folder", state_root)
     yield _sockets()
     yield _settings(folder)
+    yield from _locked(folder)
     yield _fork()
     yield from _local()
     yield _agent()
@@ -207,10 +211,42 @@ async def _ask_engines(specs: list[wire.PoolSpec]) -> list[Finding]:
     """Each thing is said once, however many pools it is about."""
     from yonder.backends.docker import look
 
-    said: dict[Finding, None] = {}
+    said: dict[Finding, list[str]] = {}
     for spec in specs:
-        said |= dict.fromkeys(await look(spec))
-    return list(said)
+        for finding in await look(spec):
+            said.setdefault(finding, []).append(spec.name)
+    return [named(finding, pools) for finding, pools in said.items()]
+
+
+def named(finding: Finding, pools: list[str]) -> Finding:
+    """The finding, with the pools that it is about."""
+    noun = "pool" if len(pools) == 1 else "pools"
+    return msgspec.structs.replace(finding, name=f"{finding.name} ({noun} {', '.join(pools)})")
+
+
+def _locked(folder: Path) -> Iterator[Finding]:
+    """Is installed here what the lock file says?"""
+    name = "dependencies"
+    here = installed.survey()
+    try:
+        found = requirements.read(folder, here, ())
+    except YonderError as error:
+        yield Finding(name=name, ok=False, sentence=str(error), remedy="see docs/dependencies.md")
+        return
+    pins = dict(pin for line in found.lines if (pin := requirements.pinned(line)))
+    needs = wire.Needs(msgspec.structs.replace(here, packages=pins), list(pins))
+    others = environment.differences(needs, here)
+    if not pins:
+        return
+    if others:
+        words = "; ".join(
+            f"{one.name} {one.here} is locked, {one.there or 'nothing'} is installed"
+            for one in others[: environment.NAMED]
+        )
+        remedy = "install what is locked here, or lock what is installed"
+        yield Finding(name=name, ok=False, sentence=f"{found.source}: {words}", remedy=remedy)
+    else:
+        yield Finding(name=name, ok=True, sentence=f"{found.source}: what it pins is installed here")
 
 
 def _left_over() -> Finding:

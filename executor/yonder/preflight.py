@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import importlib.util
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,10 +20,15 @@ from typing import Any, Literal
 from yonder import culprit, installed, payload, wire
 from yonder.core import environment
 from yonder.errors import CaptureWarning, SerializationError
+from yonder.importing import imports
 
 SMALL = 64 * 1024
 """Captures below this many bytes are not worth a line."""
 
+PYTHON_SECONDS = 30.0
+"""How long a Python may take to say what it finds."""
+
+_FIND = "import sys, importlib.util as u; print(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
 _MOST_PARTS = 20_000
 _LIBRARIES = frozenset({"numpy", "torch", "pandas", "scipy", "cupy", "jax", "jaxlib", "pyarrow", "polars"})
 _RUNTIME = str(Path(__file__).parent) + "/"
@@ -32,7 +38,7 @@ Level = Literal["information", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing worth knowing. `subject`: capture, pickle, package, python, file. `remedy` says what to do, "" for nothing."""
+    """One thing worth knowing. `subject`: capture, pickle, package, python, syntax, file. `remedy` says what to do, "" for nothing."""
 
     level: Level
     subject: str
@@ -142,6 +148,44 @@ def name_of(function: object) -> str:
     if isinstance(function, FunctionType | MethodType | BuiltinFunctionType | type):
         return function.__qualname__
     return type(function).__name__
+
+
+# ── a file ──
+
+
+def look_at_file(text: str, name: str, absent: Callable[[list[str]], list[str]]) -> list[Finding]:
+    """What would keep a file from running, read from its text: `absent` says which of these top-level modules are not there."""
+    try:
+        found = imports(text)
+    except SyntaxError as error:
+        where = f"{name}, line {error.lineno}" if error.lineno else name
+        return [Finding("error", "syntax", f"{where}: {error.msg}")]
+    missing = set(absent(list(dict.fromkeys(one.top for one in found))))
+    findings: dict[str, Finding] = {}
+    for one in found:
+        if one.top in missing and (one.top not in findings or findings[one.top].level != "error"):
+            level: Level = "information" if one.optional else "error"
+            words = f"{name}, line {one.line}: {one.top} is not installed where it runs"
+            findings[one.top] = Finding(level, "package", words, "" if one.optional else f"install {one.top} there")
+    return sorted(findings.values(), key=lambda finding: finding.level)
+
+
+def absent(python: str, folders: Sequence[Path], tops: list[str]) -> list[str]:
+    """Those of these modules that this Python does not find, nor these folders have. One that does not answer knows all."""
+    asked = [top for top in tops if not any(_has(folder, top) for folder in folders)]
+    if not asked:
+        return []
+    try:
+        done = subprocess.run(
+            [python, "-P", "-c", _FIND, *asked], capture_output=True, text=True, timeout=PYTHON_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []  # that it does not work is said by who runs it
+    return [top for top in asked if top in done.stdout.split()]
+
+
+def _has(folder: Path, top: str) -> bool:
+    return (folder / f"{top}.py").is_file() or (folder / top).is_dir()
 
 
 # ── what it takes along ───────────────────────────────────────────────────────────────────────────────────────────────

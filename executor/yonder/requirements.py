@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from yonder.errors import UsageError
+from yonder.installed import normal
 from yonder.wire import Environment
 
 FILES: Final = ("uv.lock", "requirements.txt")
@@ -26,6 +27,7 @@ OWN: Final = frozenset({"cloudpickle", "msgspec", "websockets", "yonder"})
 
 _DEEPEST = 5
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?\s*==\s*(?P<version>[^\s;,*]+)\s*(--hash.*)?\Z")
 _ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/|file:")
 
 
@@ -51,6 +53,12 @@ def read(folder: Path, here: Environment, used: Iterable[str]) -> Requirements:
     pins = [(name, here.packages.get(name, "").partition("+")[0]) for name in sorted(set(used) - OWN)]
     lines = [f"{name}=={version}" if version else name for name, version in pins]
     return Requirements(lines, [], "what is installed here")
+
+
+def pinned(line: str) -> tuple[str, str] | None:
+    """Name and version of a line that allows one version everywhere; None for any other."""
+    match = _PIN.match(line)
+    return (normal(match["name"]), match["version"]) if match else None
 
 
 # ── uv.lock ───────────────────────────────────────────────────────────────────────────────────────────────────────────

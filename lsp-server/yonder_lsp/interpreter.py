@@ -240,14 +240,21 @@ def _installer(python: Interpreter, environ: Mapping[str, str]) -> list[str]:
 
 
 def _wanted(wheels: str) -> list[str]:
-    """What to install: our wheel (its dependencies from beside it or from the registry), the sources, or the release."""
+    """What to install: our wheel (its dependencies from beside it or from the registry), or the sources. Raises
+    CannotRun where neither is there."""
     if wheels:
         found = sorted(Path(wheels).glob(f"yonder-{__version__}-*.whl"))
         if not found:
             raise CannotRun(f"{wheels} holds no wheel of yonder {__version__}. Reinstall the extension.")
         return ["--find-links", wheels, str(found[-1])]
     root = _source_root()
-    return [str(root)] if root is not None else [f"yonder=={__version__}"]
+    if root is None:
+        raise CannotRun(
+            f"Yonder {__version__} cannot be given to this Python: it runs here neither from its sources nor with "
+            "the extension's wheel, and the package called yonder on the public registry is another project's. "
+            "Reinstall the extension, or install Yonder there from its clone."
+        )
+    return [str(root)]
 
 
 def _package() -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from yonder.backends import told
+from yonder import doctor
+from yonder.backends import containers, told
 from yonder.backends.told import Facts, Happening, Pulling, Seen
 from yonder.wire import ExitReport, Resources
 
@@ -174,3 +175,18 @@ def test_findings():
     poor = told.engine_findings(Facts.read(INFO | {"MemoryLimit": False}), "unix:///x")
     assert [finding.ok for finding in poor] == [True, False]
     assert "memory" in poor[1].sentence
+
+
+def test_a_finding_says_which_pools_it_is_about():
+    finding = told.finding("image", "x")
+    assert doctor.named(finding, ["a"]).name == "docker image (pool a)"
+    assert doctor.named(finding, ["a", "b"]).name == "docker image (pools a, b)"
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [(["PYTHON_VERSION=3.11.9"], ""), ([], ""), (["PYTHON_VERSION=3.12.1"], "has Python 3.12")],
+)
+def test_an_image_with_another_python_is_told_of(variables, problem):
+    said = containers.python_problem("lab/x", {"Config": {"Env": ["PATH=/bin", *variables]}}, "3.11")
+    assert (problem in said) if problem else said == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import secrets
 import signal
@@ -82,7 +83,8 @@ def test_without_its_libraries_it_says_what_to_install(home: Path) -> None:
     code = "import sys; sys.modules['typer'] = None; sys.argv[1:] = ['ps']; from yonder.cli import main; main()"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert "pip install 'yonder[lsp]'" in done.stderr
+    assert "pip install '.[lsp]'" in done.stderr
+    assert "another project's" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -247,6 +249,39 @@ def test_run_passes_on_how_it_ended(home: Path) -> None:
     assert "ValueError: no such thing" in done.stderr
     assert "fail.py" in done.stderr
     assert yonder(home, "run", "nothing.py").returncode == 2
+
+
+def test_run_says_first_what_is_missing_and_check_runs_nothing(home: Path) -> None:
+    (home / "helper.py").write_text("")
+    (home / "job.py").write_text(
+        "import helper, msgspec\nprint('it ran', flush=True)\ntry:\n    import no_such_one\nexcept ImportError:\n    pass\n"
+        "import no_such_two\n"
+    )
+    done = yonder(home, "run", "--check", "job.py")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "yonder: error: job.py, line 7: no_such_two is not installed where it runs\n  → install" in done.stderr
+    assert "yonder: information: job.py, line 4: no_such_one is not installed where it runs" in done.stderr
+    assert "helper" not in done.stderr
+    assert "msgspec" not in done.stderr
+    done = yonder(home, "run", "job.py")
+    assert done.stdout == "it ran\n"
+    assert done.stderr.index("yonder: error") < done.stderr.index("Traceback")
+    (home / "job.py").write_text("import helper\n")
+    assert yonder(home, "run", "--check", "job.py").returncode == 0
+    (home / "job.py").write_text("x = (\n")
+    done = yonder(home, "run", "--check", "job.py")
+    assert done.returncode == 1
+    assert "job.py, line 1: '(' was never closed" in done.stderr
+
+
+def test_doctor_compares_the_lock_with_what_is_installed(home: Path) -> None:
+    (home / "requirements.txt").write_text(f"rich=={importlib.metadata.version('rich')}\n")
+    assert "ok      dependencies: requirements.txt: what it pins is installed here" in yonder(home, "doctor").stdout
+    (home / "requirements.txt").write_text("rich==0.1\nno-such-package==1.0\nloose>=1\n")
+    done = yonder(home, "doctor")
+    assert "broken  dependencies: requirements.txt: no-such-package 1.0 is locked, nothing is installed" in done.stdout
+    assert "rich 0.1 is locked" in done.stdout
+    assert "loose" not in done.stdout
 
 
 def test_run_exits_with_the_files_code(home: Path) -> None:

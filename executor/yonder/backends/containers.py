@@ -16,6 +16,7 @@ from yonder import particulars, resources
 from yonder.backends.base import BootSpec, Finding
 from yonder.backends.gpus import Gpu
 from yonder.backends.told import AGENT, EXECUTOR, HUB, INSTALLATION, OWNER, VERSION, Facts, finding
+from yonder.core.environment import minor
 from yonder.errors import BootFailed
 from yonder.particulars import Volume
 from yonder.version import IMAGE, __version__
@@ -136,6 +137,15 @@ def image_problem(name: str, inspected: Mapping[str, Any], *, user: str = "") ->
     if not user and str(settings.get("User") or "root").partition(":")[0] in ("root", "0"):
         return f'the image {name} would run as root; end its Dockerfile in USER, or say options = {{"user": "1000"}}'
     return ""
+
+
+def python_problem(name: str, inspected: Mapping[str, Any], here: str) -> str:
+    """Why code of this side's Python (`here`: "3.11") cannot run there, as far as the image says which it has; else ""."""
+    variables = [str(line) for line in (inspected.get("Config") or {}).get("Env") or ()]
+    there = next((line.partition("=")[2] for line in variables if line.startswith("PYTHON_VERSION=")), "")
+    if not there or minor(there) == here:
+        return ""
+    return f"the image {name} has Python {minor(there)}, and this is Python {here}: code does not travel between them"
 
 
 def missing_image(name: str, said: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import platform
 import secrets
 import socket
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from yonder.backends.containers import Wanted
 from yonder.backends.engine import Address, Engine, EngineAwayError, Refusal, Words, remember, remembered, resolve
 from yonder.backends.fleet import Fleet
 from yonder.backends.gpus import Gpu, Gpus
+from yonder.core.environment import minor
 from yonder.errors import BootFailed, CannotRun
 from yonder.places import OwnerFolder, installation
 from yonder.wire import PoolSpec
@@ -327,6 +329,8 @@ async def _findings(engine: Engine, pool: PoolSpec, wanted: Wanted) -> list[Find
     name = containers.image_of(pool)
     image = await engine.image(name)
     problem = containers.image_problem(name, image, user=wanted.user) if image else containers.missing_image(name, "")
+    here = minor(platform.python_version())
+    other = containers.python_problem(name, image, here) if image else ""
     try:
         listen, reach = await meeting_place(engine, wanted)
         way = told.finding("network", f"{wanted.network}: executors dial {reach or listen}")
@@ -335,6 +339,7 @@ async def _findings(engine: Engine, pool: PoolSpec, wanted: Wanted) -> list[Find
     return [
         *told.engine_findings(engine.facts, engine.address.host),
         told.finding("image", problem, "yonder image") if problem else told.finding("image", name),
+        *([told.finding("python", other, f"yonder image --base python:{here}-slim")] if other else []),
         way,
         *containers.gpu_findings(pool, wanted, engine.facts, socket.gethostname()),
     ]

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from yonder.errors import UsageError
-from yonder.version import __version__
+from yonder.version import GETTING_IT, __version__
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same files give the same archive, so that an image's layers are found again."""
@@ -28,7 +28,7 @@ def requirements() -> list[str]:
     except importlib.metadata.PackageNotFoundError as error:
         raise UsageError(
             "yonder runs here from a folder and is not installed, so what it needs is not known; "
-            "install it (pip install yonder) and run this again"
+            f"{GETTING_IT}; then run this again"
         ) from error
     return sorted(line for line in told if "extra ==" not in line)
 
