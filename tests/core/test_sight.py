@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
@@ -118,7 +117,7 @@ def later():
     import never
 hidden = lambda: __import__("no")
 """
-    asked = importing.asked(ast.parse(text))
+    asked = importing.asked(compile(text, "a.py", "exec"))
     assert importing.modules(asked, "pkg.sub") == {
         "os.path",
         "sys",

@@ -1,35 +1,40 @@
-"""What a module imports as it is executed, by its text: who has to be loaded again when another one was. Pure."""
+"""What a module imports as it is executed, by its code: who has to be loaded again when another one was. Pure."""
 
 from __future__ import annotations
 
-import ast
+import dis
+import inspect
 from collections.abc import Iterator
+from types import CodeType
 
 Asked = tuple[int, str, tuple[str, ...]]
 """Level, module and names of one import statement, as `from .module import name` has them."""
 
-_LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+def asked(code: CodeType) -> list[Asked]:
+    """The import statements that run when the module does; those in functions look a module up each time they run."""
+    return [one for part in _now(code) for one in _of(part)]
 
 
-def asked(tree: ast.AST) -> list[Asked]:
-    """The import statements that run when the text does; those in functions look a module up each time they run."""
-    return [one for node in _now(tree) for one in _of(node)]
+def _now(code: CodeType) -> Iterator[CodeType]:
+    """The code and the bodies of its classes."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType) and not constant.co_flags & inspect.CO_OPTIMIZED:
+            yield from _now(constant)
 
 
-def _now(tree: ast.AST) -> Iterator[ast.AST]:
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting += [child for child in ast.iter_child_nodes(node) if not isinstance(child, _LATER)]
-
-
-def _of(node: ast.AST) -> list[Asked]:
-    if isinstance(node, ast.Import):
-        return [(0, name.name, ()) for name in node.names]
-    if isinstance(node, ast.ImportFrom):
-        return [(node.level, node.module or "", tuple(name.name for name in node.names))]
-    return []
+def _of(code: CodeType) -> Iterator[Asked]:
+    level: object = 0
+    names: object = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME":
+            yield (
+                level if isinstance(level, int) else 0,
+                instruction.argval,
+                names if isinstance(names, tuple) else (),
+            )
+        level, names = names, instruction.argval
 
 
 def modules(imports: list[Asked], package: str) -> set[str]:

@@ -6,7 +6,6 @@ What belongs here: files of the store, by name. What this file must not know: wh
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import marshal
@@ -78,7 +77,7 @@ class Shelf:
             return code, imports
         source = self.content(digest)
         code = compile(source, file, "exec", dont_inherit=True)
-        imports = asked(ast.parse(source))
+        imports = asked(code)
         partial = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}")
         with contextlib.suppress(OSError):  # a full disk: the next one compiles it again
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

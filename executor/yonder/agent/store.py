@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -49,9 +48,10 @@ class Store:
         """Write contents down. One that is not what it is called is dropped: the snapshot that needs it will say so."""
         try:
             self._open()
+            folder = f"{self._folder}/blobs/"
             for digest, data in blobs.contents.items():
                 if digest not in self._have and content(data) == digest:
-                    _write(self._folder / "blobs" / digest.hex(), data)
+                    _write(folder + digest.hex(), data)
                     self._have.add(digest)
         except OSError as error:
             self._trouble = f"code cannot be written to {self._folder}: {error.strerror or error}"
@@ -65,7 +65,7 @@ class Store:
             self._open()
             if not Path(made.folder).is_dir():
                 self._root(made)
-            _write(self._folder / "snapshots" / made.digest.hex(), made.encoded())
+            _write(f"{self._folder}/snapshots/{made.digest.hex()}", made.encoded())
         except wire.WireError as error:
             return wire.Published(told.snapshot, self._trouble or str(error))
         except OSError as error:
@@ -139,11 +139,11 @@ class Store:
             if parent not in made:
                 (making / parent).mkdir(mode=0o700, parents=True, exist_ok=True)
                 made.add(parent)
-            source = self._folder / "blobs" / digest.hex()
+            source, target = f"{self._folder}/blobs/{digest.hex()}", f"{making}/{path}"
             try:
-                os.link(source, making / path)
+                os.link(source, target)
             except OSError:  # a file system without hard links, or too many of them
-                shutil.copyfile(source, making / path)
+                shutil.copyfile(source, target)
         making.rename(root)
 
 
@@ -207,14 +207,20 @@ def _delete(file: Path) -> None:
         file.unlink()
 
 
-def _write(file: Path, data: bytes) -> None:
-    """All of it or nothing, for this user's eyes, and not to be written to: links to it lie among the user's data."""
-    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+def _write(file: str, data: bytes) -> None:
+    """All of it or nothing, for this user's eyes, and not to be written to: links to it lie among the user's data.
+
+    Plain calls: a workspace has thousands of files, and pathlib takes longer than the disk."""
+    partial = file + "~"  # nobody else writes here
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(data)
-        partial.replace(file)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+        os.rename(partial, file)  # noqa: PTH104
     except OSError:
-        _delete(partial)
+        _delete(Path(partial))
         raise
