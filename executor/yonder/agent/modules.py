@@ -46,6 +46,7 @@ class Place:
         """Which modules were being executed when one was looked for, found or not."""
         self.near = os.path.isdir(snapshot.folder)  # noqa: PTH112 - as text
         self.base = self.folder if self.near else shelf.view
+        self.archive = os.path.isfile(snapshot.folder)  # noqa: PTH113 - a zipped program, which Python itself reads
 
     def take(self, snapshot: Snapshot, tree: Tree) -> None:
         """This snapshot counts from now on."""
@@ -63,7 +64,8 @@ class Place:
     @property
     def roots(self) -> list[str]:
         """The import roots under their names on this machine."""
-        return [f"{self.base}/{root}" if root else self.base for root in self.snapshot.roots]
+        roots = [] if self.archive else self.snapshot.roots
+        return [f"{self.base}/{root}" if root else self.base for root in roots]
 
 
 class Modules:
@@ -129,7 +131,11 @@ class Modules:
             return None
         for place in reversed(self.places.values()):
             relative = place.within(path)
-            if relative is not None and (not relative or is_under(f"{place.folder}/{relative}", place.folder)):
+            if (
+                relative is not None
+                and not place.archive
+                and (not relative or is_under(f"{place.folder}/{relative}", place.folder))
+            ):
                 return place, relative
         return None
 
@@ -160,7 +166,7 @@ class Modules:
 def _inside(path: str, place: Place) -> bool:
     """Does a path lead into the folder, and not to an environment there?"""
     whole = os.path.abspath(path) + "/"  # noqa: PTH100 - as text, and "" is the working directory
-    if whole == str(Path(_OWN).parent) + "/":
+    if whole == str(Path(_OWN).parent) + "/" or os.path.isfile(path):  # noqa: PTH113 - as text; an archive
         return False
     for prefix in (sys.prefix, sys.base_prefix):
         if prefix.startswith(place.folder + "/") and whole.startswith(prefix + "/"):
