@@ -51,6 +51,9 @@ _TAKEN_AT = 20
 _OFFSET = 64
 _LINK = "/memfd:yonder (deleted)"
 _AT_ONCE = 512
+_POPULATE_WRITE = 23
+_STEP = 4 * 1024 * 1024
+"""Bytes that are copied before other threads may go on."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -91,6 +94,8 @@ class _Segment:
         self.held = True
         self.used = 0.0
         self.reference = b""
+        self._warm = 0  # bytes that have memory already
+        self._map: mmap.mmap | None = None
         self.fd = os.memfd_create("yonder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(self.fd, self.capacity)
@@ -102,9 +107,30 @@ class _Segment:
     def write(self, pieces: Sequence[Buffer], size: int) -> None:
         """Raises OSError when there is no memory."""
         secret = secrets.token_bytes(16)
-        _write(self.fd, [_HEADER.pack(_MAGIC, secret, 0).ljust(_OFFSET, b"\0"), *pieces])
+        header = _HEADER.pack(_MAGIC, secret, 0).ljust(_OFFSET, b"\0")
+        if _OFFSET + size <= self._warm:
+            self._copy([header, *pieces])
+        else:
+            self._warm = 0
+            _write(self.fd, [header, *pieces])
+            self._warm = _OFFSET + size
         inode = os.fstat(self.fd).st_ino
         self.reference = _REFERENCE.pack(_MAGIC, os.getpid(), self.fd, inode, size, secret)
+
+    def _copy(self, pieces: Sequence[Buffer]) -> None:
+        """Into memory that is there, which takes half the time of writing to a file; a new one is written twice as fast."""
+        if self._map is None:
+            self._map = mmap.mmap(self.fd, self.capacity)
+            with contextlib.suppress(OSError):  # an old kernel; then page by page
+                self._map.madvise(_POPULATE_WRITE, 0, self._warm)
+        at = 0
+        with memoryview(self._map) as target:
+            for piece in pieces:
+                view = memoryview(piece)
+                for start in range(0, len(view), _STEP):
+                    step = view[start : start + _STEP]
+                    target[at : at + len(step)] = step
+                    at += len(step)
 
     @property
     def taken(self) -> bool:
@@ -122,6 +148,8 @@ class _Segment:
         fcntl.flock(self.fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
+        if self._map is not None:
+            self._map.close()
         os.close(self.fd)
 
 
@@ -138,11 +166,16 @@ def _write(fd: int, pieces: Sequence[Buffer]) -> None:
 
 
 class Store:
-    """The segments of this process, the longest unused first. `most` bytes at a time; `clock` gives seconds."""
+    """The segments of this process, the longest unused first. `most` bytes at a time; `clock` gives seconds; `kept`: a thread
+    of its own gives back what lies idle, as long as there is anything."""
 
-    def __init__(self, most: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, most: int | None = None, clock: Callable[[], float] = time.monotonic, *, kept: bool = False
+    ) -> None:
         self._most = most
         self._clock = clock
+        self._kept = kept
+        self._keeper: threading.Thread | None = None
         self._segments: list[_Segment] = []
         self._lock = threading.Lock()
         self._possible: bool | None = None
@@ -180,6 +213,7 @@ class Store:
             return None
         with self._lock:
             self._trim()
+            self._keep()
             found = self._again(size)
             if found is None and self._make_room(size):
                 try:
@@ -239,6 +273,21 @@ class Store:
             if self._free(old):
                 self._drop(old)
 
+    def _keep(self) -> None:
+        if self._kept and self._keeper is None:
+            self._keeper = threading.Thread(target=self._watch, name="yonder-memory", daemon=True)
+            self._keeper.start()
+
+    def _watch(self) -> None:
+        """The keeper's life."""
+        while True:
+            time.sleep(IDLE)
+            with self._lock:
+                self._trim()
+                if not self._segments:
+                    self._keeper = None
+                    return
+
     def settle(self, seconds: float) -> None:
         """This process is about to end: give receivers so long to take what was put for them."""
         end = self._clock() + seconds
@@ -247,7 +296,7 @@ class Store:
 
     def forked(self) -> None:
         """In a forked child: these are the parent's."""
-        self._lock = threading.Lock()
+        self._lock, self._keeper = threading.Lock(), None
         segments, self._segments = self._segments, []
         for segment in segments:
             with contextlib.suppress(OSError):
@@ -264,15 +313,16 @@ def possible() -> bool:
     if not sys.platform.startswith("linux") or not hasattr(os, "memfd_create") or not hasattr(fcntl, "F_ADD_SEALS"):
         return False
     try:
-        fd = os.memfd_create("yonder", os.MFD_CLOEXEC)
+        tried = _Segment(1)
     except OSError:
         return False
     try:
-        return str(Path(f"/proc/{os.getpid()}/fd/{fd}").readlink()) == _LINK
-    except OSError:
+        tried.write([b"?"], 1)
+        return bytes(take(tried.reference)) == b"?" and tried.taken and tried.lock()
+    except (OSError, Gone):
         return False
     finally:
-        os.close(fd)
+        tried.close()
 
 
 def _memory() -> int:
@@ -283,7 +333,7 @@ def _memory() -> int:
     return found
 
 
-OWN = Store()
+OWN = Store(kept=True)
 """This process's."""
 
 os.register_at_fork(after_in_child=OWN.forked)

@@ -23,9 +23,13 @@ from tests.bench.work import count_to, nothing
 class Caller:
     """What can be asked of each. What one of them has not is NotImplementedError, with the reason in words."""
 
-    def call(self, function: Callable[[int], Any], value: int) -> Any:
+    def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         """One call, waited for."""
         raise NotImplementedError("no calls")
+
+    def fan(self, function: Callable[[Any], Any], value: Any, count: int) -> list[Any]:
+        """That many calls with the same large value, as a person writes it who knows the house."""
+        raise NotImplementedError("no many calls at once")
 
     def many(self, count: int) -> list[int]:
         """That many calls at once from one caller, each on its own."""
@@ -53,8 +57,11 @@ class OfFutures(Caller):
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
 
-    def call(self, function: Callable[[int], Any], value: int) -> Any:
+    def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         return self.executor.submit(function, value).result()
+
+    def fan(self, function: Callable[[Any], Any], value: Any, count: int) -> list[Any]:
+        return [future.result() for future in [self.executor.submit(function, value) for _ in range(count)]]
 
     def many(self, count: int) -> list[int]:
         futures = [self.executor.submit(nothing, number) for number in range(count)]
@@ -80,7 +87,7 @@ class Yonder(OfFutures):
         self.pool = yonder.Pool(min=0 if preload else workers, max=workers, preload=list(preload))
         super().__init__(self.pool)
 
-    def call(self, function: Callable[[int], Any], value: int) -> Any:
+    def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         return self.pool.call(function, value)
 
     async def gather(self, count: int) -> list[int]:
@@ -120,8 +127,12 @@ class Dask(Caller):
         )
         self.client = distributed.Client(self.cluster)  # type: ignore[no-untyped-call]
 
-    def call(self, function: Callable[[int], Any], value: int) -> Any:
+    def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         return self.client.submit(function, value, pure=False).result()
+
+    def fan(self, function: Callable[[Any], Any], value: Any, count: int) -> list[Any]:
+        there = self.client.scatter(value)  # type: ignore[no-untyped-call]
+        return list(self.client.gather([self.client.submit(function, there, pure=False) for _ in range(count)]))
 
     def many(self, count: int) -> list[int]:
         return list(self.client.gather([self.client.submit(nothing, number, pure=False) for number in range(count)]))
@@ -135,7 +146,8 @@ class Dask(Caller):
 
 
 class Ray(Caller):
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, memory: int = 100 * 1024 * 1024) -> None:
+        """`memory` bytes for its objects."""
         import ray
         from ray._private import services
 
@@ -149,7 +161,7 @@ class Ray(Caller):
             num_cpus=workers,
             include_dashboard=False,
             log_to_driver=False,
-            object_store_memory=100 * 1024 * 1024,
+            object_store_memory=memory,
             _node_ip_address="127.0.0.1",
             _temp_dir=self._folder.name,
         )
@@ -159,8 +171,12 @@ class Ray(Caller):
             self._remotes[function.__name__] = self.ray.remote(function)
         return self._remotes[function.__name__]
 
-    def call(self, function: Callable[[int], Any], value: int) -> Any:
+    def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         return self.ray.get(self._remote(function).remote(value))
+
+    def fan(self, function: Callable[[Any], Any], value: Any, count: int) -> list[Any]:
+        there = self.ray.put(value)
+        return list(self.ray.get([self._remote(function).remote(there) for _ in range(count)]))
 
     def many(self, count: int) -> list[int]:
         remote = self._remote(nothing)
@@ -190,7 +206,7 @@ class IPythonParallel(Caller):
         self.client = self.cluster.start_and_connect_sync()
         self.view = self.client.load_balanced_view()
 
-    def call(self, function: Callable[[int], Any], value: int) -> Any:
+    def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         return self.view.apply_async(function, value).get()
 
     def many(self, count: int) -> list[int]:
@@ -223,7 +239,7 @@ class Bare(Caller):
         self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         theirs.close()
 
-    def call(self, function: Callable[[int], Any], value: int) -> Any:
+    def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         self._line.sendall(b"x")
         if self._line.recv(64) != b"x":
             raise ConnectionError("the child at the other end is gone")
@@ -244,6 +260,7 @@ def opened(name: str, workers: int) -> Caller:
         "loky": Loky,
         "Dask": Dask,
         "Ray": Ray,
+        "Ray, 4 GB for objects": lambda count: Ray(count, 4 * 1024**3),
         "ipyparallel": IPythonParallel,
         "bare socket pair": Bare,
     }

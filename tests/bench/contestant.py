@@ -25,12 +25,14 @@ from typing import Any, Self
 
 from tests.bench.callers import Caller, opened
 from tests.bench.figures import BenchError
-from tests.bench.work import nothing, process, with_torch
+from tests.bench.work import echo, nothing, process, size, with_torch
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "YONDER_BENCH"
 PATIENCE = 60.0
 GRACE = 5.0
+WARM = 3
+"""Calls with large values that are not counted: they make the memory that later ones use again."""
 
 
 class Unable(Exception):
@@ -231,6 +233,44 @@ def proportional_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+def there_and_back(caller: Caller, value: Any, size: int, count: int) -> list[float]:
+    """GB a second of each of `count` calls that return what they are given; its bytes count on both ways."""
+    found = []
+    for _ in range(count + WARM):
+        begin = time.perf_counter()
+        answer = caller.call(echo, value)
+        found.append(2 * size / 1e9 / (time.perf_counter() - begin))
+        if type(answer) is not type(value) or len(answer) != len(value):
+            raise BenchError("what came back is not what was sent")
+    return found[WARM:]
+
+
+def array(caller: Caller, count: int) -> list[float]:
+    import numpy
+
+    return there_and_back(caller, numpy.ones(100_000_000, numpy.uint8), 100_000_000, count)
+
+
+def state_dict(caller: Caller, count: int) -> list[float]:
+    import torch
+
+    return there_and_back(caller, {f"layer{n}": torch.ones(2_500_000) for n in range(50)}, 500_000_000, count)
+
+
+def fanned(caller: Caller, count: int) -> list[float]:
+    """How many times as long 16 calls with the same 100 MB take as one."""
+    import numpy
+
+    value, seconds = numpy.ones(100_000_000, numpy.uint8), {}
+    for _ in range(count + 1):
+        for calls in (1, 16):
+            begin = time.perf_counter()
+            if caller.fan(size, value, calls) != [value.nbytes] * calls:
+                raise BenchError("an answer was lost")
+            seconds[calls] = [*seconds.get(calls, []), time.perf_counter() - begin]
+    return [many / one for one, many in list(zip(seconds[1], seconds[16], strict=True))[1:]]
+
+
 MEASURES: dict[str, Callable[[Caller, int], list[float]]] = {
     "latency": latency,
     "rate": lambda caller, count: [count / seconds_of(caller.many, count)],
@@ -239,6 +279,9 @@ MEASURES: dict[str, Callable[[Caller, int], list[float]]] = {
     "map": lambda caller, count: [seconds_of(caller.map, count)],
     "stream": streamed,
     "memory": memory,
+    "array": array,
+    "state_dict": state_dict,
+    "fan": fanned,
 }
 
 

@@ -31,6 +31,9 @@ WORDS = {
     "docker_click_to_first_call_s": "a program's first answer from a container, the image present, nothing else started",
     "remote_call_ms": "a call of an empty function in a container, over TLS, median",
     "reconnect_ms": "a call's answer after its executor's connections were cut at that moment",
+    "array_100mb_roundtrip_gb_s": "an array of 100 MB to a local worker and back, both ways counted",
+    "state_dict_500mb_roundtrip_gb_s": "a `state_dict` of 500 MB, the same",
+    "fanout_16_vs_1": "16 calls with one array of 100 MB, in times of one such call",
     "metrics_per_s": "points from 16 executors into the store, none lost",
 }
 

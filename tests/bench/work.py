@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 
 def nothing(value: int) -> int:
@@ -20,6 +21,14 @@ def with_torch(_: int) -> int:
     import torch
 
     return os.getpid() if torch.__name__ == "torch" else 0
+
+
+def echo(value: Any) -> Any:
+    return value
+
+
+def size(value: Any) -> int:
+    return int(value.nbytes)
 
 
 def process(_: int) -> int:

@@ -7,6 +7,7 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -186,6 +187,31 @@ def test_what_lies_idle_is_given_back(store, clock):
     assert (len(store), store.bytes) == (0, 0)
 
 
+def test_a_keeper_gives_back_what_lies_idle_and_ends_with_the_last(monkeypatch):
+    naps, go = [], threading.Semaphore(0)
+
+    def nap(seconds):
+        naps.append(seconds)
+        go.acquire()
+
+    monkeypatch.setattr(segments.time, "sleep", nap)
+    clock = Clock()
+    store = segments.Store(64 * MB, clock, kept=True)
+    reference = store.put([b"a" * 400_000])
+    keeper = store._keeper
+    clock.now = segments.IDLE
+    go.release()  # it was not taken: it stays
+    store.put([b"b" * 400_000])
+    assert store._keeper is keeper
+    segments.take(reference)
+    clock.now = segments.UNTAKEN + segments.IDLE
+    go.release()
+    keeper.join(10)
+    assert not keeper.is_alive()
+    assert (len(store), store._keeper) == (0, None)
+    assert set(naps) == {segments.IDLE}
+
+
 def test_a_receiver_that_dies_holds_nothing_up(store, other):
     reference = store.put([b"a" * (2 * MB)])
     other("take", reference.hex())
@@ -259,6 +285,8 @@ def test_no_memory_is_no_error(store, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
+    segments.take(store.put([b"a" * 400_000]))
+    store.trim(0)
     monkeypatch.setattr(os, "pwritev", full)
     assert store.put([b"a" * 400_000]) is None
     monkeypatch.undo()

@@ -146,8 +146,6 @@ class Worker:
                 return None
         loop = self._looping.loop
         if loop is None or loop.is_closed():
-            while len(segments.OWN) and not self._lane.ready and not self._arrives(segments.IDLE):
-                segments.OWN.trim()
             return self._lane.receive()
         while not self._lane.ready:
             if self._arrives(None) and not self._lane.fill():
