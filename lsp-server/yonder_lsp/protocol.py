@@ -209,6 +209,7 @@ class RunSummary(_Shape, frozen=True, kw_only=True):
     output: int
     stale: bool
     code: str = ""
+    files: int = 0
 
 
 class RunsResult(_Shape, frozen=True, kw_only=True):
@@ -325,6 +326,43 @@ class DisplaysResult(_Shape, frozen=True, kw_only=True):
     next: int
 
 
+class FilesParams(_Shape, frozen=True, kw_only=True):
+    run: str
+
+
+class FileRow(_Shape, frozen=True, kw_only=True):
+    """A file that a run wrote on an executor elsewhere. `there`: the executor lives, so it can be fetched; `local`: where it
+    was fetched to."""
+
+    executor: str
+    path: str
+    size: int
+    at: float
+    call: str
+    local: str
+    there: bool = False
+
+
+class FilesResult(_Shape, frozen=True, kw_only=True):
+    """`more` files are not named."""
+
+    files: list[FileRow]
+    more: int
+
+
+class FetchParams(_Shape, frozen=True, kw_only=True):
+    """`to` is a file's path; what lies there already stays, and the new one gets a name beside it."""
+
+    run: str
+    executor: str
+    path: str
+    to: str
+
+
+class Fetched(_Shape, frozen=True, kw_only=True):
+    path: str
+
+
 class AnswerParams(_Shape, frozen=True, kw_only=True):
     id: str
     text: str | None
@@ -414,6 +452,8 @@ REQUESTS: tuple[Method, ...] = (
     Method("yonder/series", SeriesParams, SeriesResult),
     Method("yonder/calls", CallsParams, CallsResult),
     Method("yonder/displays", DisplaysParams, DisplaysResult),
+    Method("yonder/files", FilesParams, FilesResult),
+    Method("yonder/fetch", FetchParams, Fetched),
     Method("yonder/variables", UriParams, VariablesResult),
     Method("yonder/answer", AnswerParams, Nothing),
     Method("yonder/provide", ProvideParams, Sentence),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from yonder import wire
-from yonder_lsp.protocol import CallRow, Position, ProgressRow, Range, RunSummary, Trace
+from yonder_lsp.protocol import CallRow, FileRow, Position, ProgressRow, Range, RunSummary, Trace
 
 ENDED = frozenset({"ok", "error", "lost", "cancelled"})
 
@@ -59,12 +59,29 @@ class Call(msgspec.Struct):
         )
 
 
+class Kept(msgspec.Struct):
+    """A file that the run, or one of its calls, wrote on an executor elsewhere; `local`: where it was fetched to."""
+
+    executor: str
+    path: str
+    size: int
+    at: float
+    call: str = ""
+    local: str = ""
+
+    def row(self) -> FileRow:
+        return FileRow(
+            executor=self.executor, path=self.path, size=self.size, at=self.at, call=self.call, local=self.local
+        )
+
+
 class Run(msgspec.Struct):
     """Everything about a run but its text, pictures, points and calls, of which it holds the counts.
 
     `output` and `displays` are the numbers of the newest piece and picture. `letters` is how much text is stored, `kept`
     what the run takes on disk in bytes, `missing` the characters left out since the last gap. `presumed`: lost because
     its hub was gone, not because the hub said so. `code`: what the session did about newer code before it.
+    `files` were written on executors elsewhere, `more_files` are not named.
     """
 
     run: str
@@ -98,6 +115,8 @@ class Run(msgspec.Struct):
     stale: bool = False
     presumed: bool = False
     code: str = ""
+    files: list[Kept] = []
+    more_files: int = 0
 
     @property
     def over(self) -> bool:
@@ -130,6 +149,7 @@ class Run(msgspec.Struct):
             output=self.output,
             stale=self.stale,
             code=self.code,
+            files=len(self.files) + self.more_files,
         )
 
     def progress(self) -> list[ProgressRow]:

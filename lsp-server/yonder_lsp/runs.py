@@ -17,11 +17,12 @@ import msgspec
 
 from yonder import wire
 from yonder_lsp.protocol import Trace
-from yonder_lsp.records import Bar, Call, CallChanged, Calls, Picture, Piece, Points, Run, Write
+from yonder_lsp.records import Bar, Call, CallChanged, Calls, Kept, Picture, Piece, Points, Run, Write
 
 SHORT = 100
 BARS = 8
 NAMED = 5
+FILES = 500
 PIECE = 64 * 1024
 
 _PHASES = {"queued": "queued", "creating": "creating", "running": "running"}
@@ -40,6 +41,7 @@ RunEvent = (
     | wire.CallEnded
     | wire.RunEnded
     | wire.CodeChanged
+    | wire.FilesWritten
 )
 
 
@@ -113,7 +115,11 @@ def _settle(
 
 def step(run: Run, calls: Calls, event: RunEvent, bound: int) -> list[Write]:
     """What the event changes. `bound` is how many characters of a run's text are kept."""
-    if run.presumed and not (isinstance(event, wire.Output) and event.after):
+    if (
+        run.presumed
+        and not isinstance(event, wire.FilesWritten)
+        and not (isinstance(event, wire.Output) and event.after)
+    ):
         run.presumed, run.state, run.ended, run.short, run.text, run.error_type = False, "running", 0.0, "", "", ""
         run.detail = ""
     match event:
@@ -139,6 +145,23 @@ def step(run: Run, calls: Calls, event: RunEvent, bound: int) -> list[Write]:
             if not call:
                 run.code = code_words(reloaded, kept)
             return []
+        case wire.FilesWritten():
+            _files_written(run, event)
+            return []
+
+
+def _files_written(run: Run, event: wire.FilesWritten) -> None:
+    """A file that is written again is there once, as it is now."""
+    known = {(file.executor, file.path): file for file in run.files}
+    run.more_files += event.more
+    for written in event.files:
+        file = known.get((event.executor, written.path))
+        if file is not None:
+            file.size, file.at, file.call, file.local = written.size, written.at, event.call, ""
+        elif len(run.files) < FILES:
+            run.files.append(Kept(event.executor, written.path, written.size, written.at, event.call))
+        else:
+            run.more_files += 1
 
 
 def code_words(reloaded: Iterable[str], kept: Iterable[str]) -> str:

@@ -196,6 +196,22 @@ class Store:
                 self._write(connection, _Batch(touched={run: None}))
         self._show([run])
 
+    def fetched(self, run: str, executor: str, path: str, local: str) -> None:
+        """A file of a run lies here now."""
+        with self._writing() as connection:
+            for file in self._runs[run].files if run in self._runs else []:
+                if (file.executor, file.path) == (executor, path):
+                    file.local = local
+                    self._write(connection, _Batch(touched={run: None}))
+        self._show([run])
+
+    def files(self, p: protocol.FilesParams) -> protocol.FilesResult:
+        """What the run wrote on executors elsewhere."""
+        run = self._runs.get(p.run)
+        if run is None:
+            return protocol.FilesResult(files=[], more=0)
+        return protocol.FilesResult(files=[file.row() for file in run.files], more=run.more_files)
+
     def clear(self) -> None:
         """Forget the runs that have ended."""
         with self._writing():

@@ -14,17 +14,19 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from yonder import wire
-from yonder.errors import YonderError
+from yonder.errors import FetchFailed, YonderError
 from yonder.telling import TRAVELS
 from yonder_lsp import cells, live, protocol
 from yonder_lsp import status as states
 from yonder_lsp.diagnostics import Board, Edit
 from yonder_lsp.documents import Document
+from yonder_lsp.fetching import Fetching
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.pace import Paced
@@ -90,6 +92,13 @@ class Window:
             code=self._code,
             started=self._run_started,
             changed=self._runs_news.poke,
+        )
+        self.fetching = Fetching(
+            self.lifecycle,
+            folder=lambda: self.workspace.folder,
+            outputs=lambda: self.workspace.tables.outputs if self.workspace.tables is not None else (),
+            fetched=self._fetched,
+            warn=lambda sentence: self.notice("warning", sentence),
         )
         self.eyes = live.Live(self.lifecycle.peek, clock=time.monotonic, slow_changed=self._status_news.poke)
         self._scene = Scene(folder=options.folder, defaults=item_defaults)
@@ -220,6 +229,25 @@ class Window:
     async def displays(self, params: protocol.DisplaysParams) -> protocol.DisplaysResult:
         return await self.storing.do(Store.displays, params)
 
+    async def files(self, params: protocol.FilesParams) -> protocol.FilesResult:
+        found = await self.storing.do(Store.files, params)
+        seen = self._seen.executors if self._seen is not None and self.lifecycle.connected else []
+        living = {executor.id for executor in seen}
+        rows = [msgspec.structs.replace(row, there=row.executor in living) for row in found.files]
+        return protocol.FilesResult(files=rows, more=found.more)
+
+    async def fetch(self, params: protocol.FetchParams) -> protocol.Fetched:
+        try:
+            kept = await self.fetching.fetch(params.run, params.executor, params.path, Path(params.to))
+        except OSError as error:
+            raise FetchFailed(f"{params.to} cannot be written: {error.strerror or error}") from error
+        return protocol.Fetched(path=str(kept))
+
+    async def _fetched(self, run: str, executor: str, path: str, local: str) -> None:
+        self.log("info", f"{path} of {executor} is now {local}")
+        await self.storing.do(Store.fetched, run, executor, path, local)
+        self._runs_news.poke()
+
     async def variables(self, params: protocol.UriParams) -> protocol.VariablesResult:
         return await self.looking.variables(params.uri)
 
@@ -344,6 +372,8 @@ class Window:
                 self._tell("yonder/inputClosed", protocol.InputClosed(id=number))
             case wire.RunEnded():
                 self._run_ended(event)
+            case wire.FilesWritten():
+                self._background(self.fetching.heard(event))
             case wire.CodeChanged():
                 self._code_changed(event)
             case wire.SessionChanged(session=name, note=note):

@@ -318,3 +318,29 @@ def test_a_person_is_told_which_modules_stayed_older_and_why():
     assert "(model: it has live instances)" in one
     assert "Restart the session" in one
     assert runs.kept_words({"a": "x", "b": "y"}).startswith("a, b are older")
+
+
+def test_a_file_that_is_written_again_is_there_once_as_it_is_now(table, monkeypatch):
+    def files(*written, call="", more=0):
+        return wire.FilesWritten("r", call, "e", [wire.Written(*one) for one in written], more, 3.0)
+
+    table(files(("a", 1, 1.0), ("b", 2, 1.0), more=1))
+    table.run.files[0].local = "/here/a"
+    table(files(("a", 5, 2.0), call="c"))
+    assert [(row.path, row.size, row.call, row.local) for row in (file.row() for file in table.run.files)] == [
+        ("a", 5, "c", ""),
+        ("b", 2, "", ""),
+    ]
+    assert table.seen.files == 3
+    monkeypatch.setattr(runs, "FILES", 2)
+    table(files(("z", 1, 1.0)))
+    assert [file.path for file in table.run.files] == ["a", "b"]
+    assert table.seen.files == 4
+
+
+def test_files_found_after_the_end_belong_to_the_run_and_do_not_bring_it_back(table):
+    table(phase("running"))
+    table(wire.RunEnded("r", "ok", 3.0, 1.0), wire.FilesWritten("r", "", "e", [wire.Written("a", 1, 1.0)], 0, 3.1))
+    assert table.seen.state == "ok"
+    assert table.seen.files == 1
+    assert not runs.introduces(wire.FilesWritten("r", "", "e", [], 0, 3.1))

@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from scripts.editor import Document, Editor, ServerError
 from tests.lsp import fakes
 
 from yonder import wire
+from yonder.snapshot import content
 from yonder_lsp import live, protocol
 
 OWNER = "server-tests"
@@ -477,3 +479,27 @@ async def test_code_that_a_session_could_not_load_again_is_told_once_with_a_way_
         await hub.tell(again, wire.CodeChanged("r4", "", [], {"model": "another reason"}, 3.0))
         notice = await until(notices, lambda _: True)
         assert "another reason" in notice.sentence  # nothing of r3 came between
+
+
+async def test_a_run_lists_its_files_and_a_person_fetches_one(folder: Path) -> None:
+    async with scene(folder) as (editor, hub):
+        part = wire.FilePart(0, b"weights", 7, "s", content(b"weights"))
+        hub.answers[wire.ReadFile] = lambda message: [msgspec.structs.replace(part, id=message.id)]
+        changed = editor.queue("yonder/runsChanged")
+        await hub.tell(
+            wire.Phase("r1", "running", 1.0),
+            wire.FilesWritten("r1", "", "e-1", [wire.Written("deep/model.pt", 7, 2.0)], 3, 2.0),
+        )
+        asked = protocol.FilesParams(run="r1")
+        async with asyncio.timeout(20):
+            while not (found := await editor.ask("yonder/files", asked, protocol.FilesResult)).files:
+                await changed.get()
+        assert found.more == 3
+        assert [(row.path, row.size, row.local, row.there) for row in found.files] == [("deep/model.pt", 7, "", False)]
+        target = folder / "here.pt"
+        params = protocol.FetchParams(run="r1", executor="e-1", path="deep/model.pt", to=str(target))
+        assert (await editor.ask("yonder/fetch", params, protocol.Fetched)).path == str(target)
+        assert target.read_bytes() == b"weights"
+        assert (await editor.ask("yonder/files", protocol.FilesParams(run="r1"), protocol.FilesResult)).files[
+            0
+        ].local == str(target)

@@ -2,6 +2,7 @@
 // What belongs here: one function per command, each ending in words when it fails. What it must not know: how it is drawn or carried out.
 import * as vscode from "vscode";
 import type { Server } from "./client";
+import { Downloads } from "./downloads";
 import type { Errors } from "./errors";
 import type { InlineResults } from "./inline";
 import { guess, type Where } from "./lines";
@@ -31,7 +32,11 @@ function plain(range: vscode.Range | Range): Range {
 }
 
 export class Commands {
-  constructor(private readonly parts: CommandParts) {}
+  readonly #downloads: Downloads;
+
+  constructor(private readonly parts: CommandParts) {
+    this.#downloads = new Downloads(parts.server, parts.runs);
+  }
 
   /** Every command under its name, all with the same way to fail. */
   register(): vscode.Disposable {
@@ -54,6 +59,9 @@ export class Commands {
       "yonder.restartServer": () => this.parts.server.restart(),
       "yonder.menu": () => this.parts.status.menu(),
       "yonder.openAt": (uri, line) => this.#openAt(uri, line),
+      "yonder.downloadFile": (run, executor, path) => this.#downloads.one(run, executor, path),
+      "yonder.downloadAll": (run) => this.#downloads.all(run),
+      "yonder.openFile": (path) => this.#downloads.open(path),
     };
     const made = Object.entries(table).map(([name, act]) =>
       vscode.commands.registerCommand(name, async (...args: Arguments) => {

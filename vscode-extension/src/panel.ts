@@ -16,6 +16,9 @@ const COMMANDS: Record<PanelAct, string> = {
   openAt: "yonder.openAt",
   clearRuns: "yonder.clearRuns",
   showLog: "yonder.showLog",
+  download: "yonder.downloadFile",
+  downloadAll: "yonder.downloadAll",
+  openFile: "yonder.openFile",
 };
 
 export class Panel implements vscode.WebviewViewProvider {

@@ -183,6 +183,7 @@ export interface RunSummary {
   readonly output: number;
   readonly stale: boolean;
   readonly code: string;
+  readonly files: number;
 }
 
 export interface RunsResult {
@@ -294,6 +295,42 @@ export interface DisplaysResult {
   readonly next: number;
 }
 
+export interface FilesParams {
+  readonly run: string;
+}
+
+/**
+ * A file that a run wrote on an executor elsewhere. `there`: the executor lives, so it can be fetched; `local`: where it
+ * was fetched to.
+ */
+export interface FileRow {
+  readonly executor: string;
+  readonly path: string;
+  readonly size: number;
+  readonly at: number;
+  readonly call: string;
+  readonly local: string;
+  readonly there: boolean;
+}
+
+/** `more` files are not named. */
+export interface FilesResult {
+  readonly files: readonly FileRow[];
+  readonly more: number;
+}
+
+/** `to` is a file's path; what lies there already stays, and the new one gets a name beside it. */
+export interface FetchParams {
+  readonly run: string;
+  readonly executor: string;
+  readonly path: string;
+  readonly to: string;
+}
+
+export interface Fetched {
+  readonly path: string;
+}
+
 export interface AnswerParams {
   readonly id: string;
   readonly text: string | null;
@@ -368,6 +405,8 @@ export interface Requests {
   readonly "yonder/series": { readonly params: SeriesParams; readonly result: SeriesResult };
   readonly "yonder/calls": { readonly params: CallsParams; readonly result: CallsResult };
   readonly "yonder/displays": { readonly params: DisplaysParams; readonly result: DisplaysResult };
+  readonly "yonder/files": { readonly params: FilesParams; readonly result: FilesResult };
+  readonly "yonder/fetch": { readonly params: FetchParams; readonly result: Fetched };
   readonly "yonder/variables": { readonly params: UriParams; readonly result: VariablesResult };
   readonly "yonder/answer": { readonly params: AnswerParams; readonly result: Nothing };
   readonly "yonder/provide": { readonly params: ProvideParams; readonly result: Sentence };

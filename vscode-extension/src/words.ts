@@ -21,6 +21,15 @@ export function duration(seconds: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+/** A size as it is said. */
+export function bytes(count: number): string {
+  if (count < 1000) return `${count} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  const power = Math.min(Math.floor(Math.log10(count) / 3), units.length);
+  const value = count / 1000 ** power;
+  return `${value < 99.95 ? value.toFixed(1) : Math.round(value)} ${units[power - 1] ?? ""}`;
+}
+
 function joined(...parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join(" · ");
 }

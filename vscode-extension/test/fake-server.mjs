@@ -52,7 +52,7 @@ function begin({ uri, selection, where = "auto" }) {
   if (kind === "missing") throw { code: -32001, message: "The Python of this project does not have yonder.", data: { code: "core_missing", command: ".venv/bin/python -m pip install yonder==0.1.0", detail: ".venv" } };
   number += 1;
   const title = /%%\s*(.+)/.exec(lines[at.start.line])?.[1] ?? lines[at.start.line].trim().slice(0, 40);
-  const run = { run: `r${number}`, revision: 0, session: "main", uri, title, hash: "", range: at, kind: "block", state: "queued", detail: "", created: now(), started: 0, ended: 0, short: "", text: "", rich: {}, errorType: "", trace: [], metrics: [], displays: 0, calls: 0, callsDone: 0, output: 0, stale: false, code: "", script: kind, pieces: [] };
+  const run = { run: `r${number}`, revision: 0, session: "main", uri, title, hash: "", range: at, kind: "block", state: "queued", detail: "", created: now(), started: 0, ended: 0, short: "", text: "", rich: {}, errorType: "", trace: [], metrics: [], displays: 0, calls: 0, callsDone: 0, output: 0, stale: false, code: "", files: 0, script: kind, pieces: [] };
   runs.set(run.run, run);
   touch(run, {});
   setTimeout(() => touch(run, { state: "booting", detail: "booting an executor" }), 150);
@@ -92,9 +92,12 @@ function sweep(run, end) {
     if (step < 160) return;
     clearInterval(timer);
     print(run, "UserWarning: lr_scheduler was stepped before the optimizer\n", "c1", 2);
-    end({ state: "ok", callsDone: CALLS, short: "[Result(lr=0.003, accuracy=0.981), Result(lr=0.01, accuracy=0.974), Result(lr=0.03, accuracy=0.962), …]", text: "[Result(lr=0.003, accuracy=0.981),\n Result(lr=0.01, accuracy=0.974),\n Result(lr=0.03, accuracy=0.962)]", displays: 1 });
+    end({ state: "ok", callsDone: CALLS, files: FILES.length + 3, short: "[Result(lr=0.003, accuracy=0.981), Result(lr=0.01, accuracy=0.974), Result(lr=0.03, accuracy=0.962), …]", text: "[Result(lr=0.003, accuracy=0.981),\n Result(lr=0.01, accuracy=0.974),\n Result(lr=0.03, accuracy=0.962)]", displays: 1 });
   }, 100);
 }
+
+const FILES = [["checkpoints/best.pt", 184_300_000, "local-0", ""], ["checkpoints/last.pt", 184_300_000, "local-1", ""], ["confusion.csv", 4_210, "local-0", "/home/ada/digits/outputs/confusion.csv"], ["log/events.jsonl", 921_000, "ended-7", ""]];
+const files = ({ run }) => ({ files: runs.get(run).files > 0 ? FILES.map(([path, size, executor, local]) => ({ executor, path, size, at: now(), call: "", local, there: executor.startsWith("local") })) : [], more: runs.get(run).files > 0 ? 3 : 0 });
 
 const label = (at) => `lr=${[0.001, 0.003, 0.01, 0.03][at % 4]} width=${[16, 32, 64][at % 3]} #${at}`;
 const steps = (run) => Math.min(1000, Math.round(((run.ended || now()) - run.started) * 60));
@@ -177,6 +180,8 @@ const methods = {
   "yonder/series": series,
   "yonder/calls": calls,
   "yonder/displays": displays,
+  "yonder/files": files,
+  "yonder/fetch": ({ to }) => ({ path: to }),
   "yonder/variables": () => ({ variables: [{ name: "model", type: "Net", short: "Net(21,322 parameters)" }, { name: "x", type: "Tensor", short: "float32[1797, 64]" }] }),
   "yonder/answer": ({ id, text }) => (touch(runs.get(id), { state: "ok", ended: now(), short: `'${text}'`, text: `'${text}'` }), {}),
   "yonder/provide": ({ choice }) => ({ sentence: choice }),

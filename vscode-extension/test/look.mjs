@@ -121,6 +121,10 @@ try {
   await panel.locator('[data-testid="tab-output"]').click();
   await page.waitForTimeout(300);
   await shot("5-output");
+  await panel.locator('[data-testid="tab-files"]').click();
+  await panel.locator('[data-testid="file-row"]').first().waitFor();
+  await page.waitForTimeout(300);
+  await shot("8-files");
   await page.locator(".monaco-editor .view-lines").click();
   await goto(19);
   await page.keyboard.press("Control+Alt+Enter");

@@ -9,6 +9,7 @@ import type { Theme } from "./chart";
 import { h, mark, setText } from "./dom";
 import { ExecutorsView } from "./executors";
 import { FiguresView } from "./figures";
+import { FilesView } from "./files";
 import { Host } from "./host";
 import type { Tab, ToPanel } from "./messages";
 import { MetricsView } from "./metrics";
@@ -20,6 +21,7 @@ const TABS: readonly { readonly tab: Tab; readonly title: string; readonly count
   { tab: "executors", title: "Executors", count: (run) => run.calls },
   { tab: "output", title: "Output", count: () => 0 },
   { tab: "figures", title: "Figures", count: (run) => run.displays },
+  { tab: "files", title: "Files", count: (run) => run.files },
 ];
 
 function theme(): Theme {
@@ -46,6 +48,9 @@ class PanelPage {
   readonly #executors = new ExecutorsView(this.#host, () => this.#showOutput());
   readonly #output = new OutputView(this.#host);
   readonly #figures = new FiguresView(this.#host);
+  readonly #files = new FilesView(this.#host);
+  /** Which executors there are: files go with them. */
+  #living = "";
   readonly #head = { icon: h("span"), title: h("span", { class: "title" }), facts: h("span", { class: "facts" }), stop: h("button", { class: "stop", text: "Interrupt", title: "Interrupt this run" }) };
   readonly #cluster = h("span", { class: "cluster" });
   readonly #tabs = new Map<Tab, HTMLElement>();
@@ -62,7 +67,7 @@ class PanelPage {
     this.#picked = this.#host.memory.tab;
     this.#selected = this.#host.memory.run ?? "";
     this.#following = this.#selected === "";
-    this.#sides = { metrics: this.#metrics.element, executors: this.#executors.element, output: this.#output.element, figures: this.#figures.element };
+    this.#sides = { metrics: this.#metrics.element, executors: this.#executors.element, output: this.#output.element, figures: this.#figures.element, files: this.#files.element };
     const tabs = h("nav", { attr: { role: "tablist" } }, ...TABS.map(({ tab, title }) => this.#tab(tab, title)));
     const { icon, title, facts, stop } = this.#head;
     stop.addEventListener("click", () => this.#host.act("interrupt", this.#selected));
@@ -110,6 +115,7 @@ class PanelPage {
     this.#cluster.title = "Executors of the pools, of how many there may be, and those of sessions";
     this.#cluster.className = `cluster ${state}`;
     this.#executors.status(status);
+    this.#living = status.executors.map((executor) => executor.id).join(" ");
   }
 
   #choose(run: string): void {
@@ -134,7 +140,7 @@ class PanelPage {
   }
 
   #side(run: RunSummary): Tab {
-    const has: Record<Tab, boolean> = { metrics: run.metrics.length > 0, executors: run.calls > 0, output: true, figures: run.displays > 0 };
+    const has: Record<Tab, boolean> = { metrics: run.metrics.length > 0, executors: run.calls > 0, output: true, figures: run.displays > 0, files: run.files > 0 };
     if (this.#picked !== undefined && has[this.#picked]) return this.#picked;
     return has.metrics ? "metrics" : has.figures ? "figures" : "output";
   }
@@ -149,10 +155,12 @@ class PanelPage {
     const shown = run === undefined ? "metrics" : this.#side(run);
     for (const [tab, element] of Object.entries(this.#sides) as [Tab, HTMLElement][]) element.toggleAttribute("hidden", tab !== shown);
     for (const { tab, count } of TABS) this.#showTab(tab, tab === shown, run === undefined ? 0 : count(run));
+    this.#tabs.get("files")?.toggleAttribute("hidden", run === undefined || run.files === 0);
     this.#header(run);
     this.#metrics.update(run, shown === "metrics");
     this.#executors.update(run);
     this.#figures.update(run);
+    this.#files.update(run, this.#living);
     this.#showOutput();
   }
 

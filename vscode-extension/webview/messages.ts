@@ -3,12 +3,12 @@
 import type { Requests, RunSummary, StatusResult } from "../src/protocol.gen";
 
 /** The questions that the panel may ask the server, through the extension. All of them only look. */
-export type PanelMethod = "yonder/series" | "yonder/output" | "yonder/calls" | "yonder/displays";
+export type PanelMethod = "yonder/series" | "yonder/output" | "yonder/calls" | "yonder/displays" | "yonder/files";
 
 /** What the panel may have done; the extension knows the commands behind them. */
-export type PanelAct = "run" | "interrupt" | "openOutput" | "openAt" | "clearRuns" | "showLog";
+export type PanelAct = "run" | "interrupt" | "openOutput" | "openAt" | "clearRuns" | "showLog" | "download" | "downloadAll" | "openFile";
 
-export type Tab = "metrics" | "executors" | "output" | "figures";
+export type Tab = "metrics" | "executors" | "output" | "figures" | "files";
 
 export type FromPanel =
   | { readonly kind: "ready" }

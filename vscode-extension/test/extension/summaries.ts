@@ -32,6 +32,7 @@ export function summary(run: string, part: Partial<RunSummary> = {}): RunSummary
     output: 0,
     stale: false,
     code: "",
+    files: 0,
     ...part,
   };
 }

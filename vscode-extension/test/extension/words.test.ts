@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Block, BlockState } from "../../src/blocks";
 import type { PoolStatus, SessionStatus, StatusResult } from "../../src/protocol.gen";
-import { barText, clip, duration, inlineText, interpreterName } from "../../src/words";
+import { barText, bytes, clip, duration, inlineText, interpreterName } from "../../src/words";
 import { lines } from "./summaries";
 
 function block(state: BlockState, part: Partial<Block> = {}): Block {
@@ -77,4 +77,8 @@ test("an interpreter of the system has no environment's name", () => {
   assert.equal(interpreterName(status({ python: "/usr/bin/python3" })), "Python 3.11");
   assert.equal(interpreterName(status({ python: "C:\\work\\env\\Scripts\\python.exe" })), "Python 3.11 (env)");
   assert.equal(interpreterName(status({ python: "" })), "");
+});
+
+test("sizes are said in the unit that fits", () => {
+  assert.deepEqual([0, 999, 1000, 3_000_000, 99_960_000, 250_000_000_000, 5e15].map((count) => bytes(count)), ["0 B", "999 B", "1.0 kB", "3.0 MB", "100 MB", "250 GB", "5000 TB"]);
 });
