@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from yonder.agent import store
 from yonder.backends.local import Process, kill, processes
 from yonder.places import HubNote, OwnerFolder, answers, runtime_root, started_at
 
@@ -123,6 +124,7 @@ def sweep_folders(now: float) -> int:
         fresh = any(now - path.lstat().st_mtime < FRESH_SECONDS for path in ours or [folder])
         if fresh or not (ours or _NAMED.fullmatch(folder.name)) or _lives(folder):
             continue
+        store.sweep(folder)
         for file in ours:
             file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something that is not ours is in it

@@ -224,3 +224,24 @@ async def test_functions_that_refer_to_modules_are_unpacked_again(hub):
 
 def _nothing():
     return payload.pack_call((), {})
+
+
+async def test_an_object_that_others_refer_to_is_in_the_way_of_its_class_only(hub):
+    worker = await hub.worker("pool")
+
+    def keep():
+        import other
+        from helper import A
+
+        import yonder
+
+        yonder.keep(A())
+        return other.y
+
+    files = {"helper.py": "class A:\n    x = 1\n", "other.py": "y = 1\n"}
+    first = await hub.publish(files)
+    assert await hub.on(first, worker, keep) == 1
+    second = await hub.publish(files | {"other.py": "y = 2\n"})
+    assert await hub.on(second, worker, keep) == 2
+    third = await hub.publish(files | {"helper.py": "class A:\n    x = 2\n"})
+    assert (await hub.on(third, worker, keep)).modules == ["helper", "other"]

@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from yonder import machine, receipts, wire
+from yonder.agent.store import Store
 from yonder.doctor import limits
 from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
+from yonder.snapshot import content
 from yonder.version import __version__
 
 
@@ -161,6 +163,10 @@ def test_folders_of_ended_hubs_are_removed_and_no_others(home: Path) -> None:
     for folder in (dead, starting, mixed):
         folder.make_token("secret")
     (mixed.path / "notes.txt").write_text("a person's own")
+    code = dead.path / "code-1"
+    killed = Store(code)
+    killed.keep(wire.Blobs({content(b"x"): b"x"}))
+    os.close(killed._lock)  # as the kernel does
     later = starting.token_file.stat().st_mtime + machine.FRESH_SECONDS + 1
     os.utime(starting.token_file, (later, later))
     with listening(alive.hub_socket):

@@ -91,7 +91,8 @@ class Code:
             return None
         if self._replaceable and not self._holds_state():
             return Outdated(sorted(change.modules))
-        reloading = Reloading(self._modules, change, self._namespace, self._done)
+        held = [*warm.values(), *self._stage.keeping.values()]
+        reloading = Reloading(self._modules, change, self._namespace, held, self._done)
         if self._replaceable and (reloading.kept or not self._stage.renewable):
             return Outdated(sorted(change.modules))
         return reloading

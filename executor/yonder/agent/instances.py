@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
-from yonder import warm
-
 SECONDS = 0.25
 """How long to look; what cannot be seen in that time is taken to be there."""
 _STEPS = 2000
@@ -32,7 +30,7 @@ class Instances:
         }
 
     def objections(self, roots: Iterable[object]) -> dict[str, str]:
-        """The modules of which something lives that hangs on `roots` or on kept resources, and what."""
+        """The modules of which something lives that hangs on `roots`, and what."""
         if not self._kinds:
             return {}
         kept = self._heirs()
@@ -41,7 +39,7 @@ class Instances:
             kept = self._heirs()
         kinds = {heir: name for kind, name in self._kinds.items() for heir in (kind, *_below(kind))}
         if any(type(one) in kinds for one in gc.get_objects()):
-            kept |= self._reachable([*roots, *warm.values()], kinds)
+            kept |= self._reachable(list(roots), kinds)
         return kept
 
     def _heirs(self) -> dict[str, str]:

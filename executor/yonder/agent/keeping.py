@@ -33,6 +33,10 @@ class Keeping:
         """How many objects are kept here."""
         return len(self._objects)
 
+    def values(self) -> list[object]:
+        """The objects that are kept here."""
+        return list(self._objects.values())
+
     # ── user code on, any thread ──────────────────────────────────────────────────────────────────────────────────────
 
     def keep(self, value: object) -> tuple[wire.Facts, Grip]:

@@ -106,12 +106,21 @@ def _ordered(names: Collection[str], imports: Mapping[str, Collection[str]]) -> 
 
 
 class Reloading:
-    """Made when nothing is changed yet: `reloaded` is what will be loaded again, `kept` what will not, and why."""
+    """Made when nothing is changed yet: `reloaded` is what will be loaded again, `kept` what will not, and why.
+    `held` are objects that live here besides those of the namespace."""
 
-    def __init__(self, modules: Modules, change: Change, namespace: Namespace, done: Callable[[Kept], None]) -> None:
+    def __init__(
+        self,
+        modules: Modules,
+        change: Change,
+        namespace: Namespace,
+        held: Collection[object],
+        done: Callable[[Kept], None],
+    ) -> None:
         self._modules = modules
         self._change = change
         self._namespace = namespace
+        self._held = held
         self._done = done
         place = change.place
         self._loaded = {
@@ -180,8 +189,7 @@ class Reloading:
             if why := self._objection(name, self._loaded[name]):
                 kept[name] = why
         rest = {name: self._loaded[name] for name in names if name not in kept}
-        roots = [value for name, value in self._namespace.own(names).items()]
-        return kept | Instances(rest).objections(roots)
+        return kept | Instances(rest).objections([*self._namespace.own(names).values(), *self._held])
 
     def _objection(self, name: str, module: ModuleType) -> str:
         loader = module.__loader__
