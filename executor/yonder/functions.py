@@ -36,6 +36,10 @@ class Pickles:
         self._workspace = workspace
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
+    def register(self) -> None:
+        """To be said before anything else is pickled for the same receivers."""
+        self._workspace.register()
+
     def packed(self, function: Callable[..., Any]) -> tuple[bytes, bytes]:
         """The function as (digest, bytes). Raises SerializationError, TypeError for what is no function."""
         self._workspace.register()

@@ -97,6 +97,14 @@ class Line:
         body, carried = packed(args, kwargs, hold, at)
         return Arguments(body, hold, carried)
 
+    def pack_value(self, value: object) -> wire.Body:
+        """A value for any number of calls. Raises SerializationError."""
+        self._pickles.register()
+        body = payload.pack(value)
+        if (size := wire.weight(body)) > MAX_CALL:
+            raise SerializationError(f"a value of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
+        return body
+
     def hold(self) -> segments.Hold | None:
         """On memory for a call's arguments, where executors of this pool can open that."""
         return segments.Hold(segments.OWN) if self._near else None

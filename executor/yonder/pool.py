@@ -32,6 +32,7 @@ from yonder.line import Line
 from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
 from yonder.preflight import Call, Preflight, look
 from yonder.remote import RemoteFunction
+from yonder.remotes import Remote, put
 from yonder.switchboard import Switchboard
 from yonder.watch import Events
 
@@ -209,6 +210,12 @@ class Pool(Calls):
         known = cast(wire.Environments, self._line.board.ask(wire.AskEnvironments)).known if elsewhere else {}
         spec = self._line.spec
         return look(Call(fn, args, kwargs, spec, self._line.packed, elsewhere, known.get(spec.name)))
+
+    def put(self, value: T) -> Remote[T]:
+        """Hand a value over once, for any number of calls: what calls and workers are given of it is a handle (docs/data.md).
+        Works before there is any executor. Raises SerializationError when it does not travel."""
+        self._line.check()
+        return put(self._line, value)
 
     def remote(self, fn: Callable[P, T]) -> RemoteFunction[P, T]:
         """A decorator: called plainly the function runs here; its `.call`, `.submit`, `.map`, … run it on the pool."""

@@ -7,13 +7,15 @@ argument of a call). What this file must not know: how the hub counts.
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from yonder import holding, seat, wire
+from yonder.agent.portrait import facts_of
 from yonder.errors import PoolClosed, RemoteLost, UsageError
 from yonder.future import Future, ToldFuture
-from yonder.line import Line, begin, waited
+from yonder.line import Line, announce, begin, waited
 from yonder.options import Wishes
 from yonder.switchboard import Switchboard
 
@@ -149,6 +151,18 @@ def keep(value: T) -> Remote[T]:
     if here is None or here.keeper is None:
         raise UsageError("keep() is for code that a pool runs; in a program, pool.put(value) makes a handle of it")
     return Remote(*here.keeper.keep(value))
+
+
+def put(line: Line, value: T) -> Remote[T]:
+    """Have the hub of that pool keep the value. Raises SerializationError, PoolClosed."""
+    facts = facts_of(os.urandom(wire.REF), value)
+    body = line.pack_value(value)
+    carried = holding.noted()
+    refs = carried.refs if carried is not None else []
+    announce(line.board, carried)
+    (grip,) = line.board.delivered([facts.ref])
+    line.ask(lambda number: wire.Put(number, line.spec.name, facts, body, refs), ToldFuture).result()
+    return Remote(facts, grip)
 
 
 def _line_of_worker() -> Line:

@@ -86,6 +86,7 @@ def test_the_verbs_of_a_pool():
         "max",
         "name",
         "place",
+        "put",
         "preflight",
         "remote",
         "resize",

@@ -89,6 +89,7 @@ def test_handles_inside_others_stay_handles_and_keep_their_objects(tmp_path):
                 print(maker.total(handle))
             print(handle.get())
             print([handle.get() for handle in pool.broadcast(yonder.keep, "everywhere")])
+            print(pool.broadcast(total, handle), pool.broadcast(kinds, [handle][:0]))
         """,
     ) == [
         "[(0, []), (1, [0]), (2, [0, 1])]",
@@ -100,6 +101,7 @@ def test_handles_inside_others_stay_handles_and_keep_their_objects(tmp_path):
         "6",
         "[0, 1, 2, 3]",
         "['everywhere']",
+        "[6] [([], 0)]",
     ]
 
 
@@ -268,3 +270,49 @@ def test_where_nothing_can_be_kept(tmp_path):
         "True",
         "True",
     ]
+
+
+def test_a_value_is_put_before_there_is_any_executor(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        class Table:
+            def __init__(self): self.rows = list(range(50_000))
+        def change(table):
+            table.rows.append("mine")
+            return len(table.rows), os.getpid()
+        with yonder.Pool(max=2) as pool:
+            handle = pool.put(Table())
+            inside = pool.put({"handle": handle, "more": [handle]})
+            print(pool.status().executors, handle.type, handle.get().rows[-1], "kept by" in pool.explain())
+            print([pool.call(change, handle)[0] for _ in range(3)], handle.call(change)[0])
+            print(pool.call(lambda held: held["handle"].get().rows[1] + held["more"][0].call(change)[0], inside))
+            pool.broadcast(len, "x")
+            del handle
+            print(inside.get()["handle"].get().rows[:2])
+            try:
+                pool.put(__import__('threading').Lock())
+            except yonder.SerializationError as error:
+                print("cannot travel" in str(error))
+    """,
+    ) == ["0 Table 49999 False", "[50001, 50001, 50001] 50001", "50002", "[0, 1]", "True"]
+
+
+def test_what_was_put_goes_to_a_worker_once(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        from yonder import wire
+        from yonder.hub.worker import Worker
+        said, say = [], Worker.say
+        def counting(self, message):
+            said.append(len(wire.encode(message)) + sum(map(len, wire.framing.loads(message) and message.body or [])))
+            say(self, message)
+        Worker.say = counting
+        with yonder.Pool(max=1) as pool:
+            handle = pool.put(os.urandom(3_000_000))
+            print(pool.call(len, handle), sum(said) > 3_000_000)
+            said.clear()
+            print(sum(pool.map(len, [handle] * 50)), sum(said) < 50_000)
+        """,
+    ) == ["3000000 True", "150000000 True"]

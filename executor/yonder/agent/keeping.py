@@ -24,7 +24,7 @@ class Keeping:
         self.holdings = Holdings()
         self._allowed = allowed
         self._objects: dict[bytes, Any] = {}
-        self._copies: dict[bytes, wire.Body] = {}
+        self._copies: dict[bytes, tuple[wire.Body, list[Grip]]] = {}
         self._numbers = itertools.count(1)
         self._said: deque[wire.Kept] = deque()
         self._kept: dict[bytes, wire.Kept] = {}
@@ -71,7 +71,7 @@ class Keeping:
         if ref in self._objects:
             return self._objects[ref]
         if ref in self._copies:
-            return payload.unpack(self._copies[ref])
+            return payload.unpack(self._copies[ref][0])
         return value.handle.get()  # type: ignore[attr-defined]
 
     # ── user code off, main thread ────────────────────────────────────────────────────────────────────────────────────
@@ -85,7 +85,7 @@ class Keeping:
         return {} if self.holdings.gone.empty() else self.holdings.collected()
 
     def stow(self, message: wire.Stow) -> None:
-        self._copies[message.ref] = message.body
+        self._copies[message.ref] = message.body, self.holdings.delivered(message.refs)
 
     def drop(self, refs: list[bytes]) -> None:
         """Nobody wants these any more."""

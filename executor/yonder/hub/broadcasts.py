@@ -19,13 +19,26 @@ from yonder.hub.worker import End, Part, Worker, named
 class Rite:
     """One broadcast as the pool keeps it for workers to come; `dropped` when it is not to be tried again."""
 
-    def __init__(self, name: str, message: wire.Broadcast, function: wire.Body, run: str, code: bytes) -> None:
+    def __init__(
+        self,
+        name: str,
+        message: wire.Broadcast,
+        function: wire.Body,
+        run: str,
+        code: bytes,
+        give: Callable[[list[bytes], Rite, Worker], list[bytes]],
+    ) -> None:
         self.name = name
         self.code = code
         self.function = function
         self.message = message
         self.run = run
         self.dropped = False
+        self._give = give
+
+    def refs(self, worker: Worker) -> list[bytes]:
+        """The handles in the arguments, which this worker holds from now on."""
+        return self._give(self.message.refs, self, worker) if self.message.refs else []
 
 
 class Broadcasting:
@@ -135,7 +148,11 @@ class Initiation:
             self._worker.runs_on(code)
         known, forgotten = self._worker.learn(rite.message.function)
         body = b"" if known else rite.function
-        self._worker.say(wire.Call(task, rite.message.function, body, rite.message.arguments, None, forgotten, code))
+        message = rite.message
+        call = wire.Call(
+            task, message.function, body, message.arguments, None, forgotten, code, refs=rite.refs(self._worker)
+        )
+        self._worker.say(call)
 
     def ended(self, end: End) -> None:
         if not isinstance(end, wire.Done):

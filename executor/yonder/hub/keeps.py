@@ -191,7 +191,7 @@ class Keeps:
         stowed = self._stowed.setdefault(worker, set())
         if entry.body is not None and entry.ref not in stowed:
             stowed.add(entry.ref)
-            worker.say(wire.Stow(entry.ref, entry.body))
+            worker.say(wire.Stow(entry.ref, entry.body, self.give(self.inside(entry), entry, worker)))
 
     def worker_gone(self, worker: Worker, sentence: str) -> None:
         """It is dead, or is being replaced, and what it kept is lost; what it held is let go of."""

@@ -135,6 +135,8 @@ class PoolRoom:
         """The last client of a pool that stays has gone: what it wished for workers to come goes with it."""
         for rite in self._rites:
             self._library.unpin(rite.code)
+        for rite in self._rites:
+            self.keeps.forget(rite)
         self._rites = []  # who is on the way through the old ones goes on
         self._passed.clear()
         self._fresh.spoken_of(b"")
@@ -275,7 +277,8 @@ class PoolRoom:
             return
         self._count += 1
         self._library.pin(code)
-        rite = Rite(f"{self.spec.name}.{self._count}", message, function, client.run, code)
+        rite = Rite(f"{self.spec.name}.{self._count}", message, function, client.run, code, self.keeps.give)
+        self.keeps.give(message.refs, client.holder, rite)
 
         def drop() -> None:
             rite.dropped = True
@@ -283,7 +286,9 @@ class PoolRoom:
         gathering = Broadcasting(client, message.call, drop)
         client.asked[message.call] = gathering
         self._rites.append(rite)
-        submit = wire.Submit(message.call, message.pool, message.function, b"", message.arguments, message.label)
+        submit = wire.Submit(
+            message.call, message.pool, message.function, b"", message.arguments, message.label, refs=message.refs
+        )
         order = Order(submit, function, wire.CallOptions(grace=self.spec.grace), code)
         workers = list(self._ready_workers())
         names = [f"{rite.name}.{n}" for n in range(1, len(workers) + 1)]
@@ -295,6 +300,8 @@ class PoolRoom:
         for place, member in zip(leaving, members[len(names) :], strict=True):
             self._fresh.bequeath(place, member)
         gathering.begin(members)
+        for member in members:
+            self.keeps.give(message.refs, client.holder, member)
         for name, worker in zip(names, workers, strict=True):
             self.enter(self._calls[name], pin=worker.id)
         for worker in self._early_workers():

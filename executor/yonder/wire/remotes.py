@@ -63,10 +63,11 @@ class Lost(Msg, frozen=True, tag=True):
 
 
 class Stow(Msg, frozen=True, tag=True):
-    """The pickled value of an object that lives elsewhere, until Drop."""
+    """The pickled value of an object that lives elsewhere, with these handles inside, until Drop."""
 
     ref: bytes
     body: Body
+    refs: list[bytes] = []
 
 
 class Fetch(Msg, frozen=True, tag=True):
