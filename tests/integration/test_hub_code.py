@@ -174,6 +174,19 @@ async def test_what_a_program_published_goes_when_it_goes_and_nothing_runs_on_it
         assert paper.agent.snapshots == {}
 
 
+async def test_what_was_published_last_stays_however_many_calls_ran_on_it():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        await client.publishes(OLD)
+        for nth in (1, 2, 3, 4):
+            number = client.submits(code=OLD[0].digest)
+            await fulfil(await paper.agent.worker(1), nth)
+            await client.end_of(number)
+        client.says(wire.Blobs(NEW[1]))
+        client.says(NEW[0].publish(OLD[0]))
+        assert (await client.hears(wire.Published, snapshot=NEW[0].digest)).sentence == ""
+
+
 # ── older code ──
 
 

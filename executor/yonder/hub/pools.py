@@ -260,7 +260,12 @@ class PoolRoom:
         """As `take`, for a call of the pool's own making."""
         self._count += 1
         name = f"{self.spec.name}.{self._count}"
-        call = self._calls[name] = make(name)
+        return self._keep(make(name))
+
+    def _keep(self, call: Call) -> Call:
+        """Until it is forgotten, and its code with it."""
+        self._calls[call.id] = call
+        self._library.pin(call.code)
         return call
 
     def broadcast(self, client: Client, message: wire.Broadcast) -> None:
@@ -324,9 +329,7 @@ class PoolRoom:
         ]
 
     def _admit(self, name: str, client: Client, order: Order, say: Say) -> Call:
-        call = self._calls[name] = KINDS[order.options.mode.kind](self, name, client, order, say)
-        self._library.pin(call.code)
-        return call
+        return self._keep(KINDS[order.options.mode.kind](self, name, client, order, say))
 
     def enter(self, call: Call, pin: str = "") -> None:
         """It wants its turn, on that worker ("": any)."""
