@@ -55,6 +55,11 @@ def read(folder: Path, here: Environment, used: Iterable[str]) -> Requirements:
     return Requirements(lines, [], "what is installed here")
 
 
+def names(lines: Iterable[str]) -> list[str]:
+    """The normal names of the distributions that these lines are about."""
+    return sorted({normal(match[0]) for line in lines if (match := _NAME.match(line))})
+
+
 def pinned(line: str) -> tuple[str, str] | None:
     """Name and version of a line that allows one version everywhere; None for any other."""
     match = _PIN.match(line)

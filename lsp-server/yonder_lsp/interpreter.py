@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 import yonder
+from yonder import installed, wire
 from yonder.errors import CannotRun
 from yonder.version import __version__
 
@@ -35,7 +36,9 @@ import sys
 sys.path[:] = [entry for entry in sys.path if entry]
 import json, importlib.util as find
 said = {"version": list(sys.version_info[:3]), "prefix": sys.prefix, "name": sys.implementation.name,
-        "free": "t" in getattr(sys, "abiflags", ""), "pip": find.find_spec("pip") is not None, "core": "", "missing": []}
+        "free": "t" in getattr(sys, "abiflags", ""), "pip": find.find_spec("pip") is not None, "core": "", "missing": [],
+        "platform": __import__("sysconfig").get_platform(),
+        "site": [entry for entry in sys.path if entry.rstrip("/").endswith(("site-packages", "dist-packages"))]}
 if sys.version_info >= (3, 11):
     for name in ("cloudpickle", "msgspec", "websockets"):
         if find.find_spec(name) is None:
@@ -52,7 +55,7 @@ _MARK = b"yonder-probe:"
 
 class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     """One Python as it answered. `problem` is a sentence with the remedy when it cannot run Yonder at all; `tag` names its
-    ABI (cp311); `has_core` is whether this version of the core can be imported in it."""
+    ABI (cp311); `has_core` is whether this version of the core can be imported in it; `site` are the folders of its packages."""
 
     path: Path
     version: str = ""
@@ -62,6 +65,8 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     core_version: str = ""
     problem: str = ""
     has_pip: bool = False
+    platform: str = ""
+    site: tuple[str, ...] = ()
 
 
 class _Said(msgspec.Struct):
@@ -74,6 +79,8 @@ class _Said(msgspec.Struct):
     pip: bool
     core: str
     missing: list[str]
+    platform: str = ""
+    site: list[str] = []
 
 
 # ── which one ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,7 +176,16 @@ def _judged(python: Path, said: _Said) -> Interpreter:
         core_version=said.core,
         problem=problem,
         has_pip=said.pip,
+        platform=said.platform,
+        site=tuple(said.site),
     )
+
+
+def environment(python: Interpreter) -> wire.Environment:
+    """What it is and has installed, for comparison with others."""
+    kind = "cpython" if python.tag.startswith("cp") else python.tag
+    platform = python.platform.replace("-", "_").replace(".", "_")
+    return wire.Environment(kind, python.version, platform, installed.packages(python.site))
 
 
 # ── how it gets the core ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,7 +38,7 @@ from yonder_lsp.storing import StoreThread
 from yonder_lsp.ways import Far, Near, Start, Way
 
 Cluster = Literal["off", "starting", "on", "away", "stopping", "lost"]
-M = TypeVar("M", bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus | wire.ReadFile")
+M = TypeVar("M", bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus | wire.ReadFile | wire.AskEnvironments")
 
 BACK_OFF_FIRST, BACK_OFF_LAST = 0.1, 2.0
 STOP_WITHIN = 60.0
@@ -294,6 +294,8 @@ class Lifecycle:
         match message:
             case wire.Interrupted() | wire.Peeked() | wire.Receipt() | wire.FilePart() | wire.Files():
                 self._answered(message.id, message)
+            case wire.Environments(id=number):
+                self._answered(number, message)
             case wire.Published():
                 self._announced.answered(message)
             case wire.Status():

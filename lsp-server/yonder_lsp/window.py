@@ -20,13 +20,14 @@ from typing import Any, Literal
 import msgspec
 
 from yonder import wire
-from yonder.errors import FetchFailed, YonderError
+from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
-from yonder_lsp import cells, live, protocol
+from yonder_lsp import cells, interpreter, live, protocol
 from yonder_lsp import status as states
 from yonder_lsp.diagnostics import Board, Edit
 from yonder_lsp.documents import Document
 from yonder_lsp.fetching import Fetching
+from yonder_lsp.lacking import Lacking
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.pace import Paced
@@ -69,6 +70,8 @@ class Window:
         self._kept: dict[str, str] = {}  # modules that a session could not load again, as it was told last
         self._seen: wire.Status | None = None
         self._board = Board()
+        self._lacking = Lacking()
+        self._up_elsewhere: frozenset[str] = frozenset()  # executors that have a Python of their own
         self._watch = Watch()
         self._edited: set[str] = set()
         self._static: Static | None = None
@@ -318,7 +321,7 @@ class Window:
 
     def closed(self, uri: str) -> None:
         self.trees.closed(uri)
-        self._publish(self._board.closed(uri))
+        self._publish(self._board.closed(uri) | self._lacking.closed(uri))
         self.eyes.closed(uri)
         self._edited.discard(uri)
 
@@ -338,6 +341,7 @@ class Window:
     async def _restale(self) -> None:
         """Tell the store which runs the text has moved away from, or come back to."""
         edited, self._edited = self._edited, set()
+        self._publish({one for uri in edited for one in self._lacking.look(uri, self._text(uri).text)})
         changes = [change for uri in edited for change in self._watch.edited(uri, self._text(uri).text)]
         for run, now in changes:
             await self.storing.do(Store.mark_stale, run, now)
@@ -350,7 +354,8 @@ class Window:
 
     def _publish(self, uris: set[str]) -> None:
         for uri in sorted(uris):
-            self._tell("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": self._board.published(uri)})
+            found = [*self._board.published(uri), *self._lacking.published(uri)]
+            self._tell("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": found})
 
     # ── what the lifecycle says (lifecycle.Listener) ──────────────────────────────────────────────────────────────────
 
@@ -365,6 +370,8 @@ class Window:
                 self.log(
                     "info", " ".join(part for part in (f"run {run}:" if run else "cluster:", phase, detail) if part)
                 )
+                if not run and phase in ("boot failed", "dependencies"):
+                    self._background(self._compare())
             case wire.InputWanted(run=run, id=number, prompt=prompt, secret=secret):
                 asked = protocol.InputRequested(id=number, run=run, prompt=prompt, secret=secret)
                 self._tell("yonder/inputRequested", asked)
@@ -419,11 +426,36 @@ class Window:
         self._seen = status
         self._sessions.snapshot(status.sessions, time.time())
         self._status_news.poke()
+        up = frozenset(
+            one.id for one in status.executors if one.backend != "local" and one.state in ("ready", "busy", "gone")
+        )
+        if not up <= self._up_elsewhere:
+            self._background(self._compare())
+        self._up_elsewhere = up
+
+    async def _compare(self) -> None:
+        """Ask what executors elsewhere have, and say it of the open files."""
+        with contextlib.suppress(CannotRun, TimeoutError):  # told with the next executor
+            async with asyncio.timeout(STATUS_WITHIN):
+                said = await self.lifecycle.ask(wire.AskEnvironments)
+            python = await self.workspace.look()
+            if not isinstance(said, wire.Environments) or python is None:
+                return
+            here = await asyncio.to_thread(interpreter.environment, python)
+            locked = self.workspace.locked()
+            self._lacks({name: one for name, one in said.known.items() if name not in locked}, here, python.site)
+
+    def _lacks(self, known: Mapping[str, wire.Environment], here: wire.Environment | None, site: Sequence[str]) -> None:
+        if self._lacking.told(known, here, tuple(site)):
+            files = self._lacking.files
+            self._publish({one for uri in files for one in self._lacking.look(uri, self._text(uri).text)})
 
     def cluster_changed(self) -> None:
         self.log("info", f"cluster: {self.lifecycle.cluster}")
         if self.lifecycle.cluster in ("off", "lost"):
             self._seen = None
+            self._up_elsewhere = frozenset()
+            self._lacks({}, None, ())
             self._sessions.gone(time.time())
             self.eyes.forget()
             self.running.lost()

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from yonder import requirements, wire
 from yonder import settings as tables
-from yonder import wire
-from yonder.errors import CannotRun
+from yonder.errors import CannotRun, UsageError
 from yonder.places import OwnerFolder, state_root
 from yonder_lsp import interpreter, protocol
 from yonder_lsp.rpc import Refusal
@@ -86,6 +86,13 @@ class Workspace:
         """[tool.yonder] as it was read last; None before that."""
         return self._tables
 
+    def locked(self) -> set[str]:
+        """The pools whose packages are installed from the lock file."""
+        if self._tables is None:
+            return set()
+        specs = [*self._tables.pool_specs(), self._tables.session.spec]
+        return {spec.name for spec in specs if spec.dependencies == "lock"}
+
     def preload(self) -> list[str]:
         """What the settings say a session imports beforehand."""
         return list(self._tables.session.preload) if self._tables is not None else []
@@ -104,7 +111,24 @@ class Workspace:
             max_executors=found.max_executors,
             max_gpus=found.max_gpus,
             max_executor_hours=found.max_executor_hours,
+            needs=await self._needs([*found.pool_specs(), found.session.spec]),
         )
+
+    async def _needs(self, specs: list[wire.PoolSpec]) -> wire.Needs | None:
+        """What executors with a Python of their own are compared with: the project's Python and its lock file. With a hub
+        elsewhere the code's own side is over there."""
+        if self.key_file or all(spec.backend == "local" for spec in specs):
+            return None
+        python = await self.look()
+        if python is None or python.problem:
+            return None
+        here = await asyncio.to_thread(interpreter.environment, python)
+        try:
+            found = await asyncio.to_thread(requirements.read, Path(self.folder or Path.home()), here, ())
+        except UsageError as error:
+            self._warn(str(error))
+            return wire.Needs(here)
+        return wire.Needs(here, requirements.names(found.lines), found.lines, found.constraints, found.source)
 
     # ── the project's Python ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from yonder import wire
@@ -86,12 +87,24 @@ async def test_another_python_is_refused_whatever_was_wished(dependencies):
         await fit(Answers(surveyed("3.12.1")).agent, spec(backend="docker", dependencies=dependencies), print)
 
 
+async def test_a_session_may_have_another_python_as_it_is_sent_text():
+    made = msgspec.structs.replace(spec(backend="docker"), kind="session")
+    found = await fit(Answers(surveyed("3.12.1", numpy="2.0")).agent, made, print)
+    assert (found.there.version, found.differs) == ("3.12.1", "")
+
+
+async def test_a_refusal_says_which_python_it_met():
+    with pytest.raises(Unfit) as raised:
+        await fit(Answers(surveyed("3.12.1")).agent, spec(), print)
+    assert raised.value.there.version == "3.12.1"
+
+
 async def test_the_lock_is_ordered_with_the_pools_variables_and_its_progress_is_heard():
     phases = []
     answers = Answers(surveyed(), provided())
     found = await fit(answers.agent, spec(dependencies="lock"), lambda *phase: phases.append(phase))
     order = answers.said[1]
-    assert found == Fit(overlay=order.key)
+    assert found.overlay == order.key
     assert (order.requirements, order.env) == (["numpy==2.0"], {"A": "1", "B": "2"})
     assert phases == [("installing", "requirements.txt"), ("installing", "Collecting numpy")]
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,16 @@ async def test_the_hub_is_told_the_workspace(folder: Path) -> None:
         assert configure.place.folder == str(folder)
         assert configure.place.python == sys.executable
         assert next(pool for pool in configure.pools if pool.name == "default").max == 5
+
+
+async def test_the_hub_is_told_the_projects_packages_where_executors_may_have_others(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.yonder.pools.boxes]\nbackend = "docker"\n')
+    (folder / "requirements.txt").write_text("jedi>=0.1\n")
+    async with scene(folder, settings=protocol.Settings(python=sys.executable)) as (_, hub):
+        needs = (await hub.heard(wire.Configure)).needs
+    assert needs.environment.version == ".".join(map(str, sys.version_info[:3]))
+    assert needs.environment.packages["jedi"] == metadata.version("jedi")
+    assert (needs.used, needs.requirements, needs.source) == (["jedi"], ["jedi>=0.1"], "requirements.txt")
 
 
 async def test_a_broken_setting_is_an_error_with_its_place(folder: Path) -> None:
@@ -503,3 +514,23 @@ async def test_a_run_lists_its_files_and_a_person_fetches_one(folder: Path) -> N
         assert (await editor.ask("yonder/files", protocol.FilesParams(run="r1"), protocol.FilesResult)).files[
             0
         ].local == str(target)
+
+
+async def test_imports_that_executors_elsewhere_lack_are_said_before_a_run_and_cleared_when_they_have_them(
+    folder: Path,
+) -> None:
+    version = ".".join(map(str, sys.version_info[:3]))
+    known = {"gpu": wire.Environment("cpython", version, "linux_x86_64", {})}
+    async with scene(folder) as (window, hub):
+        hub.answers[wire.AskEnvironments] = lambda message: [wire.Environments(message.id, dict(known))]
+        published = window.queue("textDocument/publishDiagnostics")
+        (folder / "b.py").write_text("import os\nimport jedi\n")
+        window.open(folder / "b.py")
+        up = wire.ExecutorState("x-1", "gpu", "docker", "ready", 0, 0.0)
+        await hub.send(wire.Status(0, [], [up], [fakes.session()], 4000, 1, 0))
+        (mark,) = (await until(published, lambda params: params["diagnostics"]))["diagnostics"]
+        assert mark["message"].startswith("jedi is missing on executors of the pool 'gpu'")
+        assert mark["range"]["start"] == {"line": 1, "character": 0}
+        known["gpu"] = wire.Environment("cpython", version, "linux_x86_64", {"jedi": metadata.version("jedi")})
+        await hub.tell(wire.Phase("", "dependencies", 0.0, "something was installed"))
+        await until(published, lambda params: params["uri"].endswith("b.py") and not params["diagnostics"])

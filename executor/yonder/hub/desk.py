@@ -274,8 +274,10 @@ class Desk:
         else:
             room.adapt(wanted)
             room.move(place)
-        if message.needs is not None and client.worker is None:
-            room.needs = message.needs
+        if client.worker is None:
+            room.needs = message.needs or room.needs
+        elif own is not None and own.there is not None:  # what this code sends is made by that Python
+            room.needs = wire.Needs(own.there)
         room.told_preload = "preload" in given or bool(named and named.preload)
         room.clients.add(client)
         room.open()

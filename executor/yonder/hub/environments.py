@@ -28,7 +28,11 @@ ON_MACHINES_ALONE = (
 
 
 class Unfit(BootFailed):
-    """Another boot would meet the same."""
+    """Another boot would meet the same. `there` is the executor's Python, where that is the reason."""
+
+    def __init__(self, sentence: str, *, phase: str = "", there: wire.Environment | None = None) -> None:
+        super().__init__(sentence, phase=phase)
+        self.there = there
 
 
 def place_of(spec: wire.PoolSpec) -> str:
@@ -53,8 +57,11 @@ async def fit(agent: Agent, spec: BootSpec, phase: Callable[[str, str], None]) -
         return Fit()
     there = bounded(await agent.survey())
     here = needs.environment
-    if sentence := environment.refusal(here, there, f"executor on {place_of(spec.pool)}", _other_python(spec, here)):
-        raise Unfit(sentence, phase="booting")
+    # A session is sent text; what it sends on is made by its own Python.
+    if spec.kind == "pool" and (
+        sentence := environment.refusal(here, there, f"executor on {place_of(spec.pool)}", _other_python(spec, here))
+    ):
+        raise Unfit(sentence, phase="booting", there=there)
     if spec.pool.dependencies == "lock":
         return Fit(there, await _provide(agent, spec, needs, there, phase))
     if spec.pool.dependencies == "off":

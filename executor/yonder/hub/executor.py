@@ -109,6 +109,7 @@ class Executor:
         self.fallen = False
         self.broken = False
         self.unfit = False  # another one would not come up either
+        self.there: wire.Environment | None = None  # its Python, where it was asked
         self.overlay = ""  # the key of what was installed for its workers
         self.ending = False
         self.settled = asyncio.Event()  # it is up, or it never will be

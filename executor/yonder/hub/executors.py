@@ -139,7 +139,7 @@ class Executors:
                 self._ledger.named(executor.id, executor.handle.native)
                 agent = await self.agents.arrival(executor.handle.agent)
                 suits = await fit(agent, spec, lambda phase, far: self._phase(executor, limit, phase, far))
-                executor.overlay = suits.overlay
+                executor.overlay, executor.there = suits.overlay, suits.there
                 if suits.there is not None:
                     self.environments[spec.pool.name] = suits.there
                 if suits.differs:
@@ -159,7 +159,10 @@ class Executors:
                 raise
             await self._confirm(executor)
         except BootFailed as error:
-            executor.unfit = isinstance(error, Unfit)
+            if isinstance(error, Unfit):
+                executor.unfit = True
+                if error.there is not None:
+                    self.environments[spec.pool.name] = error.there
             await self._half_made(executor, str(error))
         except TimeoutError:
             far = executor.progress or executor.state
