@@ -202,11 +202,6 @@ class Finder(MetaPathFinder):
         roots = {root for place in self._modules.places.values() for root in place.roots}
         return any(entry not in roots and self._modules.claims(entry) for entry in sys.path)
 
-    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
-        """See pkgutil, which asks each entry of the path, too."""
-        del prefix
-        return iter(())
-
 
 class Folder(PathEntryFinder):
     """One folder of a place."""

@@ -126,7 +126,10 @@ class Reloading:
         self._loaded = {
             name: module for name, module in modules.loaded().items() if place.within(_file(module)) is not None
         }
-        imports = {name: self._imports(name, module) for name, module in self._loaded.items()}
+        imports = {name: _imports(module) & self._loaded.keys() - {name} for name, module in self._loaded.items()}
+        for used, importers in place.importers.items():
+            for name in importers & imports.keys() if used in imports else ():
+                imports[name] |= {used} - {name}
         made = plan(self._changed(), imports, self._objections)
         self.reloaded = made.order
         self.kept = made.kept | self._elsewhere()
@@ -173,14 +176,6 @@ class Reloading:
             if name in sys.modules and name not in self._loaded and name != "__main__"
         }
 
-    def _imports(self, name: str, module: ModuleType) -> set[str]:
-        loader = module.__loader__
-        named = set(loader.imports) if isinstance(loader, Loader) else set()
-        for used, importers in self._change.place.importers.items():
-            if name in importers:
-                named.add(used)
-        return {used for used in named if used in self._loaded and used != name}
-
     # ── who must not be loaded again ──
 
     def _objections(self, names: Collection[str]) -> Kept:
@@ -216,6 +211,11 @@ class Reloading:
 
 def _file(module: ModuleType) -> str:
     return module.__dict__.get("__file__") or ""
+
+
+def _imports(module: ModuleType) -> set[str]:
+    loader = module.__loader__
+    return loader.imports if isinstance(loader, Loader) else set()
 
 
 def _keep_text(module: ModuleType | None) -> None:

@@ -115,7 +115,7 @@ class Worker:
                 case wire.Block():
                     self._block(message)
                 case wire.Adopt(snapshot=snapshot):
-                    if outdated := self._code.outdated(snapshot):
+                    if self._actor is None and (outdated := self._code.outdated(snapshot)):
                         self._say(wire.Stale(0, outdated))
                 case wire.Fetch():
                     self._fetch(message)
