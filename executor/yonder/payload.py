@@ -49,21 +49,21 @@ Place = Callable[[Sequence[parcel.Buffer]], bytes | None]
 """Where large bodies may be put for a receiver on this machine; gives what to send instead (`segments`), None when it cannot."""
 
 
-def pack(value: object, place: Place | None = None) -> Body:
-    """A value as a body; what it holds may change as soon as this returns. Raises SerializationError that says which part of
-    it did not travel."""
+def pack(value: object, place: Place | None = None, *, lent: bool = False) -> Body:
+    """A value as a body; what it holds may change as soon as this returns, or, `lent`, when the body has been sent: then
+    nothing of it is copied. Raises SerializationError that says which part of it did not travel."""
     try:
-        return _dumps(value, place)
+        return _dumps(value, place, lent=lent)
     except Exception as error:  # a `__reduce__` of the user's may raise anything
         raise _refused(f"{_called(value)} cannot travel to another process", "", value, error) from error
 
 
-def _dumps(value: object, place: Place | None = None) -> Body:
+def _dumps(value: object, place: Place | None = None, *, lent: bool = False) -> Body:
     if _plain(value, 3):
         return pickle.dumps(value, 5)
     stream = _Stream()
     _Pickler(stream).dump(value)
-    return stream.body(place)
+    return stream.body(place, lent=lent)
 
 
 class _Stream:
@@ -82,7 +82,7 @@ class _Stream:
         self._buffers.append(view)
         return False
 
-    def body(self, place: Place | None) -> Body:
+    def body(self, place: Place | None, *, lent: bool) -> Body:
         size = sum(map(len, self._written)) + sum(map(len, self._buffers))
         if not self._buffers and size <= LARGE:
             return b"".join(self._written)
@@ -93,7 +93,7 @@ class _Stream:
             return body
         if size <= LARGE:
             return b"".join(pieces)
-        return [bytes(piece) for piece in pieces]  # copies what may change, not bytes
+        return cast(Body, pieces) if lent else [bytes(piece) for piece in pieces]  # copies what may change, not bytes
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
@@ -112,26 +112,26 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         return super().reducer_override(obj)
 
 
-def unpack(body: Body) -> Any:
-    """The value of `pack`'s body, with memory of its own. Raises SerializationError where it is damaged, ExecutorLost where
+def unpack(body: Body, *, again: bool = False) -> Any:
+    """The value of `pack`'s body, with memory of its own; it may be that of the body, unless that will be unpacked `again`. Raises SerializationError where it is damaged, ExecutorLost where
     its memory has gone, and whatever unpickling raises (it runs code of the classes inside)."""
     if isinstance(body, bytes) and body.startswith(_PICKLE):
         return pickle.loads(body)  # noqa: S301 - only between a program and its own workers, over token-checked sockets
-    data = _own(body)
+    data = _own(body, again=again)
     if not parcel.is_parcel(data):
         return pickle.loads(data)  # noqa: S301 - as above
     stream, buffers = parcel.opened(data)
     return pickle.loads(stream, buffers=buffers)  # noqa: S301 - as above
 
 
-def _own(body: Body) -> memoryview:
+def _own(body: Body, *, again: bool) -> memoryview:
     """A body in one piece that may be written to, and that nobody else has."""
     pieces: list[Any] = body if isinstance(body, list) else [body]
     if len(pieces) == 1:
         (only,) = pieces
         if segments.is_reference(only):
             return segments.take(only)
-        if isinstance(only, bytearray | memoryview):
+        if isinstance(only, bytearray | memoryview) and not again:
             return memoryview(only)  # gathered, or taken, for us
     return memoryview(bytearray().join(pieces))
 

@@ -114,6 +114,26 @@ def test_who_receives_may_write_and_nobody_else_sees_it():
     assert not array.any()
 
 
+def test_a_body_that_came_in_one_piece_is_the_values_memory_unless_it_is_unpacked_again():
+    body = [bytearray().join(payload.pack(np.zeros(100_000)))]
+    kept = payload.unpack(body, again=True)
+    kept[:] = 1
+    value = payload.unpack(body)
+    assert not value.any()
+    value[:] = 2
+    assert payload.unpack(body).all()
+
+
+def test_what_is_lent_is_not_copied():
+    array = np.zeros(100_000)
+    body = payload.pack(array, lent=True)
+    message = wire.Done(1, True, body, 0, -1)
+    array[0] = 5
+    (found,) = wire.Parser(wire.CallToHub, gather=True).feed(b"".join(wire.parts(message)))
+    assert payload.unpack(found.body)[0] == 5
+    assert payload.unpack(payload.pack(np.ones(10), lent=True)).all()
+
+
 def test_what_may_not_be_written_still_may_not():
     array = np.zeros(100_000)
     array.flags.writeable = False

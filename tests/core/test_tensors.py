@@ -52,6 +52,7 @@ def raw(tensor):
     return bytes(tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8).numpy())
 
 
+@pytest.mark.filterwarnings("ignore:ComplexHalf")
 @settings(max_examples=150, deadline=None)
 @given(
     dtype=st.sampled_from(_DTYPES),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import socket
 
 import pytest
 from hypothesis import given, settings
@@ -209,3 +211,23 @@ async def test_a_result_that_does_not_go_on_keeps_nobody_waiting(monkeypatch):
             await asyncio.sleep(0)
     fed(other, RESULT[70_000:])
     assert len(room.heard) == 1
+
+
+@pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="the platform does not tell who is at the other end")
+def test_only_a_process_with_the_number_it_says_is_near():
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    for pid, endpoint, near in (
+        (os.getpid(), ours, True),
+        (os.getpid() + 1, ours, False),
+        (0, ours, False),
+        (1, None, False),
+    ):
+        room, line = Room(), Line()
+        line.get_extra_info = lambda name, endpoint=endpoint: endpoint
+        made = Conversation(room.accept, room.complaints.append, bytearray(65536))
+        made._transport = line
+        said = wire.Hello(version=wire.VERSION, package=__version__, role="call", token="t", id="w", pid=pid)
+        fed(made, wire.frames(said))
+        assert (made.hello, made.near) == (said, near)
+    ours.close()
+    theirs.close()

@@ -3,6 +3,7 @@
 from tests.integration.paper_hub import a_paper_hub
 
 from yonder import wire
+from yonder.testing import FakeBackend
 
 STREAM = wire.Mode("stream", credit=2)
 ACTOR = wire.Mode("actor")
@@ -243,3 +244,31 @@ async def test_what_is_made_for_a_client_that_does_not_read_waits_where_it_is_ma
         worker.done(task)
         assert (await quick.end_of(other)).outcome == "ok"
         assert (await slow.end_of(first)).outcome == "ok"
+
+
+async def test_memory_is_named_only_between_processes_of_this_machine():
+    async with a_paper_hub(docker=FakeBackend()) as paper:
+        for n, (client_near, worker_near, backend) in enumerate(
+            [
+                (True, True, "local"),
+                (True, False, "local"),
+                (False, True, "local"),
+                (True, True, "docker"),
+            ],
+            1,
+        ):
+            client = paper.client()
+            client.client.near = client_near
+            await client.opens(wire.PoolSpec(name=f"p{n}", max=1, backend=backend))
+            assert client.of(wire.PoolOpened)[-1].near == (client_near and backend == "local")
+            if backend != "local":
+                continue
+            client.submits(f"p{n}")
+            worker = await paper.agent.worker(n)
+            asked = await worker.hears(wire.Call)
+            assert asked.near is False  # a worker of paper is near nobody
+            worker.done(asked.task)
+            await client.hears(wire.CallDone)
+            paper.hub.executors.workers[worker.name].near = worker_near
+            client.submits(f"p{n}")
+            assert (await worker.hears(wire.Call, 2)).near == (client_near and worker_near)

@@ -71,7 +71,7 @@ class Keeping:
         if ref in self._objects:
             return self._objects[ref]
         if ref in self._copies:
-            return payload.unpack(self._copies[ref][0])
+            return payload.unpack(self._copies[ref][0], again=True)
         return value.handle.get()  # type: ignore[attr-defined]
 
     # ── user code off, main thread ────────────────────────────────────────────────────────────────────────────────────

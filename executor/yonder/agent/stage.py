@@ -108,9 +108,9 @@ class Stage:
 
     def pack(self, value: object, what: str = "the result", *, near: bool = True) -> wire.Body:
         """Raises SerializationError, also for a value that is too large; `what` names it. `near`: it may be put into memory
-        that is shared, where the receiver can open that."""
+        that is shared, where the receiver can open that. To be said before user code goes on."""
         self._workspace.register()
-        body = payload.pack(value, segments.OWN.put if near and self.near else None)
+        body = payload.pack(value, segments.OWN.put if near and self.near else None, lent=True)
         if (size := wire.weight(body)) > MAX_RESULT:
             raise SerializationError(f"{what} is {size:,} bytes large; at most {MAX_RESULT:,} travel at once")
         self._note()
