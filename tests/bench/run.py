@@ -18,12 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # run by its path: `tests` and `scripts` lie in the clone's root
 
-from tests.bench import boot, calls, core, intelligence, metrics, payload, remote, report  # noqa: E402
+from tests.bench import boot, calls, code, core, intelligence, metrics, payload, remote, report  # noqa: E402
 from tests.bench.figures import Figure, rounded  # noqa: E402
 
 GROUPS: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "calls": calls.measure,
     "boot": boot.measure,
+    "code": code.measure,
     "core": core.measure,
     "intelligence": intelligence.measure,
     "metrics": metrics.measure,
