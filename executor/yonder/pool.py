@@ -348,7 +348,7 @@ def own_place() -> wire.Place:
 
 def _own_code(folder: str) -> Loaded | None:
     """What this program has of its folder, looked at in the background; None where nothing of it travels."""
-    if not telling.TRAVELS or folder == "/":
+    if not telling.TRAVELS or folder == "/" or not Path(folder).is_dir():  # a zipped program is taken as it is
         return None
     # Only a plain program looks at folders: workers, which open pools, too, have no use for that.
     from yonder.loaded import PROGRAMS

@@ -20,7 +20,7 @@ from yonder.terminal import show
 if TYPE_CHECKING:
     from yonder.loaded import Loaded  # only plain programs import it
 
-TRAVELS = False
+TRAVELS = True
 """Do programs publish their code? Else what their modules define travels by value."""
 _TRIES = 5
 
