@@ -210,6 +210,11 @@ class Editor:
         document.text = text
         self._changed(document, {"text": text})
 
+    def save(self, document: Document) -> None:
+        """Write the text to the disk."""
+        document.path.write_text(document.text, "utf-8")
+        self.notify("textDocument/didSave", {"textDocument": {"uri": document.uri}})
+
     def close(self, document: Document) -> None:
         """Close the tab."""
         del self._documents[document.uri]

@@ -306,6 +306,37 @@ async def test_a_program_runs_there_prints_here_and_leaves_nothing(tmp_path):
         assert hub.process.returncode is None  # it waits for the next one
 
 
+async def test_a_programs_own_modules_are_there_as_it_has_loaded_them(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "words.txt").write_text("some words")
+    (tmp_path / "pyproject.toml").write_text('[tool.yonder]\ninclude = ["data/*.txt"]\n')
+    (tmp_path / "lazy.py").write_text("value = 7\n")
+    (tmp_path / "helper.py").write_text(
+        "import enum, os\n"
+        "class Colour(enum.Enum):\n    RED = 1\n"
+        "def look(colour):\n"
+        "    import lazy\n"
+        "    words = open(os.path.join(os.path.dirname(__file__), 'data', 'words.txt')).read()\n"
+        "    return colour is Colour.RED, lazy.value, words\n"
+    )
+    async with a_hub_for_programs(tmp_path) as hub:
+        program = await start(
+            tmp_path,
+            """
+            import importlib, pathlib, sys, yonder, helper
+            sys.dont_write_bytecode = True
+            with yonder.Pool(max=1) as pool:
+                print(pool.call(helper.look, helper.Colour.RED))
+                pathlib.Path("lazy.py").write_text("value = 88")
+                import lazy
+                print(pool.call(helper.look, helper.Colour.RED)[1])
+            """,
+            hub.file,
+        )
+        code, words = await program.ended()
+        assert (code, words) == (0, "(True, 7, 'some words')\n88\n")
+
+
 async def test_a_killed_program_takes_its_executors_with_it_and_no_others(tmp_path):
     async with a_hub_for_programs(tmp_path) as hub:
         code = """

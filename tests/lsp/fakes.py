@@ -27,7 +27,9 @@ class FakeHub:
         self.said: asyncio.Queue[Any] = asyncio.Queue()
         self.hellos: list[wire.Hello] = []
         self.acked = 0
-        self.answers: dict[type, Callable[[Any], Any]] = {}
+        self.answers: dict[type, Callable[[Any], Any]] = {
+            wire.Publish: lambda message: [wire.Published(message.snapshot)]
+        }
         self.refusal: wire.Refused | None = None
         self.pid = os.getpid()
         self._numbers = 0

@@ -128,6 +128,57 @@ async def test_a_cell_is_run_and_its_end_is_told(folder: Path) -> None:
         assert "".join(piece.text for piece in output.pieces) == "hello\n"
 
 
+def texts(hub: fakes.FakeHub) -> dict[str, str]:
+    """The files of the snapshot that the hub was told last, with all that came before it."""
+    files: dict[str, bytes] = {}
+    contents: dict[bytes, bytes] = {}
+    while not hub.said.empty():
+        match hub.said.get_nowait():
+            case wire.Blobs() as blobs:
+                contents |= blobs.contents
+            case wire.Publish() as told:
+                files = {path: digest for path, digest in files.items() if path not in told.removed} | told.changed
+    return {path: contents[digest].decode() for path, digest in files.items()}
+
+
+async def test_a_run_is_on_the_code_as_the_editor_has_it(folder: Path) -> None:
+    (folder / "helper.py").write_text("x = 1\n")
+    (folder / "other.py").write_text("y = 1\n")
+    async with scene(folder) as (window, hub):
+        document, helper = window.open(folder / "a.py"), window.open(folder / "helper.py")
+        window.replace(helper, "1", "22")
+        told: list[wire.Publish] = []
+        kept = hub.answers[wire.Publish]
+        hub.answers[wire.Publish] = lambda message: told.append(message) or kept(message)
+        executed = asyncio.Event()
+        names: list[bytes] = []
+        hub.answers[wire.Execute] = lambda message: names.append(message.snapshot) or executed.set()
+        await window.run(document, document.find("train"))
+        await asyncio.wait_for(executed.wait(), 20)
+        assert names == [told[-1].snapshot]
+        assert texts(hub) == {"a.py": TEXT, "helper.py": "x = 22\n", "other.py": "y = 1\n"}
+
+
+async def test_what_is_saved_is_sent_ahead(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        document = window.open(folder / "a.py")
+        await hub.heard(wire.Publish)
+        window.replace(document, "range(3)", "range(4)")
+        window.save(document)
+        blobs = await hub.heard(wire.Blobs)
+        assert list(blobs.contents.values()) == [TEXT.replace("range(3)", "range(4)").encode()]
+
+
+async def test_a_hub_that_cannot_keep_the_code_is_told_to_the_person(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        document = window.open(folder / "a.py")
+        await hub.heard(wire.Publish)
+        hub.answers[wire.Publish] = lambda message: [wire.Published(message.snapshot, "the disk is full")]
+        (folder / "new.py").write_text("")
+        with pytest.raises(ServerError, match="did not reach the cluster: the disk is full"):
+            await window.run(document, document.find("train"))
+
+
 async def test_the_hub_is_told_the_workspace(folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[tool.yonder]\nlinger = 7\n[tool.yonder.pools.default]\nmax = 3\n")
     settings = protocol.Settings(python=sys.executable, tool={"pools": {"default": {"max": 5}}})
