@@ -130,7 +130,7 @@ def _own(body: Body, *, again: bool) -> memoryview:
     if len(pieces) == 1:
         (only,) = pieces
         if segments.is_reference(only):
-            return segments.take(only)
+            return segments.take(only, read=True)
         if isinstance(only, bytearray | memoryview) and not again:
             return memoryview(only)  # gathered, or taken, for us
     return memoryview(bytearray().join(pieces))

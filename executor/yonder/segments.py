@@ -51,7 +51,8 @@ _TAKEN_AT = 20
 _OFFSET = 64
 _LINK = "/memfd:yonder (deleted)"
 _AT_ONCE = 512
-_POPULATE_WRITE = 23
+_POPULATE_READ, _POPULATE_WRITE = 22, 23
+_PAGES = 64 * 1024 * 1024
 _STEP = 4 * 1024 * 1024
 """Bytes that are copied before other threads may go on."""
 
@@ -349,9 +350,9 @@ def is_reference(data: object) -> bool:
     return type(data) is bytes and len(data) == _REFERENCE.size and data.startswith(_MAGIC)
 
 
-def take(reference: bytes) -> memoryview:
-    """What was put there, writable and seen by nobody else; it may be asked for again as long as its sender holds it. Raises
-    Gone. Whoever makes words up finds nothing: what is opened is memory of this user's and this program's, and only who
+def take(reference: bytes, *, read: bool = False) -> memoryview:
+    """What was put there, writable and seen by nobody else; it may be asked for again as long as its sender holds it. `read`:
+    all of it will be read now, so its pages are brought together. Raises Gone. Whoever makes words up finds nothing: what is opened is memory of this user's and this program's, and only who
     knows its secret reads it."""
     _, pid, number, inode, size, secret = _REFERENCE.unpack(reference)
     with _opened(f"/proc/{pid}/fd/{number}") as fd:
@@ -363,7 +364,8 @@ def take(reference: bytes) -> memoryview:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if os.pread(fd, _HEADER.size - 1, 0) != _MAGIC + secret:
             raise _gone()
-        found = _copied(fd, size) if size < MAPPED_FROM or len(_mapped) >= MOST_MAPPED else _map(fd, size)
+        copied = size < MAPPED_FROM or len(_mapped) >= MOST_MAPPED
+        found = _copied(fd, size) if copied else _map(fd, size, read=read)
         os.pwrite(fd, b"\x01", _TAKEN_AT)
         return found
 
@@ -384,8 +386,12 @@ def _opened(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def _map(fd: int, size: int) -> memoryview:
+def _map(fd: int, size: int, *, read: bool) -> memoryview:
     found = mmap.mmap(fd, _OFFSET + size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    if read:
+        with contextlib.suppress(OSError):  # an old kernel; then they come one by one
+            for start in range(0, size, _PAGES):
+                found.madvise(_POPULATE_READ, start, min(_PAGES, size - start))
     _mapped.add(found)  # it has the file open too, and the lock with it, for as long as it lives
     return memoryview(found)[_OFFSET:]
 

@@ -84,6 +84,16 @@ def test_what_is_put_is_taken_by_another_process(store, other, size):
     assert other("take", reference.hex()) == f"{size} {ord('a') if size > 1 else ord('b')} {ord('b')}"
 
 
+def test_one_that_is_read_at_once_is_the_same(store, monkeypatch):
+    monkeypatch.setattr(segments, "_PAGES", MB)
+    value = os.urandom(5 * MB // 2)
+    reference = store.put([value])
+    views = [segments.take(reference, read=True), segments.take(reference)]
+    assert [bytes(view) == value for view in views] == [True, True]
+    views[0][0] ^= 1
+    assert views[0][0] != views[1][0]
+
+
 def test_many_pieces_arrive_in_order(store):
     pieces = [bytes([n % 256]) * (n % 700) for n in range(3000)]
     assert bytes(segments.take(store.put(pieces))) == b"".join(pieces)
