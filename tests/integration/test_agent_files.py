@@ -10,7 +10,7 @@ from yonder import payload, wire
 from yonder.agent import files as agent_files
 from yonder.agent.files import Desks
 from yonder.agent.home import Home
-from yonder.snapshot import content
+from yonder.snapshot import Snapshot, content
 
 
 @pytest.fixture
@@ -50,11 +50,56 @@ def test_each_change_is_told_once(desks, folder):
     assert look(desks) == (["a"], 0)
 
 
-def test_what_was_put_there_is_nobodys_work(desks, folder):
-    (folder / "included.csv").write_text("1")
-    desks.known("e")
+@pytest.fixture
+def data(tmp_path):
+    """Contents by their text, as a store has them."""
+
+    def made(**texts):
+        found = {}
+        for name, text in texts.items():
+            blob = tmp_path / f"blob-{text}"
+            blob.write_text(text)
+            found[f"data/{name}.csv"] = content(text.encode()), blob
+        return found
+
+    return made
+
+
+def test_data_that_travels_lies_there_and_is_nobodys_work(desks, folder, data):
+    desks.supply(data(a="1", b="2"))
+    assert (folder / "data" / "a.csv").read_text() == "1"
     (folder / "written.csv").write_text("1")
     assert look(desks) == (["written.csv"], 0)
+    desks.supply(data(a="1", b="3"))
+    assert (folder / "data" / "b.csv").read_text() == "3"
+    assert look(desks) == ([], 0)
+    desks.supply(data(a="1"))
+    assert not (folder / "data" / "b.csv").exists()
+    assert (Path(desks.of("later")) / "data" / "a.csv").read_text() == "1"
+    assert desks.look(wire.LookForFiles(1, "later")).files == []
+
+
+def test_what_the_code_there_has_written_is_never_overwritten(desks, folder, data):
+    (folder / "data").mkdir()
+    (folder / "data" / "a.csv").write_text("mine")
+    look(desks)
+    given = data(a="1", b="2")
+    desks.supply(given)
+    assert (folder / "data" / "a.csv").read_text() == "mine"
+    (folder / "data" / "b.csv").write_text("changed")
+    assert look(desks) == (["data/b.csv"], 0)
+    assert given["data/b.csv"][1].read_text() == "2"  # the content is everybody's
+    desks.supply(data(b="3"))
+    assert (folder / "data" / "b.csv").read_text() == "changed"
+    desks.supply({})
+    assert (folder / "data" / "b.csv").read_text() == "changed"
+
+
+def test_data_is_not_written_through_a_link(desks, folder, data, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (folder / "data").symlink_to(tmp_path / "outside")
+    desks.supply(data(a="1"))
+    assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_links_and_pipes_are_no_files(desks, folder, tmp_path):
@@ -206,6 +251,24 @@ async def _written(hub, worker, size):
         return str(pathlib.Path.cwd())
 
     return payload.unpack((await hub.call(worker, writes, size)).body)
+
+
+async def test_data_of_a_snapshot_is_there_for_a_relative_path():
+    def reads():
+        import pathlib
+
+        return pathlib.Path("data/a.csv").read_text()
+
+    async with living_remote_hub() as hub:
+        text = b"1,2"
+        snapshot = Snapshot("/nowhere", ("",), {"data/a.csv": content(text), "a.py": content(b"")})
+        hub.agent.say(wire.Blobs({content(text): text, content(b""): b""}))
+        hub.agent.say(snapshot.publish(None))
+        assert (await hub.first(wire.Published)).sentence == ""
+        worker = await hub.worker("pool")
+        assert payload.unpack((await hub.call(worker, reads)).body) == "1,2"
+        hub.agent.say(wire.LookForFiles(1, worker))
+        assert (await hub.first(wire.FilesFound, id=1)).files == []
 
 
 # ── what others have left ─────────────────────────────────────────────────────────────────────────────────────────────

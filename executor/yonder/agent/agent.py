@@ -197,7 +197,10 @@ class Agent:
             case wire.Blobs():
                 self._store.keep(message)
             case wire.Publish():
-                self._send(self._store.publish(message))
+                answer = self._store.publish(message)
+                if self._desks is not None and not answer.sentence:
+                    self._desks.supply(self._store.data(message.snapshot))
+                self._send(answer)
             case wire.Unpublish():
                 self._store.unpublish(message)
             case wire.Kill(worker=worker, hard=hard):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 import shutil
 import stat
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from yonder import wire
@@ -26,6 +28,8 @@ DEEPEST = 32
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _Seen = tuple[int, int, int]
+Data = Mapping[str, tuple[bytes, Path]]
+"""Files by their paths: the hash of each one's content, and where that lies."""
 
 
 class Desks:
@@ -34,24 +38,55 @@ class Desks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._seen: dict[str, dict[str, _Seen]] = {}
+        self._data: Data = {}
+        self._given: dict[str, dict[str, tuple[bytes, _Seen]]] = {}
+        self._lock = threading.Lock()  # looking is done in threads
 
     def of(self, executor: str) -> str:
         """Its working directory, made when it is asked for first. Raises ValueError for a name that is none, OSError."""
         place = self._place(executor)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock:
+            if executor not in self._given:
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._given[executor] = {}
+                self._lay(executor)
         return str(place)
+
+    def supply(self, data: Data) -> None:
+        """These files of the workspace travel with the code: they lie in every working directory, as beside the code at home,
+        unless the executor's own code has put something else there. What cannot be written is missed by who opens it."""
+        with self._lock:
+            self._data = data
+            for executor in self._given:
+                self._lay(executor)
+
+    def _lay(self, executor: str) -> None:
+        place, given = self._place(executor), self._given[executor]
+        for path, (_, left) in [(path, found) for path, found in given.items() if path not in self._data]:
+            if _mark(place / path) == left:
+                with contextlib.suppress(OSError):
+                    (place / path).unlink()
+            del given[path]
+        for path, (digest, blob) in self._data.items():
+            before, last = given.get(path, (b"", None))
+            if before == digest or _mark(place / path) != last:
+                continue
+            with contextlib.suppress(OSError):
+                if (now := _laid(blob, place, path)) is not None:
+                    given[path] = digest, now
+                    self._seen.setdefault(executor, {})[path] = now
 
     def _place(self, executor: str) -> Path:
         if outside(executor) or "/" in executor:
             raise ValueError(f"{executor!r} is no executor's name")
         return self._folder / executor
 
-    def known(self, executor: str) -> None:
-        """What lies there now was put there by us: nobody wrote it."""
-        self.look(wire.LookForFiles(0, executor))
-
     def look(self, asked: wire.LookForFiles) -> wire.FilesFound:
         """What is new or changed since the last time. Nothing where there is no such folder."""
+        with self._lock:
+            return self._look(asked)
+
+    def _look(self, asked: wire.LookForFiles) -> wire.FilesFound:
         seen = self._seen.setdefault(asked.executor, {})
         found: dict[str, _Seen] = {}
         fresh: list[wire.Written] = []
@@ -60,7 +95,7 @@ class Desks:
             if entry is None or len(path) > wire.LONGEST_PATH or outside(path) or not _speakable(path):
                 skipped += 1
                 continue
-            found[path] = mark = (entry.st_size, entry.st_mtime_ns, entry.st_ino)
+            found[path] = mark = _marked(entry)
             if seen.get(path) != mark:
                 fresh.append(wire.Written(path, entry.st_size, max(entry.st_mtime, 0.0)))
         self._seen[asked.executor] = found
@@ -103,8 +138,34 @@ class Desks:
 
     def leave(self, executor: str) -> None:
         """The executor is no more: nor is its folder."""
-        self._seen.pop(executor, None)
+        with self._lock:
+            self._seen.pop(executor, None)
+            self._given.pop(executor, None)
         shutil.rmtree(self._place(executor), ignore_errors=True)
+
+
+def _marked(about: os.stat_result) -> _Seen:
+    return about.st_size, about.st_mtime_ns, about.st_ino
+
+
+def _mark(file: Path) -> _Seen | None:
+    """What tells this file from another version of it; None when there is none."""
+    try:
+        return _marked(file.lstat())
+    except OSError:
+        return None
+
+
+def _laid(blob: Path, place: Path, path: str) -> _Seen | None:
+    """Copy a content to its path, never the content's own file: it is everybody's. None where a link stands in the way."""
+    target = place / path
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if target.parent.resolve() != place.resolve().joinpath(*path.split("/")[:-1]):
+        return None
+    making = target.with_name(f".{secrets.token_hex(8)}")
+    shutil.copyfile(blob, making)
+    making.replace(target)
+    return _mark(target)
 
 
 def _walk(top: Path) -> Iterator[tuple[str, os.stat_result | None]]:

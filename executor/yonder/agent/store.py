@@ -23,6 +23,7 @@ from yonder.agent import shelf
 from yonder.snapshot import Snapshot, applied, content, outside, version
 
 PREFIX = "code-"
+CODE = (".py", ".pyi", ".pyc", ".so", ".pyd")
 _FLAT = ("blobs", "snapshots", "bytecode", "views")
 
 
@@ -74,6 +75,13 @@ class Store:
         self._users.update(set(made.files.values()))
         self._trouble = ""
         return wire.Published(told.snapshot)
+
+    def data(self, digest: bytes) -> dict[str, tuple[bytes, Path]]:
+        """The files of a snapshot that are no code, each with the hash of its content and where that lies."""
+        snapshot = self._snapshots.get(digest)
+        files = snapshot.files.items() if snapshot is not None else ()
+        blobs = self._folder / "blobs"
+        return {path: (found, blobs / found.hex()) for path, found in files if not path.endswith(CODE)}
 
     def unpublish(self, told: wire.Unpublish) -> None:
         """Delete these snapshots, and the contents that no other one has."""
