@@ -374,13 +374,3 @@ async def test_the_end_waits_for_who_is_reading_and_not_for_ever(table, floor, m
     monkeypatch.setattr(hub_files, "PATIENCE", 0.0)
     table.read("me", wire.ReadFile(1, "e", "a", 0), lambda _: None)
     await table.released(floor.all["e"])
-
-
-def test_sizes_read_well():
-    assert [hub_files.size(one) for one in (0, 999, 1000, 3_000_000, 250_000_000_000)] == [
-        "0 B",
-        "999 B",
-        "1.0 kB",
-        "3.0 MB",
-        "250 GB",
-    ]

@@ -22,6 +22,7 @@ from yonder.core.writers import Span, writer
 from yonder.hub.agents import Agent
 from yonder.hub.executor import Executor
 from yonder.hub.worker import clock
+from yonder.paths import spell
 from yonder.snapshot import outside
 
 PAUSE = 0.5
@@ -315,7 +316,7 @@ def there(executor: Executor, known: Known, asker: object) -> wire.FileThere:
 def lost_words(executor: Executor, left: list[Known]) -> str:
     """What ends with an executor and was never fetched, in a sentence with the remedy."""
     left = sorted(left, key=lambda known: -known.written.size)
-    named = ", ".join(f"{known.written.path} ({size(known.written.size)})" for known in left[:NAMED])
+    named = ", ".join(f"{known.written.path} ({spell(known.written.size)})" for known in left[:NAMED])
     more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     reason = f" ({executor.reason})" if executor.reason else ""
     return (
@@ -331,16 +332,6 @@ def _files(count: int) -> str:
 def _ending(path: str) -> str:
     name = path.rpartition("/")[2]
     return f".{name.rpartition('.')[2]}" if "." in name else f"/{name}"
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
 
 
 def _none(request: wire.ReadFile, sentence: str) -> wire.FilePart:
