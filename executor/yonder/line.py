@@ -59,6 +59,8 @@ class Line:
         """`loaded` is the code of this program; in a worker there is none, what it runs on is known to its hub."""
         self.board = board
         self.spec = opened.spec
+        self.folder = folder
+        self._loaded = loaded
         self._near = opened.near
         # Weakly: the switchboard holds both while they have something to hear.
         self.endings: weakref.WeakSet[Ending] = weakref.WeakSet()
@@ -85,6 +87,10 @@ class Line:
         packed = self._pickles.packed(fn)
         self._watch.leaving(fn, len(packed[1]))
         return packed
+
+    def travels(self, path: str) -> bool:
+        """Does the file of that path go along with the code? In a worker that is not known: it is taken to."""
+        return self._loaded is None or path in self._loaded.snapshot().files
 
     def packed(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
         """As `pack`, for who only looks."""

@@ -30,7 +30,7 @@ from yonder.files import File, Outputs, left_behind, listed
 from yonder.hubs import PROGRAM
 from yonder.line import Line
 from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
-from yonder.preflight import Call, Preflight, look
+from yonder.preflight import Call, Preflight, look, paths_of
 from yonder.remote import RemoteFunction
 from yonder.remotes import Remote, put
 from yonder.switchboard import Switchboard
@@ -209,7 +209,8 @@ class Pool(Calls):
         elsewhere = seat.current() is None and not PROGRAM.shares_python(self._line.spec.backend)
         known = cast(wire.Environments, self._line.board.ask(wire.AskEnvironments)).known if elsewhere else {}
         spec = self._line.spec
-        return look(Call(fn, args, kwargs, spec, self._line.packed, elsewhere, known.get(spec.name)))
+        checks = [paths_of(self._line.folder, self._line.travels)] if spec.backend != "local" else []
+        return look(Call(fn, args, kwargs, spec, self._line.packed, elsewhere, known.get(spec.name)), checks)
 
     def put(self, value: T) -> Remote[T]:
         """Hand a value over once, for any number of calls: what calls and workers are given of it is a handle (docs/data.md).

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dis
 import importlib.util
+import inspect
 import subprocess
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Literal
 
-from yonder import culprit, installed, payload, wire
+from yonder import culprit, installed, paths, payload, wire
 from yonder.core import environment
 from yonder.errors import CaptureWarning, SerializationError
 from yonder.importing import imports
@@ -148,6 +150,21 @@ def name_of(function: object) -> str:
     if isinstance(function, FunctionType | MethodType | BuiltinFunctionType | type):
         return function.__qualname__
     return type(function).__name__
+
+
+def paths_of(folder: str, travels: Callable[[str], bool]) -> Check:
+    """A check for calls that run elsewhere: which paths does the function's text read that are in `folder` here and do not
+    travel?"""
+
+    def check(function: Callable[..., Any], _: Sequence[object], __: Mapping[str, object]) -> list[Finding]:
+        try:
+            text = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+        except (OSError, TypeError, ValueError):
+            return []  # it has no text that anybody could look at
+        found = paths.missing(text, Path(folder), travels)
+        return [Finding("warning", "file", one.sentence, one.remedy) for one in found]
+
+    return check
 
 
 # ── a file ──

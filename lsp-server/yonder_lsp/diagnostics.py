@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from yonder import wire
+from yonder import paths, wire
 from yonder_lsp import columns, uris
 from yonder_lsp.protocol import Position, Range
 
@@ -97,6 +98,30 @@ def _shifted(where: Range, by: int) -> Range:
         start=Position(line=max(0, where.start.line + by), character=where.start.character),
         end=Position(line=max(0, where.end.line + by), character=where.end.character),
     )
+
+
+def only_here(text: str, folder: str, travels: Callable[[str], bool]) -> list[Json]:
+    """What a document reads that is on this machine only, in LSP's form: for code that will run elsewhere."""
+    lines = text.splitlines()
+    found = []
+    for one in paths.missing(text, Path(folder), travels):
+        line = lines[one.named.line - 1]
+        start, end = (columns.to_utf16(line, column) for column in (one.named.column, one.named.end))
+        place = {
+            "start": {"line": one.named.line - 1, "character": start},
+            "end": {"line": one.named.line - 1, "character": end},
+        }
+        message = f"{one.sentence}, and this may run elsewhere: {one.remedy}."
+        found.append({"range": place, "severity": INFORMATION, "source": "yonder", "message": message})
+    return found
+
+
+def here_after_all(failure: wire.Failure, folder: str) -> str:
+    """A run elsewhere did not find a file that is here: a sentence with the remedy, else ""."""
+    if failure.type != "FileNotFoundError" or paths.LOOKED_FOR not in failure.text:
+        return ""
+    named = failure.message.rpartition(": ")[2]
+    return paths.note_here(named[1:-1], folder) if named[:1] in ("'", '"') and named[-1:] == named[:1] else ""
 
 
 class Board:

@@ -24,7 +24,7 @@ from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
 from yonder_lsp import cells, interpreter, live, protocol
 from yonder_lsp import status as states
-from yonder_lsp.diagnostics import Board, Edit
+from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
 from yonder_lsp.documents import Document
 from yonder_lsp.fetching import Fetching
 from yonder_lsp.lacking import Lacking
@@ -74,6 +74,7 @@ class Window:
         self._up_elsewhere: frozenset[str] = frozenset()  # executors that have a Python of their own
         self._watch = Watch()
         self._edited: set[str] = set()
+        self._only_here: dict[str, list[dict[str, Any]]] = {}
         self._static: Static | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun = asyncio.Event()
@@ -321,7 +322,8 @@ class Window:
 
     def closed(self, uri: str) -> None:
         self.trees.closed(uri)
-        self._publish(self._board.closed(uri) | self._lacking.closed(uri))
+        gone = {uri} if self._only_here.pop(uri, None) else set()
+        self._publish(self._board.closed(uri) | self._lacking.closed(uri) | gone)
         self.eyes.closed(uri)
         self._edited.discard(uri)
 
@@ -342,11 +344,26 @@ class Window:
         """Tell the store which runs the text has moved away from, or come back to."""
         edited, self._edited = self._edited, set()
         self._publish({one for uri in edited for one in self._lacking.look(uri, self._text(uri).text)})
+        await self._look_for_paths(edited)
         changes = [change for uri in edited for change in self._watch.edited(uri, self._text(uri).text)]
         for run, now in changes:
             await self.storing.do(Store.mark_stale, run, now)
         if changes:
             self._runs_news.poke()
+
+    async def _look_for_paths(self, edited: set[str]) -> None:
+        """Name what these documents read that is on this machine only, where something of the workspace runs elsewhere."""
+        await self._begun.wait()  # before that the settings are not known
+        moment = self.trees.whole() if self.workspace.elsewhere else None
+        files = (await moment.snapshot()).files if moment is not None and edited else {}
+        for uri in edited:
+            text = self._text(uri).text if moment is not None else ""
+            found = await asyncio.to_thread(only_here, text, self.workspace.folder, files.__contains__)
+            if found != self._only_here.pop(uri, []):
+                self._only_here |= {uri: found} if found else {}
+                self._publish({uri})
+            elif found:
+                self._only_here[uri] = found
 
     def _run_started(self, run: str, document: Document, block: cells.Block) -> None:
         self._watch.started(run, document.uri, document.slice(block.range))
@@ -354,7 +371,7 @@ class Window:
 
     def _publish(self, uris: set[str]) -> None:
         for uri in sorted(uris):
-            found = [*self._board.published(uri), *self._lacking.published(uri)]
+            found = [*self._board.published(uri), *self._lacking.published(uri), *self._only_here.get(uri, [])]
             self._tell("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": found})
 
     # ── what the lifecycle says (lifecycle.Listener) ──────────────────────────────────────────────────────────────────
@@ -417,6 +434,8 @@ class Window:
     def _run_ended(self, event: wire.RunEnded) -> None:
         self.log("info", f"run {event.run}: {event.outcome} after {event.seconds:.2f} s")
         self.running.ended(event.run)
+        if event.failure is not None and (note := here_after_all(event.failure, self.workspace.folder)):
+            self.notice("warning", note)
         uri = self._watch.uri(event.run)
         # An interrupt was asked for: where it struck is no fault of that line.
         if event.outcome == "error" and event.failure is not None and uri:

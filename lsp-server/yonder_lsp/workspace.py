@@ -93,6 +93,16 @@ class Workspace:
         specs = [*self._tables.pool_specs(), self._tables.session.spec]
         return {spec.name for spec in specs if spec.dependencies == "lock"}
 
+    @property
+    def elsewhere(self) -> bool:
+        """Does anything of it run on another machine?"""
+        tables = self._tables
+        if tables is None:
+            return False
+        return self.key_file != "" or any(
+            spec.backend != "local" for spec in (tables.session.spec, *tables.pool_specs())
+        )
+
     def preload(self) -> list[str]:
         """What the settings say a session imports beforehand."""
         return list(self._tables.session.preload) if self._tables is not None else []

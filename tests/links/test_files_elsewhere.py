@@ -8,6 +8,7 @@ import pytest
 from tests.links.elsewhere import elsewhere
 
 import yonder
+from yonder.preflight import paths_of
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +111,26 @@ def test_an_executor_that_ended_took_its_files_along(meeting):
     assert "lost.pt" in said.sentence
     with pytest.warns(UserWarning, match=r"lost\.pt"):
         pool.close()
+
+
+def reads():
+    return Path("only_here.csv").read_text()
+
+
+def test_a_path_that_is_here_only_is_named_before_and_after(meeting, here):
+    (here / "only_here.csv").write_text("1")
+    with opened() as pool:
+        with pytest.raises(FileNotFoundError) as caught:
+            pool.call(reads)
+        there, this_side = caught.value.__notes__
+        assert "It was looked for on" in there
+        assert "'only_here.csv' (1 B) is on this side only" in this_side
+        assert "include" in this_side
+    folder = Path(__file__).parent
+    check = paths_of(str(here), lambda _: False)
+    (found,) = check(reads, (), {})
+    assert found.subject == "file"
+    assert "only_here.csv" in found.sentence
+    assert list(paths_of(str(here), lambda path: path == "only_here.csv")(reads, (), {})) == []
+    assert list(paths_of(str(folder), lambda _: False)(reads, (), {})) == []
+    assert list(check(len, (), {})) == []

@@ -6,7 +6,7 @@ import pytest
 
 from yonder import payload, wire
 from yonder_lsp import uris
-from yonder_lsp.diagnostics import ERROR, INFORMATION, Board, Edit
+from yonder_lsp.diagnostics import ERROR, INFORMATION, Board, Edit, here_after_all, only_here
 from yonder_lsp.protocol import Position, Range
 
 URI = "file:///w/a.py"
@@ -136,3 +136,29 @@ def test_mending_the_call_clears_the_error_below_it_too() -> None:
     assert board.edited(URI, [Edit(place(8, 0, 1), "g")]) == {URI, OTHER}
     assert lines(board) == []
     assert lines(board, OTHER) == [19]
+
+
+def test_what_is_on_this_machine_only_is_marked_where_it_stands(tmp_path):
+    (tmp_path / "a.csv").write_text("12")
+    text = 'x = "🎈"; pd.read_csv("a.csv")\n'
+    (found,) = only_here(text, str(tmp_path), lambda _: False)
+    start, end = found["range"]["start"], found["range"]["end"]
+    units = text.encode("utf-16-le")
+    assert units[2 * start["character"] : 2 * end["character"]].decode("utf-16-le") == '"a.csv"'
+    assert found["severity"] == 3
+    assert 'include = ["*.csv"]' in found["message"]
+    assert only_here(text, str(tmp_path), lambda path: path == "a.csv") == []
+
+
+def test_a_file_that_a_run_elsewhere_missed_is_said_to_be_here(tmp_path):
+    (tmp_path / "a.csv").write_text("12")
+    message = "[Errno 2] No such file or directory: 'a.csv'"
+
+    def said(kind="FileNotFoundError", words=message, note="It was looked for on image x, …"):
+        return here_after_all(wire.Failure(kind, words, f"{kind}: {words}\n{note}"), str(tmp_path))
+
+    assert "'a.csv' (2 B) is on this side only" in said()
+    assert said(note="") == ""  # it ran on this machine
+    assert said(kind="ValueError") == ""
+    assert said(words="nothing quoted") == ""
+    assert said(words="[Errno 2] No such file or directory: 'b.csv'") == ""

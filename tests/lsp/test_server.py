@@ -585,3 +585,19 @@ async def test_imports_that_executors_elsewhere_lack_are_said_before_a_run_and_c
         known["gpu"] = wire.Environment("cpython", version, "linux_x86_64", {"jedi": metadata.version("jedi")})
         await hub.tell(wire.Phase("", "dependencies", 0.0, "something was installed"))
         await until(published, lambda params: params["uri"].endswith("b.py") and not params["diagnostics"])
+
+
+async def test_a_path_that_is_here_only_is_named_before_the_run_and_no_more_when_it_travels(folder: Path) -> None:
+    (folder / "data.csv").write_text("12")
+    (folder / "reads.py").write_text('open("data.csv")\n')
+    project = folder / "pyproject.toml"
+    project.write_text('[tool.yonder.pools.far]\nbackend = "docker"\n')
+    async with editor(folder) as window:
+        told = window.queue("textDocument/publishDiagnostics")
+        document = window.open(folder / "reads.py")
+        said = await until(told, lambda message: message["diagnostics"])
+        assert "'data.csv' (2 B) is on this machine only" in said["diagnostics"][0]["message"]
+        project.write_text('[tool.yonder]\ninclude = ["*.csv"]\n[tool.yonder.pools.far]\nbackend = "docker"\n')
+        window.notify("yonder/settings", msgspec.to_builtins(protocol.SettingsParams(python="", settings=PLAIN)))
+        window.rewrite(document, 'open("data.csv")\n\n')
+        await until(told, lambda message: not message["diagnostics"])
