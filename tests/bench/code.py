@@ -3,7 +3,7 @@
 `edit_to_run_ms` begins before a module of a workspace of 200 is written, all of which the executors have loaded, and ends
 when a broadcast has answered from all 16 executors, each with what was written: the program loads its module again, the
 hub is told, each worker finds that it is stale and is replaced by a fork that imports all 200 anew. Beside it: the same
-program's processes replaced by hand, a new `ProcessPoolExecutor` of 16 that import the same modules.
+program's processes replaced by hand, a new `ProcessPoolExecutor` of 16 that import the same modules. `sync_5000_files_s` is `sync`'s.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench import sync
 from tests.bench.figures import BenchError, Figure, median
 
 EXECUTORS = 16
@@ -102,3 +103,4 @@ def edit_to_run(rounds: int) -> Figure:
 
 def measure(quick: bool) -> Iterator[Figure]:
     yield edit_to_run(3 if quick else 11)
+    yield from sync.measure(2 if quick else 5)

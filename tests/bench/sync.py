@@ -52,7 +52,7 @@ for pool in (one, many, warm):
 """
 
 
-def sync(rounds: int) -> Iterator[Figure]:
+def measure(rounds: int) -> Iterator[Figure]:
     """Raises BenchError when not all files came along."""
     wholes, littles, looks, edits = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
