@@ -1,4 +1,4 @@
-"""The programs of docs/pool.md, and of README's section on the pool, print what the page says they print."""
+"""The programs of docs/pool.md and docs/code.md, and of README's section on the pool, print what the page says they print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", re.DOTALL)
 def examples():
     readme = (ROOT / "README.md").read_text("utf-8")
     section = readme.partition("\n## The pool\n")[2].partition("\n## ")[0]
-    pages = {"pool.md": (ROOT / "docs" / "pool.md").read_text("utf-8"), "README.md": section}
+    pages = {page: (ROOT / "docs" / page).read_text("utf-8") for page in ("pool.md", "code.md")} | {
+        "README.md": section
+    }
     for page, text in pages.items():
         for found in _EXAMPLE.finditer(text):
             line = text[: found.start()].count("\n") + 1
@@ -26,7 +28,8 @@ def test_an_example_prints_what_stands_below_it(code, printed, tmp_path):
     assert program(tmp_path, code) == printed
 
 
-def test_both_pages_have_examples():
+def test_all_pages_have_examples():
     pages = [parameters.id.partition("-")[0] for parameters in examples()]
     assert pages.count("pool.md") >= 10
+    assert pages.count("code.md") >= 4
     assert pages.count("README.md") >= 2
