@@ -52,8 +52,11 @@ def test_what_is_published_can_be_read_by_workers_and_by_nobody_else(store, fold
 
 
 def test_where_the_owners_folder_is_here_there_are_no_second_files(store, folder, tmp_path):
+    (tmp_path / "a.py").write_text("older text")
     snapshot, _ = put(store, {"a.py": b"x = 1"}, folder=str(tmp_path))
     assert not list((folder / "roots").iterdir())
+    another, _ = put(store, {"b.py": b"x = 1"}, folder=str(tmp_path))
+    assert [root.name for root in (folder / "roots").iterdir()] == [another.digest.hex()]
     assert Shelf(str(folder), "w1").snapshot(snapshot.digest).folder == str(tmp_path)
 
 

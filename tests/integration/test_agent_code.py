@@ -258,6 +258,7 @@ async def test_the_folder_itself_is_no_entry_of_the_path_and_environments_in_it_
     (packages / "installed.py").write_text("x = 'installed'\n")
     (folder / "left_out.py").write_text("x = 1\n")
     (folder / "gen").mkdir()
+    (folder / "helper.py").write_text("")
     first = await hub.publish({"helper.py": "x = 1"}, folder=str(folder))
     path = os.pathsep.join((str(folder), str(folder / "gen"), str(packages)))
     worker = await hub.worker("pool", folder=str(folder), env={"PYTHONPATH": path})

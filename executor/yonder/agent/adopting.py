@@ -57,7 +57,7 @@ class Code:
     """The code of one process. Before the first snapshot imports are as they were."""
 
     def __init__(self, born: birth.Birth, stage: Stage, namespace: Namespace) -> None:
-        self._modules = Modules(Shelf(born.store, born.worker))
+        self._modules = Modules(Shelf(born.store, born.worker), born.folder)
         self._stage = stage
         self._namespace = namespace
         self._replaceable = born.kind == "pool"

@@ -44,7 +44,7 @@ class Place:
         self.sight = Sight()
         self.importers: dict[str, set[str]] = {}
         """Which modules were being executed when one was looked for, found or not."""
-        self.near = os.path.isdir(snapshot.folder)  # noqa: PTH112 - as text
+        self.near = not shelf.rooted(snapshot.digest)
         self.base = self.folder if self.near else shelf.view
         self.archive = os.path.isfile(snapshot.folder)  # noqa: PTH113 - a zipped program, which Python itself reads
 
@@ -69,10 +69,11 @@ class Place:
 
 
 class Modules:
-    """All of it, for one process. Nothing is changed before the first `take`."""
+    """All of it, for one process. Nothing is changed before the first `take`. `folder` is on the path until then."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, folder: str = "") -> None:
         self.shelf = shelf
+        self._folder = folder
         self.places: dict[str, Place] = {}
         """By the owner's folder, the last that was used at the end."""
         self._installed = False
@@ -94,6 +95,8 @@ class Modules:
             self._installed = True
             sys.meta_path.insert(0, Finder(self))
             sys.path_hooks.insert(0, self._hook)
+            if self._folder in sys.path and not os.path.isfile(self._folder):  # noqa: PTH113 - as text; an archive
+                sys.path.remove(self._folder)
         self._clean(place)
 
     def _clean(self, place: Place) -> None:

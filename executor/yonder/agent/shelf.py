@@ -63,6 +63,10 @@ class Shelf:
             raise OSError(f"the content {digest.hex()} is damaged")
         return data
 
+    def rooted(self, digest: bytes) -> bool:
+        """Are there files of this snapshot, because the owner's folder is not on this machine?"""
+        return (self._folder / "roots" / digest.hex()).is_dir()
+
     def look_at(self, digest: bytes) -> None:
         """Let the worker's link lead to the files of this snapshot."""
         partial = f"{self.view}.{secrets.token_hex(4)}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 from collections import Counter
@@ -24,6 +25,7 @@ from yonder.snapshot import Snapshot, applied, content, outside, version
 
 PREFIX = "code-"
 CODE = (".py", ".pyi", ".pyc", ".so", ".pyd")
+_SOME = 16
 _FLAT = ("blobs", "snapshots", "bytecode", "views")
 
 
@@ -64,7 +66,7 @@ class Store:
         try:
             made = self._made(told)
             self._open()
-            if not Path(made.folder).is_dir():
+            if not _here(made):
                 self._root(made)
             _write(f"{self._folder}/snapshots/{made.digest.hex()}", made.encoded())
         except wire.WireError as error:
@@ -153,6 +155,13 @@ class Store:
             except OSError:  # a file system without hard links, or too many of them
                 shutil.copyfile(source, target)
         making.rename(root)
+
+
+def _here(snapshot: Snapshot) -> bool:
+    """Is the owner's folder on this machine? One of that name may be, without being it."""
+    some = itertools.islice(snapshot.files, _SOME)
+    there = (os.path.lexists(f"{snapshot.folder}/{path}") for path in some)
+    return os.path.exists(snapshot.folder) and (not snapshot.files or any(there))  # noqa: PTH110 - as text
 
 
 def sweep(folder: Path) -> int:
