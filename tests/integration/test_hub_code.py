@@ -1,7 +1,7 @@
 """What a hub does with code: it is where a call runs before the call does, and workers that hold older code are replaced."""
 
 from msgspec import structs
-from tests.integration.paper_hub import a_paper_hub, written
+from tests.integration.paper_hub import Remembers, a_paper_hub, written
 
 from yonder import wire
 from yonder.hub.freshness import MOST_REFUSALS
@@ -123,6 +123,21 @@ async def test_a_worker_that_dies_meanwhile_is_a_loss_like_any_other():
         await fulfil(worker)
         end = await client.end_of(number)
         assert (end.outcome, end.attempts) == ("ok", 2)
+
+
+async def test_code_goes_beside_what_must_not_wait_and_all_of_it_the_same_way():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        await client.publishes(OLD, NEW)
+        paper.agent.told.beside = beside = Remembers()
+        client.submits(code=OLD[0].digest)
+        await beside.hears(wire.Publish)
+        paper.agent.told.beside = None
+        client.submits(code=NEW[0].digest)
+        paper.agent.stows(OLD[0].digest)
+        await fulfil(await paper.agent.worker(1))
+        await beside.hears(wire.Publish, 2)
+        assert paper.agent.code.said == []
 
 
 async def test_code_that_nobody_published_is_asked_for_again():

@@ -69,7 +69,10 @@ class Agent:
 
     def __init__(self, agent: str, conversation: Conversation, floor: Floor, library: Library) -> None:
         self.id = agent
-        self.shelf = Shelf(self.say, library)
+        self.shelf = Shelf(self._stow, library)
+        self.beside: Conversation | None = None
+        """Its second conversation, where it has one: what is large holds up no word of the first."""
+        self._stowing: Conversation | None = None
         self.verdict = wire.ExitReport()
         """How its machine ended, once the platform has said so."""
         self._conversation = conversation
@@ -101,6 +104,12 @@ class Agent:
         self._orders.setdefault(message.key, []).append(order)
         self.say(message)
         return await order.done
+
+    def _stow(self, message: wire.Blobs | wire.Publish | wire.Unpublish) -> None:
+        """Code goes over one conversation from the first to the last, so that it arrives in order."""
+        if self._stowing is None:
+            self._stowing = self.beside or self._conversation
+        self._stowing.send(message)
 
     async def sweep(self, executor: str) -> int:
         """Have it end all that the executor has on its machine; how many processes are left. One that is lost leaves none."""

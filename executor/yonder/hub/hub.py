@@ -207,6 +207,8 @@ class Hub:
             return receiver
         if hello.role == "bulk" and home is not None and home == hello.id:
             conversation.send(self._welcome())
+            if (agent := self.executors.agents.find(home)) is not None:
+                agent.beside = conversation
             return Beside(home, self.executors.files)
         if hello.role == "client" and not hello.id and home is None and self.patron is not None:
             conversation.send(self._welcome())
