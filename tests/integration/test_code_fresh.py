@@ -13,8 +13,6 @@ from yonder.snapshot import version
 EDIT = """
 import importlib, os, pathlib, sys, time
 import helper, yonder
-from yonder import telling
-telling.TRAVELS = True
 def edit(value):
     pathlib.Path("helper.py").write_text(f"VALUE = {value!r}\\n")
     importlib.invalidate_caches()
