@@ -105,7 +105,9 @@ class Life:
             return future
         try:
             announce(self._board, arguments.carried)
-            self._board.send(wire.ActorCall(placing, number, method, arguments.body, arguments.refs))
+            self._board.send(
+                wire.ActorCall(placing, number, method, arguments.body, arguments.refs, list(arguments.blobs))
+            )
         except BaseException:
             self._pending.pop(number, None)
             raise

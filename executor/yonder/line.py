@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
-from yonder import holding, payload, preflight, seat, segments, wire
+from yonder import holding, payload, preflight, seat, wire
+from yonder.blobs import Blobs, Packing
 from yonder.errors import PoolClosed, SerializationError
 from yonder.functions import Pickles, Sent
 from yonder.future import Future, SpawnedFuture
@@ -37,13 +38,18 @@ class Arguments(NamedTuple):
     """Packed ones; `hold` is on the memory that they lie in, `carried` are the handles among them."""
 
     body: wire.Body
-    hold: segments.Hold | None = None
+    hold: Packing | None = None
     carried: Carried | None = None
 
     @property
     def refs(self) -> list[bytes]:
         """The names of the handles."""
         return self.carried.refs if self.carried is not None else []
+
+    @property
+    def blobs(self) -> list[bytes]:
+        """The names of the parts that were stowed."""
+        return self.hold.digests if self.hold is not None else []
 
 
 class Ending(Protocol):
@@ -74,6 +80,7 @@ class Line:
         self._sent = Sent()
         self._watch = preflight.Watch(self.spec.capture_warning)
         self._lock = threading.Lock()
+        self._blobs = Blobs(board.send, near=self._near)
         if not board.nested:
             board.holdings.line = self
 
@@ -111,9 +118,9 @@ class Line:
             raise SerializationError(f"a value of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
         return body
 
-    def hold(self) -> segments.Hold | None:
-        """On memory for a call's arguments, where executors of this pool can open that."""
-        return segments.Hold(segments.OWN) if self._near else None
+    def hold(self) -> Packing:
+        """What a call's arguments need until it has ended: memory that executors open, parts that are named."""
+        return Packing(self._blobs, near=self._near)
 
     def check(self) -> None:
         """Raises PoolClosed, CannotRun when the hub is gone, UsageError in a forked child."""
@@ -126,6 +133,10 @@ class Line:
         with self._lock:
             before, self.closed = self.closed, True
         return not before
+
+    def left(self) -> None:
+        """The conversation is over."""
+        self._blobs.close()
 
     def start(
         self,
@@ -146,11 +157,14 @@ class Line:
         with self._lock:
             future = self._register(kind, listener)
             future.hold, future.carried = arguments.hold, arguments.carried
+            blobs = list(arguments.blobs)
             if self._sent.leaving(digest):
                 body = b""
         # Without the lock: what the hub says in answer may run code of the program's here, and that may call again.
         try:
-            submit = wire.Submit(future.number, self.spec.name, digest, body, arguments.body, label, options, code)
+            submit = wire.Submit(
+                future.number, self.spec.name, digest, body, arguments.body, label, options, code, blobs=blobs
+            )
             board.send(submit if arguments.carried is None else _carrying(board, submit, arguments.carried))
         except BaseException:
             # It never left, or this thread was interrupted when it just had: nobody would ever end it.
@@ -244,13 +258,13 @@ def waited(future: Future[Any]) -> Any:
 
 
 def packed(
-    args: tuple[Any, ...], kwargs: dict[str, Any], hold: segments.Hold | None, at: Handle | None = None
+    args: tuple[Any, ...], kwargs: dict[str, Any], hold: Packing | None, at: Handle | None = None
 ) -> tuple[wire.Body, Carried | None]:
     """A call's arguments as bytes, and the handles in them: one that is an argument itself arrives as its object. `at`: the
     first argument, where the object of that handle lives. Raises SerializationError."""
-    put = hold.put if hold is not None else None
+    put, name = (hold.put, hold.name) if hold is not None else (None, None)
     if at is None and not holding.in_use():
-        return payload.pack_call(args, kwargs, put), None
+        return payload.pack_call(args, kwargs, put, name), None
     here = seat.current()
     keeper = here.keeper if here is not None else None
     needs: list[bytes] = []
@@ -265,7 +279,7 @@ def packed(
 
     values = args if at is None else (at, *args)
     named = {name: prepared(value) for name, value in kwargs.items()}
-    body = payload.pack_call([prepared(value) for value in values], named, put)
+    body = payload.pack_call([prepared(value) for value in values], named, put, name)
     carried = holding.noted()
     if carried is not None:
         carried.needs = needs

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from yonder import payload, wire
+from yonder.blobs import Packing
 from yonder.errors import Cancelled, UsageError
 from yonder.future import ChunkFuture, Future
 from yonder.holding import Carried
 from yonder.line import Arguments, Line, call_label, packed
 from yonder.mailbox import Mailbox
 from yonder.options import Wishes
-from yonder.segments import Hold
 from yonder.sizing import Sizing
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class Flow(Generic[T]):
         if (over := self._over) is not None:
             parcel.future.add_done_callback(lambda _: over.put(parcel))
 
-    def _start(self, calls: list[wire.Body], label: str, hold: Hold | None, carried: Carried | None) -> Future[Any]:
+    def _start(self, calls: list[wire.Body], label: str, hold: Packing, carried: Carried | None) -> Future[Any]:
         line = self._line
         if len(calls) == 1:
             options = self._wishes.call_options(line.spec)

@@ -49,6 +49,24 @@ Place = Callable[[Sequence[parcel.Buffer]], bytes | None]
 """Where large bodies may be put for a receiver on this machine; gives what to send instead (`segments`), None when it cannot."""
 
 
+Naming = Callable[[memoryview], parcel.Named | None]
+"""What may travel in the place of a large buffer (`blobs`); None: the buffer itself."""
+
+
+class _Provision:
+    """Where this process finds the parts that are named; set once, by the worker."""
+
+    fetch: parcel.Fetch | None = None
+
+
+_provision = _Provision()
+
+
+def provide(fetch: parcel.Fetch) -> None:
+    """Parts that are named are found there from now on."""
+    _provision.fetch = fetch
+
+
 def pack(value: object, place: Place | None = None, *, lent: bool = False) -> Body:
     """A value as a body; what it holds may change as soon as this returns, or, `lent`, when the body has been sent: then
     nothing of it is copied. Raises SerializationError that says which part of it did not travel."""
@@ -58,12 +76,14 @@ def pack(value: object, place: Place | None = None, *, lent: bool = False) -> Bo
         raise _refused(f"{_called(value)} cannot travel to another process", "", value, error) from error
 
 
-def _dumps(value: object, place: Place | None = None, *, lent: bool = False) -> Body:
+def _dumps(
+    value: object, place: Place | None = None, naming: Naming | None = None, *, lent: bool = False
+) -> Body:
     if _plain(value, 3):
         return pickle.dumps(value, 5)
     stream = _Stream()
     _Pickler(stream).dump(value)
-    return stream.body(place, lent=lent)
+    return stream.body(place, naming, lent=lent)
 
 
 class _Stream:
@@ -82,13 +102,16 @@ class _Stream:
         self._buffers.append(view)
         return False
 
-    def body(self, place: Place | None, *, lent: bool) -> Body:
-        size = sum(map(len, self._written)) + sum(map(len, self._buffers))
+    def body(self, place: Place | None, naming: Naming | None, *, lent: bool) -> Body:
+        parts: list[memoryview | parcel.Named] = list(self._buffers)
+        if naming is not None:
+            parts = [naming(view) or view for view in self._buffers]
+        size = sum(map(len, self._written)) + sum(len(part) for part in parts if isinstance(part, memoryview))
         if not self._buffers and size <= LARGE:
             return b"".join(self._written)
         if size < segments.LEAST:
             place = None
-        pieces = parcel.sealed(self._written, self._buffers) if self._buffers else self._written
+        pieces = parcel.sealed(self._written, parts) if parts else self._written
         if place is not None and (body := place(pieces)) is not None:
             return body
         if size <= LARGE:
@@ -120,7 +143,7 @@ def unpack(body: Body, *, again: bool = False) -> Any:
     data = _own(body, again=again)
     if not parcel.is_parcel(data):
         return pickle.loads(data)  # noqa: S301 - as above
-    stream, buffers = parcel.opened(data)
+    stream, buffers = parcel.opened(data, _provision.fetch)
     return pickle.loads(stream, buffers=buffers)  # noqa: S301 - as above
 
 
@@ -157,13 +180,18 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
     return hashlib.blake2b(body, digest_size=16).digest(), body
 
 
-def pack_call(arguments: Sequence[object], keywords: Mapping[str, object], place: Place | None = None) -> Body:
+def pack_call(
+    arguments: Sequence[object],
+    keywords: Mapping[str, object],
+    place: Place | None = None,
+    naming: Naming | None = None,
+) -> Body:
     """A call's arguments as a body of `(tuple, dict)`. Raises SerializationError that names the argument."""
     both = (tuple(arguments), dict(keywords))
     if not keywords and _SMALL.issuperset(map(type, arguments)):
         return pickle.dumps(both, 5)
     try:
-        return _dumps(both, place)
+        return _dumps(both, place, naming)
     except Exception as error:
         named = [(f"argument {at + 1}", value) for at, value in enumerate(arguments)]
         named += [(f"argument {name!r}", value) for name, value in keywords.items()]

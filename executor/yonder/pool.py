@@ -251,6 +251,7 @@ class Pool(Calls):
             pass  # the hub is gone: there is nothing left to close
         finally:
             line.board.leave()
+            line.left()
             for events in list(self._watchers):
                 events.end()
             for spawned in list(line.spawned):

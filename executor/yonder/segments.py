@@ -59,6 +59,9 @@ _STEP = 4 * 1024 * 1024
 Buffer = bytes | bytearray | memoryview
 
 
+Pieces = Sequence[Buffer]
+
+
 class Gone(ExecutorLost):
     """The memory that a value lay in is not there any more: its process ended before the value was fetched."""
 
@@ -235,7 +238,7 @@ class Store:
 
     def _make_room(self, size: int) -> bool:
         if self._most is None:
-            self._most = min(MOST_BYTES, _memory() // 8)
+            self._most = min(MOST_BYTES, memory() // 8)
         for old in list(self._segments):
             if len(self._segments) < MOST_SEGMENTS and self.bytes + size <= self._most:
                 break
@@ -326,7 +329,7 @@ def possible() -> bool:
         tried.close()
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes that this process and its like may use in all."""
     found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with contextlib.suppress(OSError, ValueError):  # "max", or no such file
@@ -348,6 +351,12 @@ _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 def is_reference(data: object) -> bool:
     """Are these the words of `put`?"""
     return type(data) is bytes and len(data) == _REFERENCE.size and data.startswith(_MAGIC)
+
+
+def size_of(reference: bytes) -> int:
+    """The bytes that these words tell of."""
+    size: int = _REFERENCE.unpack(reference)[4]
+    return size
 
 
 def take(reference: bytes, *, read: bool = False) -> memoryview:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.integration.programs import program
 
 MAKING = """
@@ -316,3 +317,45 @@ def test_what_was_put_goes_to_a_worker_once(tmp_path):
             print(sum(pool.map(len, [handle] * 50)), sum(said) < 50_000)
         """,
     ) == ["3000000 True", "150000000 True"]
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_large_arguments_go_to_a_worker_once_however_many_calls_name_them(tmp_path, near):
+    assert run(
+        tmp_path,
+        f"""
+        import numpy as np
+        from yonder import wire
+        from yonder.hub.worker import Worker
+        said, say = [], Worker.say
+        def counting(self, message):
+            bodies = wire.framing._BODIES.get(type(message), ())
+            said.append(sum(wire.weight(getattr(message, name)) for name in bodies))
+            say(self, message)
+        Worker.say = counting
+        def change(array, n):
+            array[0] += n
+            return float(array[0] + array.sum())
+        class Holder:
+            def change(self, array, n): return change(array, n)
+        with yonder.Pool(max=1) as pool:
+            pool._line._near = pool._line._blobs._near = {near}
+            array = np.ones(500_000)
+            print([pool.call(change, array, n) for n in range(3)])
+            print(sum(said) > 4_000_000, sum(said) < 5_000_000)
+            said.clear()
+            print(list(pool.map(change, [array] * 5, range(5)))[-1], [pool.call(change, n=1, array=array)])
+            with pool.place(Holder) as holder:
+                print(holder.change(array, 2), holder.change(array, 3))
+            print(sum(said) < 50_000)
+            array[7] = 5
+            print(pool.call(change, array, 0))
+        """,
+    ) == [
+        "[500001.0, 500003.0, 500005.0]",
+        f"{not near} True",
+        "500009.0 [500003.0]",
+        "500005.0 500007.0",
+        "True",
+        "500005.0",
+    ]

@@ -12,9 +12,11 @@ from collections import deque
 from typing import Any
 
 from yonder import payload, wire
+from yonder.agent.parts import Part
 from yonder.agent.portrait import facts_of
-from yonder.errors import UsageError
+from yonder.errors import SerializationError, UsageError
 from yonder.holding import Grip, Holdings, Taken
+from yonder.parcel import Named
 
 
 class Keeping:
@@ -25,6 +27,8 @@ class Keeping:
         self._allowed = allowed
         self._objects: dict[bytes, Any] = {}
         self._copies: dict[bytes, tuple[wire.Body, list[Grip]]] = {}
+        self._parts: dict[bytes, Part] = {}
+        payload.provide(self.part)
         self._numbers = itertools.count(1)
         self._said: deque[wire.Kept] = deque()
         self._kept: dict[bytes, wire.Kept] = {}
@@ -84,7 +88,17 @@ class Keeping:
         """Of what the last handles here have gone since it was asked last."""
         return {} if self.holdings.gone.empty() else self.holdings.collected()
 
+    def part(self, named: Named) -> memoryview:
+        """A part of arguments that was stowed, as memory of its own. Raises SerializationError."""
+        part = self._parts.get(named.digest)
+        if part is None or part.size != named.size:
+            raise SerializationError("a part of the arguments is not on this worker (any more); submit the call again")
+        return part.content()
+
     def stow(self, message: wire.Stow) -> None:
+        if len(message.ref) == wire.BLOB:
+            self._parts[message.ref] = Part(message.body)
+            return
         self._copies[message.ref] = message.body, self.holdings.delivered(message.refs)
 
     def drop(self, refs: list[bytes]) -> None:
@@ -93,3 +107,4 @@ class Keeping:
             self._objects.pop(ref, None)
             self._kept.pop(ref, None)
             self._copies.pop(ref, None)
+            self._parts.pop(ref, None)

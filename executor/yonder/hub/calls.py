@@ -71,6 +71,7 @@ class Call:
         "_answered",
         "_arguments",
         "_asked",
+        "_blobs",
         "_digest",
         "_function",
         "_needs",
@@ -123,6 +124,7 @@ class Call:
         self.home = False  # it runs where the object lives that it needs, and nowhere else
         self.moved: dict[bytes, wire.Body] = {}  # values of objects that live elsewhere, for this call alone
         self.taker: Hashable = client.holder  # who gets the handles in its value
+        self._blobs = submit.blobs
         self._needs = submit.needs
         self._refs = submit.refs
         self._say = say
@@ -199,6 +201,7 @@ class Call:
 
     def _bring(self, worker: Worker) -> None:
         """What it needs and the worker does not keep."""
+        self.client.parts.give(self._blobs, worker)
         keeps = self.room.keeps
         for ref in self._needs:
             if ref in self.moved:
@@ -397,6 +400,7 @@ class Actor(Call):
             self._early.append(message)
         elif self.worker is not None:
             self._open.add(message.number)
+            self.client.parts.give(message.blobs, self.worker)
             refs = self.room.keeps.give(message.refs, self.client.holder, self.worker) if message.refs else []
             self.worker.say(wire.Method(self._task, message.number, message.method, message.arguments, refs))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from yonder import wire
+from yonder.hub.parts import Parts
 from yonder.hub.worker import Worker
 
 PROGRAM_ROLES: tuple[wire.Role, ...] = ("client",)
@@ -65,6 +66,7 @@ class Client:
         self.elsewhere = elsewhere
         self.near = near
         self.asked: dict[int, Asked] = {}
+        self.parts = Parts()
         self.gone = False
         self.slow = False
         """It does not read what it is told: more of it would only fill the hub's memory."""

@@ -82,6 +82,10 @@ class Desk:
                     asked.finish()
             case wire.Waits(calls=calls):
                 self._hub.deadlocks.waits(client, calls)
+            case wire.Stow():
+                client.parts.stow(message)
+            case wire.Drop(refs=digests):
+                client.parts.drop(digests)
             case wire.Release(refs=refs):
                 self._hub.keeps.release(client.holder, refs)
             case wire.Get() | wire.Spill() | wire.Put() | wire.Kept():
@@ -349,6 +353,7 @@ class Desk:
     def client_lost(self, client: Client) -> None:
         """It has hung up: its calls are nobody's."""
         self._hub.executors.library.left(client)
+        client.parts.clear()
         if client.worker is None:
             self._hub.keeps.forget(client)
         for room in [room for room in self.pools.values() if client in room.clients]:

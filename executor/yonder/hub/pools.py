@@ -243,6 +243,10 @@ class PoolRoom:
             sentence = f"the code of this call ({version(message.snapshot)}) is not at the hub; submit it again"
             client.say(wire.CallDone(message.call, "lost", sentence=sentence, phase="syncing", attempts=0))
             return
+        if client.parts.missing(message.blobs):
+            sentence = "a large part of this call's arguments is not at the hub; submit it again"
+            client.say(wire.CallDone(message.call, "lost", sentence=sentence, attempts=0))
+            return
         order = Order(message, function, message.options or self._defaults, code)
         if message.refs:
             self.objects.approach(client, order)

@@ -203,6 +203,7 @@ from yonder.wire.owner import (
     WindowAlive,
 )
 from yonder.wire.remotes import (
+    BLOB,
     MOST_REFS,
     REF,
     Drop,
@@ -256,6 +257,7 @@ from yonder.wire.worker import (
 )
 
 __all__ = [
+    "BLOB",
     "LARGE",
     "LONGEST_PATH",
     "MAX_FRAME",

@@ -10,7 +10,7 @@ from yonder.wire.environment import AskEnvironments, Environments, Needs
 from yonder.wire.events import Descriptor
 from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.owner import PoolState, Problem
-from yonder.wire.remotes import Get, Kept, Lost, Put, Release, Spill
+from yonder.wire.remotes import Drop, Get, Kept, Lost, Put, Release, Spill, Stow
 from yonder.wire.shapes import ExitReport, Failure, Place, PoolSpec, Resources
 
 
@@ -66,7 +66,8 @@ class Submit(Msg, frozen=True, tag=True):
     """One call. `function` is the digest of the pickled function; its bytes come along (`function_body`) the first time
     this client uses that digest, later they are empty (until Forget). `options` None: nothing but defaults. `snapshot` is
     the code that it runs on (b"": that of the worker in which this client lives, or none). `refs` are the handles in the
-    arguments; the objects of those in `needs` are arguments themselves; `pin`: it runs where this one lives."""
+    arguments; the objects of those in `needs` are arguments themselves; `pin`: it runs where this one lives. `blobs`
+    are parts of the arguments that are named and were stowed before."""
 
     call: int
     pool: str
@@ -79,6 +80,7 @@ class Submit(Msg, frozen=True, tag=True):
     refs: list[bytes] = []
     needs: list[bytes] = []
     pin: bytes = b""
+    blobs: list[bytes] = []
 
 
 class Forget(Msg, frozen=True, tag=True):
@@ -107,6 +109,7 @@ class ActorCall(Msg, frozen=True, tag=True):
     method: str
     arguments: Body
     refs: list[bytes] = []
+    blobs: list[bytes] = []
 
 
 class ActorClose(Msg, frozen=True, tag=True):
@@ -296,6 +299,8 @@ ClientToHub = (
     | Get
     | Spill
     | Put
+    | Stow
+    | Drop
 )
 HubToClient = (
     Welcome

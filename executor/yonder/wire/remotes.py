@@ -18,6 +18,9 @@ from yonder.wire.base import Body, Msg, Part
 REF = 16
 """Bytes of a name. They are random: who was not given one cannot name the object."""
 
+BLOB = 32
+"""Bytes of the name of a part of arguments: of its content, and of who named it."""
+
 MOST_REFS = 100_000
 """Handles in one message, and objects that one worker keeps."""
 
@@ -50,7 +53,8 @@ class Release(Msg, frozen=True, tag=True):
 
 
 class Drop(Msg, frozen=True, tag=True):
-    """Nobody holds these any more: objects that the worker keeps, and copies that it was given."""
+    """Nobody holds these any more: objects that the worker keeps, and what it was given by Stow. From client to hub: no call
+    will name these parts again."""
 
     refs: list[bytes]
 
@@ -63,7 +67,8 @@ class Lost(Msg, frozen=True, tag=True):
 
 
 class Stow(Msg, frozen=True, tag=True):
-    """The pickled value of an object that lives elsewhere, with these handles inside, until Drop."""
+    """Until Drop: the pickled value of an object that lives elsewhere, with these handles inside; or, also from client to
+    hub, a large part of arguments, by the name of its content."""
 
     ref: bytes
     body: Body

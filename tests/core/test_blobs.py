@@ -1,0 +1,192 @@
+"""What is named, what is sent and what goes first; and what a hub keeps of it, and gives on."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from yonder import blobs, payload, wire
+from yonder.agent.keeping import Keeping
+from yonder.agent.parts import Part
+from yonder.errors import SerializationError
+from yonder.hub.parts import Parts
+from yonder.hub.worker import Worker
+
+
+def content(value: int, size: int = blobs.LEAST) -> memoryview:
+    return memoryview(bytearray([value]) * size)
+
+
+def far(most: int = 4 * blobs.LEAST) -> tuple[blobs.Blobs, list[Any]]:
+    said: list[Any] = []
+    return blobs.Blobs(said.append, near=False, most=most), said
+
+
+def stowed(said: list[Any]) -> list[bytes]:
+    return [message.ref for message in said if isinstance(message, wire.Stow)]
+
+
+def test_the_same_content_is_said_once():
+    kept, said = far()
+    first = kept.use(content(1))
+    assert first == kept.use(content(1))
+    assert first != kept.use(content(2))
+    assert len(stowed(said)) == 2
+    assert b"".join(said[0].body) == bytes(content(1))
+
+
+def test_a_change_makes_another_content():
+    kept, said = far()
+    view = content(1)
+    before = kept.use(view)
+    view[12345] = 7
+    assert kept.use(view) != before
+    assert len(stowed(said)) == 2
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_name_is_the_contents_and_this_processs(monkeypatch, fast):
+    monkeypatch.setattr(blobs, "FAST", fast)
+    assert blobs.digest_of(content(1)) == blobs.digest_of(content(1)) != blobs.digest_of(content(2))
+    assert len(blobs.digest_of(content(1))) == wire.BLOB
+    monkeypatch.setattr(blobs, "_SALT", b"another!")
+    monkeypatch.setattr(blobs, "_SEED", 1)
+    assert blobs.digest_of(content(1))[:16] != blobs.digest_of(memoryview(b""))[:16]
+
+
+@pytest.mark.parametrize("size", [1, blobs.LEAST - 1, 4 * blobs.LEAST + 1])
+def test_small_and_huge_parts_travel_with_their_call(size):
+    kept, said = far()
+    assert kept.use(content(1, size)) is None
+    assert said == []
+
+
+def test_who_was_used_longest_ago_goes_first_and_nobody_whose_call_is_under_way():
+    kept, said = far(2 * blobs.LEAST)
+    one, two = kept.use(content(1)), kept.use(content(2))
+    assert kept.use(content(3)) is None  # both are in use
+    kept.done([one, two])
+    kept.done([kept.use(content(1))])
+    three = kept.use(content(3))
+    assert said[-2:] == [wire.Drop([two]), wire.Stow(three, [bytes(content(3))])]
+    assert kept.weight == 2 * blobs.LEAST
+
+
+def test_what_could_not_be_said_is_not_kept():
+    def broken(_: object) -> None:
+        raise OSError("the hub is gone")
+
+    kept = blobs.Blobs(broken, near=False, most=4 * blobs.LEAST)
+    with pytest.raises(OSError, match="gone"):
+        kept.use(content(1))
+    assert kept.weight == 0
+
+
+def test_on_this_machine_only_what_comes_again_is_kept():
+    said: list[Any] = []
+    kept = blobs.Blobs(said.append, near=True, most=4 * blobs.LEAST)
+    assert kept.use(content(1)) is None
+    digest = kept.use(content(1))
+    assert digest is not None
+    (stow,) = said
+    assert wire.weight(stow.body) < 100  # where it lies, not what it is
+    part = Part(stow.body)
+    assert part.size == blobs.LEAST
+    mine = part.content()
+    mine[0] = 99
+    assert part.content()[0] == 1
+    kept.close()
+
+
+def test_many_threads_name_the_same():
+    kept, said = far()
+    found: list[bytes | None] = []
+    threads = [threading.Thread(target=lambda: found.append(kept.use(content(1)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(stowed(said)) == 1
+
+
+def test_arguments_come_out_as_they_went_in_and_change_for_nobody_else():
+    kept, said = far()
+    packing = blobs.Packing(kept, near=False)
+    array = np.arange(100_000)
+    body = payload.pack_call((array, [array], 7), {"view": array[::2]}, packing.put, packing.name)
+    assert wire.weight(body) < 500_000  # the view is a copy of its own
+    worker = Keeping(allowed=True)
+    for message in said:
+        worker.stow(message)
+    for _ in range(2):
+        (same, (twin,), seven), named = payload.unpack(body)
+        assert same is twin
+        assert seven == 7
+        assert (same == np.arange(100_000)).all()
+        assert (named["view"] == np.arange(0, 100_000, 2)).all()
+        same[0] = -1
+    packing.release()
+    packing.release()
+    worker.drop(stowed(said))
+    with pytest.raises(SerializationError, match="not on this worker"):
+        payload.unpack(body)
+
+
+def test_a_call_that_never_left_keeps_nothing_busy():
+    kept, _ = far(blobs.LEAST)
+    packing = blobs.Packing(kept, near=False)
+    assert packing.name(content(1)) is not None
+    assert kept.use(content(2)) is None
+    del packing
+    assert kept.use(content(2)) is not None
+
+
+# ── the hub ──
+
+
+class Paper(Worker):
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "x", None)  # type: ignore[arg-type]  # it tells nobody anything
+        self.said: list[Any] = []
+
+    def say(self, message: Any) -> None:
+        self.said.append(message)
+
+
+def name(value: int) -> bytes:
+    return bytes([value]) * wire.BLOB
+
+
+def test_each_worker_is_given_a_part_once_and_told_when_it_goes():
+    parts, one, other = Parts(), Paper("w"), Paper("v")
+    parts.stow(wire.Stow(name(1), b"body"))
+    for _ in range(3):
+        parts.give([name(1)], one)
+    assert one.said == [wire.Stow(name(1), b"body")]
+    assert not parts.missing([name(1)])
+    parts.drop([name(1), name(2)])
+    assert one.said[1:] == [wire.Drop([name(1)])]
+    assert other.said == []
+    assert parts.missing([name(1)])
+    assert parts.bytes == 0
+    parts.give([name(1)], other)
+    assert other.said == []
+
+
+def test_a_client_is_bounded_whatever_it_says(monkeypatch):
+    monkeypatch.setattr("yonder.hub.parts.MOST", 3)
+    monkeypatch.setattr("yonder.hub.parts.MOST_BYTES", 100)
+    parts = Parts()
+    parts.stow(wire.Stow(b"short", b""))
+    parts.stow(wire.Stow(name(1), b"x" * 101))
+    assert len(parts) == 0
+    for value in range(5):
+        parts.stow(wire.Stow(name(value), b"x"))
+        parts.stow(wire.Stow(name(value), b"another"))
+    assert (len(parts), parts.bytes) == (3, 3)
+    parts.clear()
+    assert (len(parts), parts.bytes) == (0, 0)
