@@ -76,9 +76,7 @@ def pack(value: object, place: Place | None = None, *, lent: bool = False) -> Bo
         raise _refused(f"{_called(value)} cannot travel to another process", "", value, error) from error
 
 
-def _dumps(
-    value: object, place: Place | None = None, naming: Naming | None = None, *, lent: bool = False
-) -> Body:
+def _dumps(value: object, place: Place | None = None, naming: Naming | None = None, *, lent: bool = False) -> Body:
     if _plain(value, 3):
         return pickle.dumps(value, 5)
     stream = _Stream()
