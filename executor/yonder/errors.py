@@ -16,6 +16,8 @@
     ├── CallTimeout           the call's deadline passed; also a TimeoutError
     └── Cancelled             somebody asked for the end; also a CancelledError of concurrent.futures
 
+`CaptureWarning` is no error: a UserWarning of a function that takes along a lot.
+
 The user's own exceptions are never wrapped: a failed call raises the original type, with the remote traceback as its
 cause (`RemoteTraceback`). Foreign errors are translated where they enter, never by their text.
 """

@@ -206,7 +206,7 @@ class Pool(Calls):
         is, what does not pickle and where it stands, the program's modules that it needs, packages and Pythons that differ
         where it would run. Raises PoolClosed, and TypeError for what is no function."""
         self._line.check()
-        elsewhere = seat.current() is None and not PROGRAM.shares_python(self._line.spec.backend)
+        elsewhere = not PROGRAM.shares_python(self._line.spec.backend)
         known = cast(wire.Environments, self._line.board.ask(wire.AskEnvironments)).known if elsewhere else {}
         spec = self._line.spec
         checks = [paths_of(self._line.folder, self._line.travels)] if spec.backend != "local" else []

@@ -8,7 +8,7 @@ sockets, how a list is ordered or a hover is worded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, assert_never
 
@@ -222,6 +222,19 @@ class Looking:
                 protocol.Variable(name=member.name, type=member.detail, short=fact.value) for member, fact in rows
             ]
         )
+
+    async def describe(self, document: Document, names: Iterable[str]) -> dict[str, wire.Answer]:
+        """What the document's session has under these names, as far as it answers in time."""
+        session, found = self._session(document), dict[str, wire.Answer]()
+        if not session.alive or not self._scene.looking:
+            return found
+        for name in names:
+            query = wire.Query("describe", [wire.Step("name", name)])
+            # Under a name of its own, so that it never comes in the way of a person's look.
+            look = await self._eyes.ask(f"{document.uri}\0captures", session.epoch, query, live.VARIABLES)
+            if look.answer is not None and not look.late:
+                found[name] = look.answer
+        return found
 
     # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

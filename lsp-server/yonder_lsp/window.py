@@ -22,7 +22,7 @@ import msgspec
 from yonder import wire
 from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
-from yonder_lsp import cells, interpreter, live, protocol
+from yonder_lsp import captures, cells, interpreter, live, protocol
 from yonder_lsp import status as states
 from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
 from yonder_lsp.documents import Document
@@ -71,6 +71,7 @@ class Window:
         self._seen: wire.Status | None = None
         self._board = Board()
         self._lacking = Lacking()
+        self._heavy: dict[str, list[captures.Json]] = {}  # what functions for pools take along, by document
         self._up_elsewhere: frozenset[str] = frozenset()  # executors that have a Python of their own
         self._watch = Watch()
         self._edited: set[str] = set()
@@ -322,7 +323,8 @@ class Window:
 
     def closed(self, uri: str) -> None:
         self.trees.closed(uri)
-        gone = {uri} if self._only_here.pop(uri, None) else set()
+        marked = [self._only_here.pop(uri, []), self._heavy.pop(uri, [])]
+        gone = {uri} if any(marked) else set()
         self._publish(self._board.closed(uri) | self._lacking.closed(uri) | gone)
         self.eyes.closed(uri)
         self._edited.discard(uri)
@@ -344,6 +346,8 @@ class Window:
         """Tell the store which runs the text has moved away from, or come back to."""
         edited, self._edited = self._edited, set()
         self._publish({one for uri in edited for one in self._lacking.look(uri, self._text(uri).text)})
+        for uri in edited:
+            self._background(self._weigh(uri))
         await self._look_for_paths(edited)
         changes = [change for uri in edited for change in self._watch.edited(uri, self._text(uri).text)]
         for run, now in changes:
@@ -365,13 +369,24 @@ class Window:
             elif found:
                 self._only_here[uri] = found
 
+    async def _weigh(self, uri: str) -> None:
+        """Look at what functions of the document that are given to pools take along."""
+        document = self._text(uri)
+        found = captures.captures(document.text)
+        seen = await self.looking.describe(document, dict.fromkeys(one.name for one in found)) if found else {}
+        made = captures.marks(found, seen, document.text, wire.PoolSpec().capture_warning)
+        if made != self._heavy.get(uri, []) and uri in self._lacking.files:  # it may have been closed meanwhile
+            self._heavy[uri] = made
+            self._publish({uri})
+
     def _run_started(self, run: str, document: Document, block: cells.Block) -> None:
         self._watch.started(run, document.uri, document.slice(block.range))
         self._publish(self._board.ran(document.uri, block.range))
 
     def _publish(self, uris: set[str]) -> None:
         for uri in sorted(uris):
-            found = [*self._board.published(uri), *self._lacking.published(uri), *self._only_here.get(uri, [])]
+            found = [*self._board.published(uri), *self._lacking.published(uri)]
+            found += [*self._only_here.get(uri, []), *self._heavy.get(uri, [])]
             self._tell("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": found})
 
     # ── what the lifecycle says (lifecycle.Listener) ──────────────────────────────────────────────────────────────────
@@ -437,6 +452,8 @@ class Window:
         if event.failure is not None and (note := here_after_all(event.failure, self.workspace.folder)):
             self.notice("warning", note)
         uri = self._watch.uri(event.run)
+        if uri and uri in self._lacking.files:
+            self._background(self._weigh(uri))
         # An interrupt was asked for: where it struck is no fault of that line.
         if event.outcome == "error" and event.failure is not None and uri:
             self._publish(self._board.failed(event.run, uri, event.failure, self.workspace.folder))

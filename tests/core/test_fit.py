@@ -7,7 +7,7 @@ import pytest
 
 from yonder import wire
 from yonder.backends.base import BootSpec
-from yonder.hub.agents import Agent
+from yonder.hub.agents import MOST_STEPS, Agent
 from yonder.hub.code import Library
 from yonder.hub.environments import LONGEST, MOST_PACKAGES, Fit, Unfit, bounded, fit
 
@@ -107,6 +107,18 @@ async def test_the_lock_is_ordered_with_the_pools_variables_and_its_progress_is_
     assert found.overlay == order.key
     assert (order.requirements, order.env) == (["numpy==2.0"], {"A": "1", "B": "2"})
     assert phases == [("installing", "requirements.txt"), ("installing", "Collecting numpy")]
+
+
+async def test_an_installer_may_say_so_much_and_no_more():
+    def talks(agent, order):
+        for n in range(3 * MOST_STEPS):
+            agent.received(wire.Providing(order.key, f"Collecting {n // 2}"))
+        agent.received(wire.Provided(order.key))
+
+    phases = []
+    await fit(Answers(surveyed(), talks).agent, spec(dependencies="lock"), lambda *phase: phases.append(phase))
+    assert len(phases) == MOST_STEPS + 1
+    assert len(set(phases)) == len(phases)
 
 
 async def test_an_installer_that_fails_is_told_with_its_words():

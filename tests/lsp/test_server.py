@@ -601,3 +601,16 @@ async def test_a_path_that_is_here_only_is_named_before_the_run_and_no_more_when
         window.notify("yonder/settings", msgspec.to_builtins(protocol.SettingsParams(python="", settings=PLAIN)))
         window.rewrite(document, 'open("data.csv")\n\n')
         await until(told, lambda message: not message["diagnostics"])
+
+
+async def test_what_a_function_for_a_pool_takes_along_is_said_before_the_call(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        asked = peeks(hub, wire.Answer(True, type="numpy.ndarray", facts=[wire.Fact("memory", "801 MB")]))
+        published = window.queue("textDocument/publishDiagnostics")
+        (folder / "b.py").write_text("def f(x):\n    return data\npool = yonder.Pool()\npool.map(f, [1])\n")
+        document = window.open(folder / "b.py")
+        (mark,) = (await until(published, lambda params: params["diagnostics"]))["diagnostics"]
+        assert mark["message"].startswith("f takes data (801 MB) along with its code")
+        assert asked == [wire.Query("describe", [wire.Step("name", "data")])]
+        window.replace(document, "return data", "return x")
+        assert (await until(published, lambda params: True))["diagnostics"] == []

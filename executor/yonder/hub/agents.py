@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from yonder import wire
 from yonder.errors import BootFailed
@@ -19,6 +19,9 @@ from yonder.hub.worker import Worker
 MOST_PRELOADS = 1000
 LONGEST_NAME, LONGEST_REASON = 200, 500
 """How many modules an agent may tell of, and characters of a module's name and of why it could not be imported."""
+
+MOST_STEPS = 500
+"""How often an agent may say what its installer does, for one order."""
 
 LONGEST_WORDS = 10_000
 """Characters of why packages could not be installed."""
@@ -49,11 +52,20 @@ class Floor(Protocol):
         """Its conversation is over, and all its workers with it."""
 
 
-class Order(NamedTuple):
-    """Packages that are being installed: who hears how far that is, and who waits."""
+class Order:
+    """Packages that are being installed: who hears how far that is (`MOST_STEPS` times at most), and who waits."""
 
-    heard: Callable[[str], None]
-    done: asyncio.Future[str]
+    def __init__(self, heard: Callable[[str], None]) -> None:
+        self.done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._heard = heard
+        self._left = MOST_STEPS
+        self._last = ""
+
+    def hear(self, detail: str) -> None:
+        if self._left and detail != self._last and not self.done.done():
+            self._left -= 1
+            self._last = detail
+            self._heard(detail)
 
 
 T = TypeVar("T")
@@ -100,7 +112,7 @@ class Agent:
     async def provide(self, message: wire.Provide, heard: Callable[[str], None]) -> str:
         """Have packages installed; `heard` is told what it does. Returns why they could not be, "" when they are there.
         Raises BootFailed when it is lost meanwhile."""
-        order = Order(heard, asyncio.get_running_loop().create_future())
+        order = Order(heard)
         self._orders.setdefault(message.key, []).append(order)
         self.say(message)
         return await order.done
@@ -158,8 +170,7 @@ class Agent:
                     _settle(survey, environment)
             case wire.Providing(key=key, detail=detail):
                 for order in self._orders.get(key, []):
-                    if not order.done.done():
-                        order.heard(detail)
+                    order.hear(detail)
             case wire.Provided(key=key, sentence=sentence):
                 for order in self._orders.pop(key, []):
                     _settle(order.done, sentence[:LONGEST_WORDS])
