@@ -22,19 +22,24 @@ from yonder.terminal import show
 from yonder.tree import Rules, Tree
 
 _OWN = frozenset({"__main__", "yonder", "yonder_lsp"})
+_CORE = str(Path(settings.__file__).parent.parent)
+_PROJECT = (".git", "pyproject.toml", "setup.py")
 
 
 class Loaded:
-    """The code of `folder`. Any thread may ask."""
+    """The code of a program that looks for modules in `folder`. Any thread may ask."""
 
     def __init__(self, folder: str) -> None:
-        self.folder = folder.rstrip("/")
+        self._own = folder.rstrip("/")
+        self.folder = _widened(self._own)
+        """It, or the whole project around it where the program looks for modules elsewhere in that, too."""
         self._lock = threading.RLock()
         self._tree: Tree | None = None
         self._snapshot: Snapshot | None = None
         self._specs: dict[str, ModuleSpec | None] = {}
         self._seen = 0
         self._beginning: threading.Thread | None = None
+        self._first: tuple[str, ...] = ()
 
     def begin(self) -> None:
         """Look at the folder in the background: whoever asks first waits only for the rest of it."""
@@ -51,7 +56,7 @@ class Loaded:
         with self._lock:
             tree = self._begin()
             self._follow(tree)
-            self._snapshot = tree.snapshot()
+            self._snapshot = tree.snapshot(self._first)
             return self._snapshot
 
     def has(self, module: ModuleType) -> bool:
@@ -87,23 +92,19 @@ class Loaded:
             if self._tree is None:
                 tree = Tree(self.folder, self._rules(), warn=_warn, seeds=self._seeds)
                 tree.look()
+                here = [path.rstrip("/") for path in (self._own, *sys.path) if _within(path, self.folder)]
+                self._first = tuple(dict.fromkeys(path[len(self.folder) + 1 :] for path in here))
                 self._tree = tree
             return self._tree
 
     def _rules(self) -> Rules:
-        here = self.folder + "/"
-        paths = tuple(
-            path[len(here) :].rstrip("/")
-            for path in sys.path
-            if path.startswith(here) and path.rstrip("/") != self.folder and is_under(path + "/x", self.folder)
-        )
         whole = Path(self.folder) != Path.home()
         try:
             found = settings.load(Path(self.folder))
         except SettingsError as error:
             _warn(f"{error}; what it says of the code that travels was left aside.")
-            return Rules(roots=paths, whole=whole)
-        return Rules(found.include, found.exclude, (*paths, *found.roots), whole=whole)
+            return Rules(whole=whole)
+        return Rules(found.include, found.exclude, found.roots, whole=whole)
 
     def _seeds(self) -> Iterator[str]:
         for module in [sys.modules.get("__main__"), *(sys.modules.get(name) for name, _ in self._own_modules())]:
@@ -124,7 +125,7 @@ class Loaded:
         """Look at the files of what was imported, or imported again, since the last time."""
         first = self._snapshot is None and not self._specs
         self._seen = len(sys.modules)
-        there = tree.snapshot().files if first else {}
+        there = tree.snapshot(self._first).files if first else {}
         for name, module in self._own_modules():
             if name in self._specs and self._specs[name] is module.__spec__:
                 continue
@@ -134,18 +135,12 @@ class Loaded:
                 tree.take(path)
 
     def _own_modules(self) -> list[tuple[str, ModuleType]]:
-        return [
-            (name, module)
-            for name, module in list(sys.modules.items())
-            if type(module) is ModuleType and name.partition(".")[0] not in _OWN and self._path(module)
-        ]
+        return [(name, module) for name, module in _loaded() if self._path(module)]
 
     def _path(self, module: ModuleType) -> str:
         """Its file in the folder, "" when it has none there."""
-        file = vars(module).get("__file__")
-        if not isinstance(file, str) or not is_under(file, self.folder):
-            return ""
-        return file[len(self.folder) + 1 :]
+        file = _file(module)
+        return file[len(self.folder) + 1 :] if is_under(file, self.folder) else ""
 
 
 class Programs:
@@ -169,6 +164,37 @@ class Programs:
 
 PROGRAMS = Programs()
 """This process's own."""
+
+
+def _widened(folder: str) -> str:
+    """The project around a folder, where this program has modules from elsewhere in it, or looks there."""
+    around = (
+        above for above in (Path(folder), *Path(folder).parents) if any((above / mark).exists() for mark in _PROJECT)
+    )
+    project = next(around, None)
+    if project is None or str(project) == folder or project in (Path.home(), Path(project.anchor)):
+        return folder
+    places = [path for path in sys.path if _within(path, str(project))]
+    places += [_file(module) for _, module in _loaded() if is_under(_file(module), str(project))]
+    return folder if all(place == folder or place.startswith(folder + "/") for place in places) else str(project)
+
+
+def _within(path: str, folder: str) -> bool:
+    """Is it a folder of the person's own code in this one, or this one itself?"""
+    return path != _CORE and is_under(path.rstrip("/") + "/", folder) and Path(path).is_dir()
+
+
+def _loaded() -> list[tuple[str, ModuleType]]:
+    return [
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if type(module) is ModuleType and name.partition(".")[0] not in _OWN
+    ]
+
+
+def _file(module: ModuleType) -> str:
+    file = vars(module).get("__file__")
+    return file if isinstance(file, str) else ""
 
 
 def _warn(sentence: str) -> None:

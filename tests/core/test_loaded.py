@@ -97,6 +97,43 @@ def test_modules_are_there_only_under_the_name_that_they_are_found_by(folder, mo
     assert not loaded.has(pytest)
 
 
+def test_a_script_beside_its_project_takes_the_whole_project_along(folder, monkeypatch):
+    put(folder, "pyproject.toml", '[tool.yonder]\nexclude = ["old/"]\n')
+    put(folder, "src/yt_pack/__init__.py")
+    put(folder, "old/yt_old.py")
+    put(folder, "scripts/yt_near.py")
+    put(folder, "yt_top.py")
+    monkeypatch.setattr(sys, "path", [str(folder / "scripts"), *(path for path in sys.path if path != str(folder))])
+    alone = Loaded(str(folder / "scripts"))
+    assert (alone.folder, list(alone.snapshot().files)) == (str(folder / "scripts"), ["yt_near.py"])
+    monkeypatch.syspath_prepend(str(folder / "src"))
+    wide = Loaded(str(folder / "scripts"))
+    assert wide.folder == str(folder)
+    assert wide.snapshot().roots == ("scripts", "src", "")
+    assert sorted(wide.snapshot().files) == ["scripts/yt_near.py", "src/yt_pack/__init__.py", "yt_top.py"]
+    assert wide.has(imported("yt_pack"))
+    assert wide.has(imported("yt_near"))
+
+
+def test_a_module_from_elsewhere_in_the_project_takes_it_along_too(folder, monkeypatch):
+    put(folder, "pyproject.toml")
+    put(folder, "src/yt_pack/__init__.py")
+    put(folder, "scripts/yt_near.py")
+    monkeypatch.syspath_prepend(str(folder / "src"))
+    pack = imported("yt_pack")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if not path.startswith(str(folder))])
+    wide = Loaded(str(folder / "scripts"))
+    assert wide.snapshot().roots == ("scripts", "", "src")
+    assert wide.has(pack)
+
+
+def test_a_home_folder_is_no_project(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    put(folder, ".git/config")
+    put(folder, "scripts/yt_near.py")
+    assert Loaded(str(folder / "scripts")).folder == str(folder / "scripts")
+
+
 def test_a_module_that_another_one_hides_is_not_there(folder, monkeypatch):
     put(folder, "src/yt_twin.py", "x = 1")
     put(folder, "yt_twin.py", "x = 2")

@@ -125,6 +125,23 @@ def test_a_program_in_a_folder_of_its_own_looks_where_it_looks_itself(tmp_path, 
     assert out == "tool\n"
 
 
+def test_a_script_of_a_project_brings_the_projects_packages(tmp_path):
+    put(tmp_path, "pyproject.toml")
+    put(tmp_path, "src/pack/__init__.py", "import near\ndef names():\n    return __name__, near.__name__\n")
+    put(tmp_path, "scripts/near.py")
+    out = programs.program(
+        tmp_path / "scripts",
+        """
+        import sys, yonder
+        sys.path.append(sys.path[0].replace("scripts", "src"))
+        import pack
+        with yonder.Pool(max=1) as pool:
+            print(pool.call(pack.names), pool.call(lambda: pack.__loader__.__class__.__module__))
+        """,
+    )
+    assert out == "('pack', 'near') yonder.agent.modules\n"
+
+
 def test_what_is_not_found_under_its_name_travels_by_value(tmp_path, program):
     put(tmp_path, "some where/hidden.py", "def name():\n    return __name__\n")
     out = program(
