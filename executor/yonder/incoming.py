@@ -10,6 +10,7 @@ import contextlib
 import filecmp
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from yonder import wire
@@ -59,6 +60,9 @@ class Incoming:
         if part.sentence:
             raise FetchFailed(part.sentence)
         if self._first is None:
+            free = shutil.disk_usage(self._temporary.parent).free
+            if part.total > free:
+                raise FetchFailed(f"{self._name!r} has {part.total:,} bytes, and there are {free:,} free here")
             self._first = part
         elif part.stamp != self._first.stamp or part.total != self._first.total:
             raise FileChanged(f"{self._name!r} was written while it was read; fetch it when the run is over")

@@ -116,6 +116,7 @@ def test_an_empty_file_arrives(tmp_path):
         (wire.FilePart(1, b"x" * 10, 300_000, "1", content(b"x" * 10)), FileChanged),  # fewer than there are
         (wire.FilePart(1, b"x" * wire.PIECE, 300_000, "1", b"another hash"), FileChanged),
         (wire.FilePart(1, b"", 0, "", b"", "it is gone"), FetchFailed),
+        (wire.FilePart(1, b"x" * wire.PIECE, 2**62, "1", content(b"x" * wire.PIECE)), FetchFailed),  # more than fits
     ],
 )
 def test_what_is_not_what_it_should_be_leaves_nothing(tmp_path, wrong, error):

@@ -5,12 +5,15 @@ import os
 import random
 import signal
 import time
+import zlib
 
 import pytest
 from tests.links.elsewhere import a_world
 from tests.links.session import STORY, a_hub, told
 
 from yonder import wire
+from yonder_lsp import fetching, protocol
+from yonder_lsp.store import Store
 
 BULK = int(os.environ.get("YONDER_BULK", "30"))
 """Megabytes that come to the session while it is looked at."""
@@ -73,3 +76,34 @@ async def test_a_hub_that_stood_still_goes_on_and_nobody_died(far):
     assert (await hub.state(await hub.execute("kept + 1"), "ok")).short == "42"
     assert before <= {one.pid for one in hub.cluster.processes()}
     assert "lost" not in hub.window.ear.clusters
+
+
+async def test_a_file_that_a_session_wrote_is_listed_and_fetched_over_lines_that_are_cut(far, tmp_path, monkeypatch):
+    """The same in a workspace: `outputs` of its settings."""
+    monkeypatch.setattr(fetching, "AGAIN", 0.1)
+    hub, world = far
+    code = "import os\nopen('model.pt', 'wb').write(os.urandom(8_000_000))\nimport zlib\nzlib.crc32(open('model.pt', 'rb').read())"
+    ended = await hub.state(await hub.execute(code), "ok", "error")
+    asked = protocol.FilesParams(run="run-1")
+    while not (found := await hub.window.storing.do(Store.files, asked)).files:  # told after the end
+        seen = len(hub.window.ear.numbers)
+        await hub.window.ear.until(lambda seen=seen: len(hub.window.ear.numbers) > seen)
+    (row,) = found.files
+    assert (row.path, row.size) == ("model.pt", 8_000_000)
+    near, up = hub.proxy.down.passed, world.proxy.up.passed
+    hub.proxy.down.cut_at(near + 1_000_000, near + 3_000_000)
+    world.do(world.proxy.up.cut_at, up + 2_000_000, up + 5_000_000)
+
+    async def kept(*words):
+        await hub.window.storing.do(Store.fetched, *words)
+
+    home = tmp_path / "workspace"
+    made = fetching.Fetching(
+        hub.window.life, folder=lambda: str(home), outputs=lambda: ["*.pt"], fetched=kept, warn=pytest.fail
+    )
+    await made.heard(wire.FilesWritten("run-1", "", row.executor, [wire.Written("model.pt", 1, 1.0)], 0, 1.7e9))
+    (file,) = (one for one in home.rglob("*") if one.is_file())
+    assert str(zlib.crc32(file.read_bytes())) == ended.short
+    assert (hub.proxy.broken, world.proxy.broken) == (2, 2)
+    (row,) = (await hub.window.storing.do(Store.files, asked)).files
+    assert row.local == str(file)

@@ -341,6 +341,7 @@ class Hub:
 
     def owner_came(self) -> None:
         """The owner is (again) there: say how things stand, ask again what waits for an answer."""
+        self.executors.files.forsaken(OWNER)  # it asks again for what was on its way
         for room in (*self.sessions.values(), *self._files.values()):
             room.ask_again()
         self.changed()
