@@ -9,7 +9,7 @@ import pytest
 from yonder.core import events
 from yonder.core.pool import Pool
 from yonder.testing import FakeClock, PaperPool
-from yonder.wire import PoolSpec
+from yonder.wire import PoolSpec, Resources
 
 
 def paper(**spec: float) -> PaperPool:
@@ -25,6 +25,56 @@ def with_ready(count: int, **spec: float) -> PaperPool:
     for call in calls:
         pool.over(call)
     return pool
+
+
+# ── executors that keep objects ──
+
+
+def test_an_executor_that_keeps_objects_is_not_ended_for_being_idle() -> None:
+    pool = with_ready(2, idle_timeout=10)
+    pool.keeps("x-1.0")
+    pool.advance(11)
+    assert pool.told == ["x-2"]
+    pool.gone("x-2")
+    pool.advance(1000)
+    assert pool.ready == ["x-1"]
+    pool.keeps("x-1.0", on=False)
+    assert pool.reasons["x-1"] == "idle for 10 s"
+
+
+def test_one_that_keeps_objects_while_it_boots_counts_from_the_start() -> None:
+    pool = paper(max=1, idle_timeout=10)
+    call = pool.submit()
+    pool.pool.step(events.Kept(pool.clock.now, "x-1", "x-1.0", True))  # in a broadcast, before it is up
+    pool.up("x-1")
+    pool.over(call)
+    pool.advance(1000)
+    assert pool.ready == ["x-1"]
+
+
+def test_a_death_a_replacement_and_a_smaller_max_win_over_what_is_kept() -> None:
+    pool = with_ready(2, idle_timeout=10, concurrency=2)
+    pool.keeps("x-1.0")
+    pool.worker_dies("x-1.0")
+    pool.renewed("x-1.0")
+    pool.keeps("x-1.0")  # late words of the dead one
+    pool.advance(11)
+    assert set(pool.told) == {"x-1", "x-2"}
+    pool = with_ready(2)
+    pool.keeps("x-1.0")
+    pool.resize(0, 1)
+    assert pool.told == ["x-2"]  # the one that keeps nothing goes first
+    pool.resize(0, 0)
+    assert set(pool.told) == {"x-2", "x-1"}
+
+
+def test_one_that_keeps_objects_does_not_make_room_for_other_resources() -> None:
+    pool = with_ready(1, max=1)
+    pool.keeps("x-1.0")
+    pool.submit(resources=Resources(gpu=["l40s"]))
+    assert pool.told == []
+    pool.keeps("x-1.0", on=False)
+    assert pool.told == ["x-1"]
 
 
 # ── growing ──

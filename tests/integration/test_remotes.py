@@ -362,3 +362,22 @@ def test_large_arguments_go_to_a_worker_once_however_many_calls_name_them(tmp_pa
         "True",
         "500005.0",
     ]
+
+
+def test_who_waits_for_the_worker_that_waits_for_it_is_told(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        def takes(handles): return handles[0].get()
+        def outer():
+            with yonder.Pool() as pool:
+                mine = yonder.keep([1, 2])
+                ring = pool.submit(takes, [mine])
+                try:
+                    return ring.result()
+                except yonder.PoolDeadlock as error:
+                    return str(error)[:49], pool.call(sum, mine)
+        with yonder.Pool(max=2) as pool:
+            print(pool.call(outer))
+        """,
+    ) == ["('the object that this call needs is on a worker wh', 3)"]

@@ -121,7 +121,7 @@ class Call:
         self.began = 0.0
         self.death: wire.ExitReport | None = None  # how the worker that held it last has died
         self.shown = False  # CallStarted was told, CallEnded was not
-        self.home = False  # it runs where the object lives that it needs, and nowhere else
+        self.home: Worker | None = None  # where the object lives that it needs: it runs there and nowhere else
         self.moved: dict[bytes, wire.Body] = {}  # values of objects that live elsewhere, for this call alone
         self.taker: Hashable = client.holder  # who gets the handles in its value
         self._blobs = submit.blobs
@@ -277,7 +277,7 @@ class Call:
         if self.syncing and drop.outcome == "timeout":
             sentence = f"the call's deadline passed while its code was on the way to executor {self.executor}"
         outcome: wire.CallOutcome = drop.outcome
-        if self.home and drop.outcome == "lost" and not self.attempt:
+        if self.home is not None and drop.outcome == "lost" and not self.attempt:
             gone = next((ref for ref in self._needs if self.room.keeps.find(ref, self) is None), b"")
             outcome, sentence = "remote_lost", self.room.keeps.why(gone) if gone else sentence
         done = wire.CallDone(

@@ -15,6 +15,12 @@ from yonder.core.waiting import Waiting
 from yonder.hub.broadcasts import Broadcasting
 from yonder.hub.calls import Call
 from yonder.hub.clients import Client
+from yonder.hub.moving import Approach
+
+_RING = (
+    "the object that this call needs is on a worker which waits for this very call; use the object before that, or hand "
+    "its value over instead of its handle"
+)
 
 
 class Room(Protocol):
@@ -61,6 +67,8 @@ class Deadlocks:
             if client.gone or task.over or client.worker is None or client.worker.task is not task:
                 del self._waiters[client]
         rooms = {room.name: room for room in self._rooms()}
+        for call in self._rings():
+            rooms[name_of(call)].refuse(call.id, _RING)
         waiting = Counter(name_of(task) for task in {task for task, _ in self._waiters.values()})
         full = [name for name, room in rooms.items() if waiting[name] >= max(1, room.places[0] * room.places[1])]
         if not full:
@@ -70,6 +78,22 @@ class Deadlocks:
             found = picture.deadlock(name)
             for refused in found.refuse if found else ():
                 rooms[name_of(calls[refused])].refuse(refused, found.sentence if found else "")
+
+    def _rings(self) -> list[Call]:
+        """Calls that must run on a worker which waits, perhaps by way of others, for that very call."""
+        waits = {task: list(_calls(client, numbers)) for client, (task, numbers) in self._waiters.items()}
+
+        def stuck(call: Call, seen: frozenset[Call]) -> bool:
+            if call in seen:
+                return True
+            if call.attempt:
+                held = waits.get(call, [])
+                return bool(held) and all(stuck(one, seen | {call}) for one in held)
+            holder = call.home.task if call.home is not None else None
+            return isinstance(holder, Call) and stuck(holder, seen | {call})
+
+        awaited = {call for held in waits.values() for call in held if call.home is not None and not call.attempt}
+        return [call for call in awaited if stuck(call, frozenset())]
 
     def _picture(self, rooms: Iterable[Room]) -> tuple[Waiting, dict[str, Call]]:
         """Everything that the question is about: places and their holders, and whom those wait for."""
@@ -100,6 +124,8 @@ def _calls(client: Client, numbers: list[int]) -> Iterable[Call]:
             yield asked
         elif isinstance(asked, Broadcasting):
             yield from asked.members
+        elif isinstance(asked, Approach):
+            yield from asked.fetches
 
 
 def name_of(call: Call) -> str:

@@ -63,7 +63,7 @@ class Approach:
         self._room = room
         self._order = order
         self._number = order.submit.call
-        self._fetches: list[Fetch] = []
+        self.fetches: list[Fetch] = []
         self._moved: dict[bytes, wire.Body] = {}
         self._inside: list[bytes] = []  # handles in what was fetched
         self._left = 0
@@ -103,7 +103,7 @@ class Approach:
                 self._arrived(entry.ref, message)
 
         limit = wire.CallOptions(timeout=self._order.options.timeout, grace=self._order.options.grace)
-        self._fetches.append(self._room.fetch(entry, self.client, heard, limit, self))
+        self.fetches.append(self._room.fetch(entry, self.client, heard, limit, self))
 
     def _arrived(self, ref: bytes, done: wire.CallDone) -> None:
         passed_on(wire.loads(done))  # it is not read on by anybody: none may wait for its room
@@ -149,7 +149,7 @@ class Approach:
     def cancel(self) -> None:
         if not self._over:
             self._fail(wire.CallDone(self._number, "cancelled", sentence="the call was cancelled", phase="queued"))
-            for fetch in self._fetches:
+            for fetch in self.fetches:
                 fetch.cancel()
 
     def credit(self, upto: int) -> None:

@@ -65,7 +65,7 @@ class Objects:
     def arrived(self, approach: Approach, order: Order, home: Worker | None, moved: dict[bytes, wire.Body]) -> None:
         """All that the call needs is there."""
         call = self._room.take(approach.client, order)
-        call.moved, call.home = moved, home is not None
+        call.moved, call.home = moved, home
         self.keeps.give(order.submit.refs, approach, call)
         self._approaches.discard(approach)
         self._room.enter(call, home.id if home is not None else "")
@@ -93,7 +93,7 @@ class Objects:
         order = Order(submit, b"", options)
         fetch = self._room.admit(lambda name: Fetch(self._room, name, client, order, say, entry.ref))
         assert isinstance(fetch, Fetch)  # noqa: S101 - made here
-        fetch.taker, fetch.home = taker, True
+        fetch.taker, fetch.home = taker, entry.worker
         self.keeps.give([entry.ref], client.holder, fetch)
         self._room.enter(fetch, entry.worker.id)
         return fetch
