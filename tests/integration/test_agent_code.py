@@ -388,3 +388,35 @@ async def test_a_file_runs_with_its_snapshot(hub):
     done = await hub.block(worker, text, path="/nowhere/ws/sub/prog.py", kind="file", snapshot=first)
     assert done.failure is None
     assert await hub.all_output(done) == "[2] True\n"
+
+
+async def test_folders_that_the_code_puts_on_the_path_are_read_from_the_snapshot(hub):
+    folder = hub.folder / "ws"
+    (folder / "libs").mkdir(parents=True)
+    (folder / "libs" / "extra.py").write_text("x = 'disk'\n")
+    text = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'libs'))\nimport extra\nx = extra.x\n"
+    (folder / "helper.py").write_text(text)
+    first = await hub.publish({"helper.py": text, "libs/extra.py": "x = 'snapshot'"}, folder=str(folder))
+    worker = await hub.worker("pool", folder=str(folder))
+    assert await hub.on(first, worker, value, "helper", "x") == "snapshot"
+    second = await hub.publish({"helper.py": text, "libs/extra.py": "x = 'newer'"}, folder=str(folder))
+    assert (await hub.on(second, worker, value, "helper", "x")).modules == ["extra"]
+
+
+async def test_a_namespace_package_that_an_installed_one_has_a_part_of(hub):
+    packages = hub.folder / "site-packages" / "space"
+    packages.mkdir(parents=True)
+    (packages / "theirs.py").write_text("x = 'theirs'\n")
+    first = await hub.publish({"space/ours.py": "x = 'ours'"})
+    worker = await hub.worker("pool")
+
+    def both(installed):
+        import sys
+
+        sys.path.append(installed)
+        import space.ours
+        import space.theirs
+
+        return space.ours.x, space.theirs.x
+
+    assert await hub.on(first, worker, both, str(packages.parent)) == ("ours", "theirs")

@@ -245,3 +245,37 @@ async def test_an_object_that_others_refer_to_is_in_the_way_of_its_class_only(hu
     assert await hub.on(second, worker, keep) == 2
     third = await hub.publish(files | {"helper.py": "class A:\n    x = 2\n"})
     assert (await hub.on(third, worker, keep)).modules == ["helper", "other"]
+
+
+async def test_a_kept_module_keeps_its_text_when_its_snapshot_is_gone(hub):
+    worker = await hub.worker("session")
+    first = await hub.publish({"helper.py": "class A:\n    x = 'old'\n"})
+    await hub.block(worker, "import helper, inspect\na = helper.A()", snapshot=first)
+    second = await hub.publish({"helper.py": "class A:\n    x = 'new'\n"})
+    await hub.block(worker, "1", snapshot=second)
+    hub.agent.say(wire.Unpublish([first]))
+    third = await hub.publish({"helper.py": "class A:\n    x = 'newer'\n"})
+    done = await hub.block(worker, "inspect.getsource(helper.A)", snapshot=third)
+    assert "old" in done.preview.text
+
+
+async def test_a_name_that_means_another_file_for_the_next_run_is_kept(hub):
+    worker = await hub.worker("session")
+    files = {"a/utils.py": "x = 'a'\n", "b/utils.py": "x = 'b'\n"}
+    first = await hub.publish(files, roots=("a", ""))
+    await hub.block(worker, "import utils", snapshot=first)
+    second = await hub.publish(files, roots=("b", ""))
+    done = await hub.block(worker, "utils.x", snapshot=second)
+    assert done.preview.text == "'a'"
+    (told,) = hub.find(wire.Reloaded)
+    assert told.kept == {"utils": "another file is meant by its name now: b/utils.py"}
+    gone = await hub.publish({"b/utils.py": files["b/utils.py"]}, roots=("b", ""))
+    assert (await hub.block(worker, "utils.x", snapshot=gone)).preview.text == "'b'"
+
+
+async def test_two_folders_in_one_session(hub):
+    worker = await hub.worker("session")
+    one = await hub.publish({"left.py": "x = 1\n"}, folder="/nowhere/one")
+    two = await hub.publish({"right.py": "import left\nx = left.x + 1\n"}, folder="/nowhere/two")
+    await hub.block(worker, "import left", snapshot=one)
+    assert (await hub.block(worker, "import right\nright.x", snapshot=two)).preview.text == "2"
