@@ -19,6 +19,7 @@ from pathlib import Path
 
 from yonder import snapshot as snapshots
 from yonder.ignoring import RULES, Ignored, Patterns
+from yonder.importable import importable, is_code, speakable, under
 from yonder.reading import Changed, Read, Reading
 from yonder.snapshot import Snapshot
 from yonder.watching import Change, Watcher
@@ -27,7 +28,7 @@ __all__ = ["Changed", "Rules", "Tree"]
 
 _NEVER = frozenset({"__pycache__", "node_modules", "site-packages"})
 _ENVIRONMENT = frozenset({"pyvenv.cfg", "conda-meta"})
-_OWN = frozenset({"yonder", "yonder_lsp"})
+_NOTHING: Mapping[str, set[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,12 @@ class _TooLarge(Exception):  # noqa: N818 - never leaves this file
 
 @dataclass(slots=True)
 class _Folder:
-    """`same` is which folder it is. `dark`: it is left out, but `include` may name something below it."""
+    """`same` is which folder it is. `dark`: it is left out, but `include` may name something below it. `links`: what is in
+    it depends on what becomes of other folders."""
 
     same: tuple[int, int]
     dark: bool
+    links: bool = False
     files: dict[str, Read] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
 
@@ -97,23 +100,28 @@ class Tree:
     def look(self) -> None:
         """See what has changed since the last time."""
         changes = self._watcher.changes() if self._watcher is not None else None
-        if changes is None or "" not in self._folders or any(map(_upsets, changes)):
-            self._look_everywhere()
+        named: dict[str, set[str]] = {}
+        for change in changes or ():
+            named.setdefault(change.folder, set()).add(change.name)
+        if changes is None or "" not in self._folders or any(map(_upsets, changes)) or self._linked():
+            self._look_everywhere(named)
         else:
             self._end = math.inf
-            for folder in sorted({change.folder for change in changes}):
+            for folder in sorted(named):
                 if folder not in self._folders:
                     continue  # it went with one that was looked at already
-                names = {change.name for change in changes if change.folder == folder}
                 try:
-                    self._walk(folder, self._folders[folder].dark, frozenset(names), deep=False)
+                    self._walk(folder, self._folders[folder].dark, named, deep=False)
                 except _TooLarge:
                     self._give_up()
                     break
         for path, known in list(self._extras.items()):
             self._extra(path, known)
 
-    def _look_everywhere(self) -> None:
+    def _linked(self) -> bool:
+        return any(folder.links for folder in self._folders.values())
+
+    def _look_everywhere(self, named: Mapping[str, set[str]] = _NOTHING) -> None:
         # Only what is there for the first time may take too long.
         self._end = self._clock() + self._rules.seconds if self.narrow or not self._folders else math.inf
         self._ignored = Ignored(self._top)
@@ -122,7 +130,7 @@ class Tree:
             if self.narrow:
                 self._look_beside(reached)
             else:
-                self._walk("", dark=False, deep=True, reached=reached)
+                self._walk("", dark=False, named=named, deep=True, reached=reached)
         except _TooLarge:
             if not self.narrow:
                 self._give_up()
@@ -166,17 +174,18 @@ class Tree:
         self,
         start: str,
         dark: bool,
-        forced: frozenset[str] = frozenset(),
+        named: Mapping[str, set[str]] = _NOTHING,
         *,
         deep: bool,
         reached: set[str] | None = None,
         flat: bool = False,
     ) -> None:
-        """List `start`, and what is below it: all of it (`deep`) or what is new there, nothing when `flat`. Of `start`
-        itself the names in `forced` are looked at whatever their stat says. Raises _TooLarge."""
-        todo = [(start, dark, forced)]
+        """List `start`, and what is below it: all of it (`deep`) or what is new there, nothing when `flat`. What is
+        `named` of a folder is looked at whatever its stat says. Raises _TooLarge."""
+        todo = [(start, dark)]
         while todo:
-            folder, dark, names = todo.pop()
+            folder, dark = todo.pop()
+            names = named.get(folder, set())
             if reached is not None:
                 reached.add(folder)
             below = self._list(folder, dark, names)
@@ -191,9 +200,9 @@ class Tree:
                 if deep or path not in self._folders or name in names:
                     if name in names:
                         self._drop(path)
-                    todo.append((path, its_dark, frozenset()))
+                    todo.append((path, its_dark))
 
-    def _list(self, folder: str, dark: bool, forced: frozenset[str]) -> list[tuple[str, bool]] | None:
+    def _list(self, folder: str, dark: bool, forced: set[str]) -> list[tuple[str, bool]] | None:
         """Look at one folder: its files are read where they have changed. Returns the folders in it that may have more (and
         whether they are dark), None when it is none of ours."""
         if self._clock() > self._end or self._count > self._rules.most or len(self._folders) > self._rules.most:
@@ -201,6 +210,8 @@ class Tree:
         where = os.path.join(self.folder, folder) if folder else self.folder  # noqa: PTH118 - as fast as can be
         try:
             same = _same(os.stat(where))  # noqa: PTH116
+            if self._above(folder, same):
+                return None
             known = self._folders.get(folder)
             if known is None or known.same != same or known.dark != dark:
                 self._drop(folder)
@@ -221,12 +232,15 @@ class Tree:
         return self._compare(folder, known, entries, forced)
 
     def _compare(
-        self, folder: str, known: _Folder, entries: list[os.DirEntry[str]], forced: frozenset[str]
+        self, folder: str, known: _Folder, entries: list[os.DirEntry[str]], forced: set[str]
     ) -> list[tuple[str, bool]]:
         before, files, below = known.files, {}, []
+        known.links = False
         for entry in entries:
             name = entry.name
             path = f"{folder}/{name}" if folder else name
+            # That one leads elsewhere no more is a change beside it; all others change with what they lead to.
+            known.links = known.links or (entry.is_symlink() and self._leads_within(path))
             if _is_folder(entry):
                 if (dark := self._folder_wanted(entry, path, known)) is not None:
                     below.append((name, dark))
@@ -243,6 +257,14 @@ class Tree:
             self._drop(f"{folder}/{gone}" if folder else gone)
         known.folders = {name for name, _ in below}
         return below
+
+    def _above(self, folder: str, same: tuple[int, int]) -> bool:
+        """Does the way to it, over links, lead through it already?"""
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if (known := self._folders.get(folder)) is not None and known.same == same:
+                return True
+        return False
 
     def _unwatched(self) -> None:
         """There are no more watches: from now on everything is compared."""
@@ -274,13 +296,11 @@ class Tree:
         return None if entry.is_symlink() and not self._leads_within(path) else dark
 
     def _leads_within(self, path: str) -> bool:
-        """Does a linked folder or file lie in ours, and not above itself?"""
-        link = os.path.join(self._real, path)  # noqa: PTH118
-        real = os.path.realpath(link)
-        return _under(real, self._real) and not _under(os.path.realpath(os.path.dirname(link)), real)  # noqa: PTH120
+        """Does a linked folder or file lie in ours?"""
+        return under(os.path.realpath(os.path.join(self._real, path)), self._real)  # noqa: PTH118
 
     def _file_wanted(self, entry: os.DirEntry[str], path: str, dark: bool) -> bool:
-        code = _is_code(entry.name)
+        code = is_code(entry.name)
         if not (code or self._rules.include):
             return False
         try:
@@ -289,7 +309,7 @@ class Tree:
         except OSError:
             return False
         wanted = code and not dark and not self._ignored.has(path)
-        wanted = wanted or (self._include.match(path) and not snapshots.outside(path) and _speakable(path))
+        wanted = wanted or (self._include.match(path) and not snapshots.outside(path) and speakable(path))
         return wanted and not (entry.is_symlink() and not self._leads_within(path))
 
     # ── named by those who know better ────────────────────────────────────────────────────────────────────────────────
@@ -335,10 +355,10 @@ class Tree:
     def _files(self, roots: tuple[str, ...]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         for folder, known in self._folders.items():
-            modules = _importable(folder, roots)
+            modules = importable(folder, roots)
             for name, file in known.files.items():
                 path = f"{folder}/{name}" if folder else name
-                if (modules and _is_code(name)) or self._include.match(path):
+                if (modules and is_code(name)) or self._include.match(path):
                     found[path] = file.digest
         found.update((path, file.digest) for path, file in self._extras.items() if file is not None)
         return found
@@ -370,30 +390,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-def _speakable(path: str) -> bool:
-    """A file's name may be no text at all; such a one cannot be told to anybody."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_code(name: str) -> bool:
-    stem, _, ending = name.partition(".")
-    return stem.isidentifier() and (ending == "py" or name.endswith((".so", ".pyd")))
-
-
-def _importable(folder: str, roots: Sequence[str]) -> bool:
-    """Can modules in `folder` be imported where they are looked for in `roots`? Yonder itself is on every executor."""
-    ways = [[part for part in folder[len(root) :].split("/") if part] for root in roots if _under(folder, root)]
-    return any(all(map(str.isidentifier, way)) for way in ways) and not any(way and way[0] in _OWN for way in ways)
-
-
-def _under(path: str, folder: str) -> bool:
-    return not folder or path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _same(found: os.stat_result) -> tuple[int, int]:

@@ -164,6 +164,13 @@ def test_links_within_the_folder_are_followed_and_loops_and_ways_out_are_not(tmp
     assert folder.files() == ["alias.py", "pkg/one.py", "same/one.py"]
 
 
+def test_links_that_lead_to_each_other_end(tmp_path):
+    folder = made(tmp_path, "one/x.py", "two/y.py")
+    (tmp_path / "one" / "over").symlink_to("../two")
+    (tmp_path / "two" / "back").symlink_to("../one")
+    assert folder.files() == ["one/over/y.py", "one/x.py", "two/back/x.py", "two/y.py"]
+
+
 def test_a_folder_that_is_a_link_itself_is_the_folder(tmp_path):
     made(tmp_path / "project", "pkg/one.py")
     (tmp_path / "link").symlink_to("project")

@@ -1,6 +1,8 @@
 """A watched folder: what the kernel says has changed is looked at again, and nothing else."""
 
+import contextlib
 import os
+import random
 import shutil
 import sys
 
@@ -179,6 +181,27 @@ def test_a_linked_folder_has_two_names(tree, tmp_path):
     assert texts(tree)["pkg/deep/c.py"] == "newer"
 
 
+def test_a_linked_file_follows_what_it_leads_to(tree, tmp_path):
+    put(tmp_path, ".hidden/shared.py", "1")
+    (tmp_path / "alias.py").symlink_to("pkg/b.py")
+    (tmp_path / "shared.py").symlink_to(".hidden/shared.py")
+    (tmp_path / "later.py").symlink_to("pkg/later.py")
+    assert texts(tree) == BEGIN | {"alias.py": "pkg/b.py", "shared.py": "1"}
+    put(tmp_path, "pkg/b.py", "new")
+    put(tmp_path, "pkg/later.py", "come")
+    put(tmp_path, ".hidden/shared.py", "22")
+    assert texts(tree) == fresh(tree)
+    assert (texts(tree)["alias.py"], texts(tree)["shared.py"], texts(tree)["later.py"]) == ("new", "22", "come")
+
+
+def test_a_link_that_leads_elsewhere_costs_nothing(tree, tmp_path, tmp_path_factory, monkeypatch):
+    (tmp_path / "data").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    texts(tree)
+    monkeypatch.setattr(tree, "_look_everywhere", pytest.fail)
+    put(tmp_path, "a.py", "new")
+    assert texts(tree) == BEGIN | {"a.py": "new"}
+
+
 def test_the_folder_itself_goes_and_comes_again(tree, tmp_path):
     shutil.rmtree(tmp_path)
     assert texts(tree) == {}
@@ -217,3 +240,53 @@ def test_file_systems_that_others_change_too_do_not_tell(tmp_path, path, told):
     )
     assert tells(path, str(mounts)) is told
     assert not tells(path, str(tmp_path / "none"))
+
+
+NAMES = ("a", "b", "pkg", "sub", "venv")
+
+
+def any_place(dice, path, kinds):
+    """A file or folder that is there."""
+    found = [one for one in sorted(path.rglob("*")) if one.is_symlink() or kinds(one)]
+    return dice.choice(found) if found else None
+
+
+def meddle(dice, path, step):
+    """Do one thing that people and their tools do to folders."""
+    folders = [path, *(one for one in sorted(path.rglob("*")) if one.is_dir() and not one.is_symlink())]
+    here = dice.choice(folders)
+    fresh_name = here / dice.choice(NAMES)
+    match dice.randrange(10):
+        case 0 | 1 | 2:
+            put(here, f"{dice.choice(NAMES)}.py", str(step))
+        case 3:
+            put(here, f"{dice.choice(NAMES)}/{dice.choice(NAMES)}/{dice.choice(NAMES)}.py", str(step))
+        case 4:
+            (gone := any_place(dice, path, lambda one: one.is_file())) and gone.unlink()
+        case 5:
+            if here != path:
+                shutil.rmtree(here)
+        case 6:
+            there = dice.choice([fresh_name.parent.parent, path]) / fresh_name.name
+            if here != path and there.parent.is_relative_to(path) and not os.path.lexists(there):
+                here.rename(there)
+        case 7:
+            put(here, ".gitignore", dice.choice(["", "a.py\n", "sub/\n", "*.py\n!b.py\n"]))
+        case 8:
+            if not fresh_name.exists() and not fresh_name.is_symlink():
+                fresh_name.symlink_to(dice.choice(folders), target_is_directory=True)
+        case 9:
+            put(here, "pyvenv.cfg", "") if here != path and dice.random() < 0.3 else None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_after_anything_it_has_what_a_fresh_look_finds(tmp_path, watcher, seed):
+    dice = random.Random(seed)
+    path = tmp_path / "project"
+    put(path, "a.py", "a")
+    tree = Tree(str(path), Rules(), warn=lambda _: None, watcher=watcher)
+    for step in range(60):
+        for _ in range(dice.randrange(1, 4)):
+            with contextlib.suppress(OSError):  # a link may lead nowhere
+                meddle(dice, path, step)
+        assert texts(tree) == fresh(tree), f"seed {seed}, step {step}"
