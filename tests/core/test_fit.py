@@ -9,7 +9,7 @@ from yonder import wire
 from yonder.backends.base import BootSpec
 from yonder.hub.agents import MOST_STEPS, Agent
 from yonder.hub.code import Library
-from yonder.hub.environments import LONGEST, MOST_PACKAGES, Fit, Unfit, bounded, fit
+from yonder.hub.environments import LONGEST, MOST_PACKAGES, Fit, Unfit, bounded, fit, sent_from
 
 HERE = wire.Environment("cpython", "3.11.7", "linux_x86_64", {"numpy": "2.0"})
 NEEDS = wire.Needs(HERE, ["numpy"], ["numpy==2.0"], [], "requirements.txt")
@@ -91,6 +91,13 @@ async def test_a_session_may_have_another_python_as_it_is_sent_text():
     made = msgspec.structs.replace(spec(backend="docker"), kind="session")
     found = await fit(Answers(surveyed("3.12.1", numpy="2.0")).agent, made, print)
     assert (found.there.version, found.differs) == ("3.12.1", "")
+
+
+def test_what_another_python_sends_needs_that_python_and_the_owners_packages():
+    there = wire.Environment("cpython", "3.12.1", "linux_x86_64", {})
+    assert sent_from(there, None) == wire.Needs(there)
+    found = sent_from(there, NEEDS)
+    assert (found.environment, found.requirements, found.used) == (there, NEEDS.requirements, NEEDS.used)
 
 
 async def test_a_refusal_says_which_python_it_met():

@@ -13,6 +13,7 @@ import msgspec
 from yonder import wire
 from yonder.hub import borders
 from yonder.hub.clients import Client
+from yonder.hub.environments import sent_from
 from yonder.hub.executor import Executor
 from yonder.hub.files import Known, Table, there
 from yonder.hub.lent import Lent
@@ -281,7 +282,7 @@ class Desk:
         if client.worker is None:
             room.needs = message.needs or room.needs
         elif own is not None and own.there is not None:  # what this code sends is made by that Python
-            room.needs = wire.Needs(own.there)
+            room.needs = sent_from(own.there, room.needs or self._hub.needs_of(room.spec.backend, None))
         room.told_preload = "preload" in given or bool(named and named.preload)
         room.clients.add(client)
         room.open()

@@ -85,6 +85,12 @@ async def _provide(
     return key
 
 
+def sent_from(python: wire.Environment, needs: wire.Needs | None) -> wire.Needs:
+    """What code needs that is sent by this Python, and not by that of the owner, who has said `needs`: what is installed for
+    it stays the same."""
+    return wire.Needs(python) if needs is None else msgspec.structs.replace(needs, environment=python)
+
+
 def bounded(said: wire.Environment) -> wire.Environment:
     """What an agent says of itself, as much of it as can be meant."""
     packages = {
