@@ -140,6 +140,24 @@ async def test_code_goes_beside_what_must_not_wait_and_all_of_it_the_same_way():
         assert paper.agent.code.said == []
 
 
+async def test_a_call_that_was_begun_elsewhere_meanwhile_is_not_begun_again():
+    """Its worker dies while the code comes; the next one waits for the same."""
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        await client.publishes(OLD)
+        paper.agent.slow = True
+        number = client.submits(code=OLD[0].digest, retries=1)
+        await paper.agent.code.hears(wire.Publish)
+        first = await paper.agent.worker(1)
+        first.dies()
+        second = await paper.agent.worker(2)
+        await paper.turns(10)
+        paper.agent.stows(OLD[0].digest)
+        await fulfil(second)
+        assert (await client.end_of(number)).outcome == "ok"
+        assert (len(calls_of(first)), len(calls_of(second))) == (0, 1)
+
+
 async def test_code_that_nobody_published_is_asked_for_again():
     async with a_paper_hub() as paper:
         client = await paper.a_pool(max=1)
@@ -310,6 +328,34 @@ async def test_a_fresh_process_per_call_is_replaced_the_same_way():
         assert (await client.end_of(number)).outcome == "ok"
 
 
+async def test_processes_that_were_forked_ahead_on_older_code_are_not_used():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1, isolation="process", concurrency=2)
+        client.says(wire.Watch("default", on=True))
+        await client.publishes(OLD, NEW)
+        client.says(wire.Broadcast(50, "default", b"f", b"body", b"args", "init", OLD[0].digest))
+        client.submits(code=OLD[0].digest)
+        first, second = await paper.agent.worker(1), await paper.agent.worker(2)
+        await fulfil(first)
+        await fulfil(second)
+        early = await paper.agent.worker(3)  # forked ahead, beside the first call
+        assert (await fulfil(early)).snapshot == OLD[0].digest
+        busy, other = (first, second) if len(calls_of(first)) == 2 else (second, first)
+        number = client.submits(code=NEW[0].digest)
+        call = await other.hears(wire.Call, 2)
+        ahead = await paper.agent.worker(4)
+        assert (await fulfil(ahead)).snapshot == NEW[0].digest
+        other.says(wire.Stale(call.task, ["helper"]))
+        assert [kill.worker for kill in paper.agent.kills.said] == [early.name]
+        await leaves(paper, other)
+        await fulfil(ahead, 2)
+        assert (await client.end_of(number)).outcome == "ok"
+        await paper.turns(5)
+        assert len(calls_of(early)) == 1
+        assert len(calls_of(busy)) == 2
+        assert client.of(wire.PoolEvent, kind="worker_lost") == []
+
+
 async def test_an_executor_for_one_call_is_followed_by_another():
     async with a_paper_hub() as paper:
         client = await paper.a_pool(max=1, isolation="executor")
@@ -343,6 +389,21 @@ async def test_idle_workers_are_told_ahead_and_stale_ones_are_replaced_before_th
         assert (await client.end_of(number)).outcome == "ok"
         assert len(paper.agent.forks.said) == 2
         assert len(calls_of(old)) == 1
+
+
+async def test_only_the_newest_code_is_adopted():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        await client.publishes(OLD)
+        client.submits(code=OLD[0].digest)
+        worker = await paper.agent.worker(1)
+        await fulfil(worker)
+        paper.agent.slow = True
+        newest = written(helper="x = 3")
+        await client.publishes(NEW, newest)
+        paper.agent.stows(NEW[0].digest)
+        paper.agent.stows(newest[0].digest)
+        assert [one.snapshot for one in worker.of(wire.Adopt)] == [newest[0].digest]
 
 
 async def test_busy_workers_finish_on_the_code_that_they_have():

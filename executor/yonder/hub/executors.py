@@ -307,9 +307,9 @@ class Executors:
             if worker is not None:
                 executor.spares[worker.id] = worker
 
-    def drop_spares(self, executor: Executor) -> None:
-        """Those that have loaded code may hold what is older than what is to come."""
-        for worker in [worker for worker in executor.spares.values() if worker.code]:
+    def drop_spares(self, executor: Executor, code: bytes) -> None:
+        """Those that have loaded other code than this may hold what is older."""
+        for worker in [worker for worker in executor.spares.values() if worker.code not in (b"", code)]:
             del executor.spares[worker.id]
             self._kill(executor, worker)
 

@@ -114,7 +114,9 @@ class Freshness:
     ) -> None:
         """The worker holds older code: another one takes its place."""
         self._watchers.tell("outdated", executor.id, f"{named(modules)} changed: worker {worker.id} is replaced")
-        self._executors.drop_spares(executor)
+        refused = self._refused
+        wanted = refused.code if refused is not None and refused.id == call else self._newest
+        self._executors.drop_spares(executor, wanted)
         self._bequests.setdefault((executor.id, worker.id), {})
         self._feed(events.WorkerStale(now(), executor.id, worker.id, call, hopeless))
 
