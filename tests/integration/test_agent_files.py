@@ -1,6 +1,7 @@
 """Working directories of executors elsewhere: the folders alone, and a real agent behind the real gate."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -274,29 +275,65 @@ async def test_data_of_a_snapshot_is_there_for_a_relative_path():
 # ── what others have left ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_folder_of_an_agent_that_was_killed_goes_with_the_next_start(tmp_path):
-    run = tmp_path / "run"
-    run.mkdir()
-    killed = Home(run)
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    made = tmp_path / "tmp"
+    made.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(made))
+    return made
+
+
+def test_the_folder_of_an_agent_that_was_killed_goes_with_the_next_start(temporary, tmp_path):
+    killed = Home(tmp_path / "no")
     (killed.folder / "work").mkdir()
     (killed.folder / "work" / "secret").write_text("x")
     killed.abandon()
-    living = Home(run)
+    living = Home(tmp_path / "no")
     assert not killed.folder.exists()
-    assert Home(run).folder.exists()
+    later = Home(tmp_path / "no")
     assert living.folder.exists()
+    assert later.folder.parent == temporary
+    for home in (living, later):
+        home.leave()
+        assert not home.folder.exists()
 
 
-def test_only_what_is_ours_is_removed(tmp_path):
-    run = tmp_path / "run"
-    (run / "agent-of-somebody").mkdir(parents=True)  # has no sign of ours: it may be on its way
-    (run / "other").mkdir()
+def test_only_what_is_ours_is_removed(temporary, tmp_path):
+    (temporary / "agent-of-somebody").mkdir(parents=True)  # has no sign of ours: it may be on its way
+    (temporary / "other").mkdir()
     (tmp_path / "precious").mkdir()
-    (run / "agent-link").symlink_to(tmp_path / "precious")
-    Home(run)
-    assert (run / "agent-of-somebody").exists()
-    assert (run / "other").exists()
+    (tmp_path / "precious" / "alive").touch()
+    (temporary / "agent-link").symlink_to(tmp_path / "precious")
+    Home(tmp_path / "no").leave()
+    assert (temporary / "agent-of-somebody").exists()
+    assert (temporary / "other").exists()
     assert (tmp_path / "precious").exists()
+
+
+def test_a_container_works_in_the_folder_that_it_was_given(temporary, tmp_path, monkeypatch):
+    """What the platform looks at has no room for anything else."""
+    run, work = tmp_path / "run", tmp_path / "container"
+    run.mkdir()
+    work.mkdir()
+    monkeypatch.chdir(work)
+    home = Home(run)
+    home.beat()
+    assert (run / "beat").exists()
+    assert home.folder.parent == temporary
+    assert home.work == work
+    (work / "lay there").touch()
+    (work / ".cache").mkdir()
+    (work / ".cache" / "x").touch()
+    desks = Desks(work, whole=True)
+    assert desks.of("e") == str(work)
+    (work / "new").touch()
+    assert look(desks) == (["new"], 0)
+    desks.leave("e")
+    assert (work / "new").exists()
+    home.leave()
+    without = Home(tmp_path / "no")
+    assert without.work is None
+    without.leave()
 
 
 def _peak(pid):

@@ -202,7 +202,7 @@ def test_a_home_is_private_and_short(tmp_path, monkeypatch):
 
 def test_in_a_container_the_platform_sees_the_beat(tmp_path):
     home = Home(run=tmp_path)
-    assert home.folder.parent == tmp_path
+    assert home.folder.parent != tmp_path  # there is next to no room
     home.beat()
     os.utime(tmp_path / "beat", (0, 0))
     home.beat()

@@ -53,7 +53,7 @@ async def _live(invitation: wire.Invitation, core: str, zygote: Launched) -> Non
     lease = AgentLease(
         reach=invitation.reach, silence=invitation.silence, lifetime=invitation.lifetime, at=time.monotonic()
     )
-    desks = Desks(home.folder / "work")
+    desks = Desks(home.work, whole=True) if home.work is not None else Desks(home.folder / "work")
     agent = Agent(hub=home.socket, ident=invitation.agent, token=invitation.lane, core=core, desks=desks)
     agent.leaving = home.leave
     agent.begin(zygote)

@@ -33,10 +33,12 @@ Data = Mapping[str, tuple[bytes, Path]]
 
 
 class Desks:
-    """All executors' working directories, below `folder`."""
+    """All executors' working directories, below `folder`. `whole`: the folder itself is that of the one executor that there
+    will be (in a container of its own), and nothing in it is removed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, whole: bool = False) -> None:
         self._folder = folder
+        self._whole = whole
         self._seen: dict[str, dict[str, _Seen]] = {}
         self._data: Data = {}
         self._given: dict[str, dict[str, tuple[bytes, _Seen]]] = {}
@@ -49,6 +51,7 @@ class Desks:
             if executor not in self._given:
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._given[executor] = {}
+                self._look(wire.LookForFiles(0, executor))  # what lies there already nobody wrote
                 self._lay(executor)
         return str(place)
 
@@ -79,7 +82,7 @@ class Desks:
     def _place(self, executor: str) -> Path:
         if outside(executor) or "/" in executor:
             raise ValueError(f"{executor!r} is no executor's name")
-        return self._folder / executor
+        return self._folder if self._whole else self._folder / executor
 
     def look(self, asked: wire.LookForFiles) -> wire.FilesFound:
         """What is new or changed since the last time. Nothing where there is no such folder."""
@@ -141,7 +144,8 @@ class Desks:
         with self._lock:
             self._seen.pop(executor, None)
             self._given.pop(executor, None)
-        shutil.rmtree(self._place(executor), ignore_errors=True)
+        if not self._whole:
+            shutil.rmtree(self._place(executor), ignore_errors=True)
 
 
 def _marked(about: os.stat_result) -> _Seen:
@@ -168,9 +172,18 @@ def _laid(blob: Path, place: Path, path: str) -> _Seen | None:
     return _mark(target)
 
 
+def _device(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_dev
+    except OSError:
+        return -1
+
+
 def _walk(top: Path) -> Iterator[tuple[str, os.stat_result | None]]:
-    """All plain files below, each with its relative path; None for what could not be looked at, or is too much."""
+    """All plain files below, each with its relative path; None for what could not be looked at, or is too much. Hidden ones
+    are caches and settings of libraries, and what is mounted there has a life of its own: neither is looked at."""
     below = [("", 0)]
+    device = top.stat().st_dev if top.is_dir() else 0
     looked = 0
     while below:
         prefix, depth = below.pop()
@@ -187,8 +200,11 @@ def _walk(top: Path) -> Iterator[tuple[str, os.stat_result | None]]:
                 yield prefix, None
                 return
             path = f"{prefix}{entry.name}"
+            if entry.name.startswith("."):
+                continue
             if entry.is_dir(follow_symlinks=False):
-                below.append((path + "/", depth + 1)) if depth < DEEPEST else None
+                if depth < DEEPEST and _device(entry) == device:
+                    below.append((path + "/", depth + 1))
             elif entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError):  # gone meanwhile
                     yield path, entry.stat(follow_symlinks=False)

@@ -25,15 +25,14 @@ SIGN = "alive"
 class Home:
     """The agent's private folder: the socket that workers dial, and the file that it touches while it is well.
 
-    In a container the platform looks at `run`/beat; where there is no such folder, everything is temporary.
+    In a container the platform looks at `run`/beat, which is small and executes nothing; everything else is temporary.
     """
 
     def __init__(self, run: Path = RUN) -> None:
         given = run.is_dir() and os.access(run, os.W_OK | os.X_OK)
-        places = [str(run)] if given else [tempfile.gettempdir(), "/tmp"]  # noqa: S108 - mkdtemp makes it private
         self._sign = -1
-        _sweep(Path(places[0]))
-        for place in places:
+        _sweep(Path(tempfile.gettempdir()))
+        for place in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
             self.folder = Path(tempfile.mkdtemp(prefix="agent-", dir=place))
             self.socket = str(self.folder / "hub.sock")
             if len(self.socket.encode()) <= LONGEST_PATH:
@@ -41,6 +40,9 @@ class Home:
             self.leave()
         self._sign = os.open(self.folder / SIGN, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._sign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        here = Path.cwd()
+        self.work = here if given and here != Path("/") and os.access(here, os.W_OK | os.X_OK) else None
+        """The folder that the container was given to work in, None elsewhere."""
         self._beat = (run if given else self.folder) / "beat"
 
     def beat(self) -> None:
