@@ -51,6 +51,8 @@ _TAKEN_AT = 20
 _OFFSET = 64
 _LINK = "/memfd:yonder (deleted)"
 _AT_ONCE = 512
+THREADS = min(4, os.cpu_count() or 1)
+"""That copy one large value."""
 _POPULATE_READ, _POPULATE_WRITE = 22, 23
 _PAGES = 64 * 1024 * 1024
 _STEP = 4 * 1024 * 1024
@@ -130,11 +132,8 @@ class _Segment:
         at = 0
         with memoryview(self._map) as target:
             for piece in pieces:
-                view = memoryview(piece)
-                for start in range(0, len(view), _STEP):
-                    step = view[start : start + _STEP]
-                    target[at : at + len(step)] = step
-                    at += len(step)
+                _fill(target[at : at + len(piece)], memoryview(piece))
+                at += len(piece)
 
     @property
     def taken(self) -> bool:
@@ -153,8 +152,32 @@ class _Segment:
 
     def close(self) -> None:
         if self._map is not None:
-            self._map.close()
+            with contextlib.suppress(BufferError):  # a copy was interrupted; it ends by itself
+                self._map.close()
         os.close(self.fd)
+
+
+def _fill(target: memoryview, source: memoryview) -> None:
+    """Copy, in several threads where that is worth it: one alone does not use all that the memory gives."""
+    numpy = sys.modules.get("numpy")  # its copies let other threads run
+    share = max(_STEP, -(-len(source) // THREADS))
+    if len(source) <= share or not hasattr(numpy, "frombuffer"):
+        for at in range(0, len(source), _STEP):
+            target[at : at + _STEP] = source[at : at + _STEP]
+        return
+    to, of = (numpy.frombuffer(view, numpy.uint8) for view in (target, source))  # type: ignore[union-attr]
+
+    def copy(at: int) -> None:
+        to[at : at + share] = of[at : at + share]
+
+    helpers = [threading.Thread(target=copy, args=(at,), daemon=True) for at in range(share, len(source), share)]
+    for helper in helpers:
+        helper.start()
+    try:
+        copy(0)
+    finally:
+        for helper in helpers:
+            helper.join()
 
 
 def _write(fd: int, pieces: Sequence[Buffer]) -> None:

@@ -81,7 +81,7 @@ def measure(quick: bool) -> Iterator[Figure]:
     """The figures of calls, maps and streams, and what an idle worker weighs."""
     plan, board = QUICK if quick else FULL, Board()
     with contextlib.ExitStack() as stack:
-        turns = [one for name in (*IN_TURNS, FLOOR) if (one := _entered(stack, name, board))]
+        turns = [one for name in (*IN_TURNS, FLOOR) if (one := entered(stack, name, board))]
         for name in ALONE:
             _rounds(turns, plan, board)
             _alone(name, plan, board)
@@ -104,9 +104,10 @@ def measure(quick: bool) -> Iterator[Figure]:
         yield board.figure("worker_idle_mb", "memory", "MB")
 
 
-def _entered(stack: contextlib.ExitStack, name: str, board: Board) -> Contestant | None:
+def entered(stack: contextlib.ExitStack, name: str, board: Board, workers: int = 2) -> Contestant | None:
+    """A contestant for as long as the stack is open; None, and a word of why, where it cannot."""
     try:
-        return stack.enter_context(Contestant(name))
+        return stack.enter_context(Contestant(name, workers))
     except Unable as error:
         board.unable(error)
         return None
@@ -122,7 +123,7 @@ def _rounds(turns: list[Contestant], plan: Plan, board: Board) -> None:
 
 def _alone(name: str, plan: Plan, board: Board) -> None:
     with contextlib.ExitStack() as stack:
-        one = _entered(stack, name, board)
+        one = entered(stack, name, board)
         if one is None:
             return
         for what, count in plan.alone.items():
@@ -140,5 +141,5 @@ def _maps(turns: list[Contestant], plan: Plan, board: Board) -> None:
         elif one.name != FLOOR:
             board.ask(one, "map", plan.mapped // 10, 10 * MAPPED / plan.mapped)
     with contextlib.ExitStack() as stack:
-        if chunks := _entered(stack, "ProcessPoolExecutor, chunksize=500", board):
+        if chunks := entered(stack, "ProcessPoolExecutor, chunksize=500", board):
             board.ask(chunks, "map", plan.mapped, MAPPED / plan.mapped)

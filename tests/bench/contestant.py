@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = "YONDER_BENCH"
 PATIENCE = 60.0
 GRACE = 5.0
-WARM = 3
+WARM = 2
 """Calls with large values that are not counted: they make the memory that later ones use again."""
 
 

@@ -1,16 +1,16 @@
 """Group `payload`: large values to a worker on this machine and back, beside other ways and a copy in memory.
 
-A value's bytes count on both ways: 100 MB that come back are 200. Contestants stand alone, one after the other, with one
-worker for there and back and two for the fan; the floor, a copy of the same bytes within one process, is measured between.
+A value's bytes count on both ways: 100 MB that come back are 200. Contestants run in turns, with one worker for there and
+back and two for the fan; the floor, a copy of the same bytes within one process, has its turn too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
-from tests.bench.calls import OURS, Board
-from tests.bench.contestant import Contestant, Unable
+from tests.bench.calls import OURS, Board, entered
 from tests.bench.figures import BenchError, Figure
 
 FLOOR = "a copy in memory"
@@ -20,25 +20,23 @@ NAMES = {"array": "array_100mb_roundtrip_gb_s", "state_dict": "state_dict_500mb_
 
 def measure(quick: bool) -> Iterator[Figure]:
     """The two round trips and `fanout_16_vs_1`, the time of 16 calls with one argument over that of one."""
-    rounds, count = (1, 3) if quick else (2, 7)
+    rounds = 2 if quick else 5
     board = Board()
-    for _ in range(rounds):
-        for name in CONTESTANTS:
-            _ask(board, name, 1, {"array": count, "state_dict": max(count // 2, 2)})
-            _ask(board, name, 2, {"fan": max(count // 2, 2)})
-        board.found.setdefault("array", {}).setdefault(FLOOR, []).extend(_copies(count))
+    with contextlib.ExitStack() as stack:
+        alone = [one for name in CONTESTANTS if (one := entered(stack, name, board, 1))]
+        for _ in range(rounds):
+            for what, count in (("array", 3), ("state_dict", 1)):
+                for one in alone:
+                    board.ask(one, what, count)
+            board.found.setdefault("array", {}).setdefault(FLOOR, []).extend(_copies(3))
+    with contextlib.ExitStack() as stack:
+        pairs = [one for name in CONTESTANTS if (one := entered(stack, name, board, 2))]
+        for _ in range(rounds):
+            for one in pairs:
+                board.ask(one, "fan", 1)
     for what, name in NAMES.items():
         yield board.figure(name, what, "GB/s")
     yield board.figure("fanout_16_vs_1", "fan", "times")
-
-
-def _ask(board: Board, name: str, workers: int, what: dict[str, int]) -> None:
-    try:
-        with Contestant(name, workers) as one:
-            for measured, count in what.items():
-                board.ask(one, measured, count)
-    except Unable as error:
-        board.unable(error)
 
 
 def _copies(count: int) -> list[float]:

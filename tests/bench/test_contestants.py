@@ -31,7 +31,7 @@ def test_a_contestant_that_dies_is_a_sentence():
 
 
 def test_a_peer_that_is_not_installed_is_said_once_and_missing_in_the_figures(capsys, monkeypatch):
-    def missing(name):
+    def missing(name, workers):
         raise Unable(f"{name}: is not installed")
 
     monkeypatch.setattr(calls, "Contestant", missing)

@@ -94,6 +94,18 @@ def test_one_that_is_read_at_once_is_the_same(store, monkeypatch):
     assert views[0][0] != views[1][0]
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [1, 4 * MB, 4 * MB + 1, 13 * MB + 7])
+def test_warm_memory_is_filled_by_one_or_by_several(store, monkeypatch, threads, size):
+    pytest.importorskip("numpy")
+    monkeypatch.setattr(segments, "THREADS", threads)
+    segments.take(store.put([bytes(14 * MB)]))
+    value = os.urandom(MB) * (size // MB) + os.urandom(size % MB)
+    assert (
+        bytes(segments.take(store.put([b"head", value, memoryview(bytearray(b"tail"))]))) == b"head" + value + b"tail"
+    )
+
+
 def test_many_pieces_arrive_in_order(store):
     pieces = [bytes([n % 256]) * (n % 700) for n in range(3000)]
     assert bytes(segments.take(store.put(pieces))) == b"".join(pieces)
