@@ -279,3 +279,23 @@ async def test_two_folders_in_one_session(hub):
     two = await hub.publish({"right.py": "import left\nx = left.x + 1\n"}, folder="/nowhere/two")
     await hub.block(worker, "import left", snapshot=one)
     assert (await hub.block(worker, "import right\nright.x", snapshot=two)).preview.text == "2"
+
+
+async def test_looking_at_modules_and_objects_asks_no_proxy(session):
+    proxy = "class Proxy:\n    @property\n    def __class__(self):\n        raise RuntimeError('asked')\n"
+    files = {"helper.py": "from proxies import Proxy\nlazy = Proxy()\nx = 1\n", "proxies.py": proxy}
+    table = "class Odd:\n    def __getattr__(self, name):\n        raise RuntimeError(name)\nimport sys\nsys.modules['odd'] = Odd()"
+    await session.on(files, f"import helper, proxies\nmine = [proxies.Proxy()]\n{table}")
+    now = files | {"helper.py": "from proxies import Proxy\nlazy = Proxy()\nx = 2\n"}
+    assert await session.on(now, "helper.x") == ("2", ["helper"], {})
+
+
+async def test_what_cannot_be_looked_at_costs_the_run_and_not_the_session(session):
+    odd = "class M(type):\n    @property\n    def __module__(cls):\n        raise RuntimeError('no')\nclass A(metaclass=M): pass\n"
+    await session.on({"helper.py": odd}, "import helper\nstate = 1")
+    shown, modules, _ = await session.on({"helper.py": odd + "x = 1\n"}, "state")
+    assert (shown, modules) == (
+        "yonder.errors.YonderError: modules have changed, and what is loaded cannot be looked at: RuntimeError('no')",
+        [],
+    )
+    assert await session.on({"helper.py": odd}, "state") == ("1", [], {})

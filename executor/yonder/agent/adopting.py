@@ -92,7 +92,10 @@ class Code:
         if self._replaceable and not self._holds_state():
             return Outdated(sorted(change.modules))
         held = [*warm.values(), *self._stage.keeping.values()]
-        reloading = Reloading(self._modules, change, self._namespace, held, self._done)
+        try:
+            reloading = Reloading(self._modules, change, self._namespace, held, self._done)
+        except Exception as error:  # noqa: BLE001 - it looked at objects of all kinds; the process and its names go on
+            return _Failing(YonderError(f"modules have changed, and what is loaded cannot be looked at: {error!r}"))
         if self._replaceable and (reloading.kept or not self._stage.renewable):
             return Outdated(sorted(change.modules))
         return reloading

@@ -26,7 +26,7 @@ class Instances:
             value: name
             for name, module in modules.items()
             for value in module.__dict__.values()
-            if isinstance(value, type) and value.__module__ == name
+            if issubclass(type(value), type) and value.__module__ == name
         }
 
     def objections(self, roots: Iterable[object]) -> dict[str, str]:
@@ -37,8 +37,9 @@ class Instances:
         if kept:
             gc.collect()  # a class that was made again is gone only when its cycle is
             kept = self._heirs()
-        kinds = {heir: name for kind, name in self._kinds.items() for heir in (kind, *_below(kind))}
-        if any(type(one) in kinds for one in gc.get_objects()):
+        # By their ids: a metaclass may have a hash of its own.
+        kinds = {id(heir): name for kind, name in self._kinds.items() for heir in (kind, *_below(kind))}
+        if any(id(type(one)) in kinds for one in gc.get_objects()):
             kept |= self._reachable(list(roots), kinds)
         return kept
 
@@ -51,7 +52,7 @@ class Instances:
             if heir.__module__ not in self._modules
         }
 
-    def _reachable(self, waiting: list[object], kinds: Mapping[type, str]) -> dict[str, str]:
+    def _reachable(self, waiting: list[object], kinds: Mapping[int, str]) -> dict[str, str]:
         end = self._clock() + SECONDS
         seen: set[int] = set()
         found: dict[str, str] = {}
@@ -60,7 +61,7 @@ class Instances:
             if id(one) in seen:
                 continue
             seen.add(id(one))
-            if (name := kinds.get(type(one))) is not None:
+            if (name := kinds.get(id(type(one)))) is not None:
                 found[name] = f"there are objects of its class {type(one).__qualname__}"
             if len(seen) % _STEPS == 0 and self._clock() > end:
                 why = "there are too many objects to see whether some are of its classes"
@@ -74,22 +75,23 @@ def _heirs(kind: type) -> list[type]:
     return found
 
 
-def _below(kind: type) -> set[type]:
-    found: set[type] = set()
+def _below(kind: type) -> list[type]:
+    found: dict[int, type] = {}
     waiting = [kind]
     while waiting:
         for heir in _heirs(waiting.pop()):
-            if heir not in found:
-                found.add(heir)
+            if id(heir) not in found:
+                found[id(heir)] = heir
                 waiting.append(heir)
-    return found
+    return list(found.values())
 
 
-def _held(one: object) -> list[object]:
+def _held(one: Any) -> list[object]:
     """What an object keeps alive by itself: not the globals of a function, no module, no class."""
-    if isinstance(one, ModuleType | type):
+    kind = type(one)  # `isinstance` would ask proxies, which are user code
+    if issubclass(kind, ModuleType | type):
         return []
-    if isinstance(one, FunctionType):
+    if kind is FunctionType:
         return [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)] + [one.__defaults__]
     return gc.get_referents(one) if gc.is_tracked(one) else []
 

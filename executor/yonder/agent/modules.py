@@ -113,8 +113,8 @@ class Modules:
 
     def _astray(self, module: ModuleType, place: Place) -> bool:
         """Was it loaded from the folder itself, by an editable installation, before there was a snapshot?"""
-        file = getattr(module, "__file__", None)
-        if isinstance(getattr(module, "__loader__", None), Loader | Native) or not isinstance(file, str):
+        file = _said(module, "__file__")
+        if isinstance(_said(module, "__loader__"), Loader | Native) or not isinstance(file, str):
             return False
         return self.find(file) is not None and place.within(file) in place.tree.files
 
@@ -123,7 +123,7 @@ class Modules:
         return {
             name: module
             for name, module in list(sys.modules.items())
-            if isinstance(getattr(module, "__loader__", None), Loader | Native)
+            if isinstance(_said(module, "__loader__"), Loader | Native)
         }
 
     # ── looking up ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,6 +164,12 @@ class Modules:
         inside = [here.rpartition("/")[0]] if found.package else None
         loader = Loader(name, here, self, place, found)
         return spec_from_file_location(name, here, loader=loader, submodule_search_locations=inside)
+
+
+def _said(module: object, name: str) -> object:
+    """What is in a module's dictionary; anything may be in the table of modules, and `getattr` may import."""
+    contents = getattr(module, "__dict__", None)
+    return contents.get(name) if isinstance(contents, dict) else None
 
 
 def _inside(path: str, place: Place) -> bool:

@@ -226,9 +226,8 @@ def _keep_text(module: ModuleType | None) -> None:
 
 
 def _classes(module: ModuleType) -> list[type]:
-    return [
-        value for value in module.__dict__.values() if isinstance(value, type) and value.__module__ == module.__name__
-    ]
+    values = module.__dict__.values()  # not `isinstance`: proxies would answer it with user code
+    return [value for value in values if issubclass(type(value), type) and value.__module__ == module.__name__]
 
 
 def _registered(kind: type) -> str:
@@ -246,7 +245,7 @@ def _load(name: str, module: ModuleType) -> None:
     """Execute a module anew, in the module object that everybody has, without names that its text has no more."""
     contents = module.__dict__
     for key, value in list(contents.items()):
-        within = isinstance(value, ModuleType) and sys.modules.get(f"{name}.{key}") is value
+        within = issubclass(type(value), ModuleType) and sys.modules.get(f"{name}.{key}") is value
         if key not in _IMPORTED and not within:
             del contents[key]
     frozen: Any = importlib._bootstrap  # noqa: SLF001 - its frames are hidden from tracebacks

@@ -68,10 +68,14 @@ class Shelf:
         return (self._folder / "roots" / digest.hex()).is_dir()
 
     def look_at(self, digest: bytes) -> None:
-        """Let the worker's link lead to the files of this snapshot."""
+        """Let the worker's link lead to the files of this snapshot. Raises YonderError where it cannot."""
         partial = f"{self.view}.{secrets.token_hex(4)}"
-        os.symlink(os.path.join("..", "roots", digest.hex()), partial)  # noqa: PTH118, PTH211 - relative, as it is said
-        os.replace(partial, self.view)  # noqa: PTH105
+        try:
+            os.symlink(os.path.join("..", "roots", digest.hex()), partial)  # noqa: PTH118, PTH211 - relative, as it is said
+            os.replace(partial, self.view)  # noqa: PTH105
+        except OSError as error:
+            words = error.strerror or error
+            raise YonderError(f"the code of this run cannot be laid out in {self._folder}: {words}") from error
 
     def code(self, file: str, digest: bytes) -> tuple[CodeType, list[Asked]]:
         """What a file of that content compiles to, and what it imports as it is executed. Raises what compiling raises."""
