@@ -187,7 +187,7 @@ async def test_a_spilled_value_frees_its_worker(scene):
     await soon()
     assert scene.worker.said == [wire.Drop([ref])]
     scene.keeps.worker_gone(scene.worker, "it was killed")
-    assert scene.keeps.find(ref, scene.client).body == b"value"
+    assert scene.keeps.find(ref, scene.client).value.body() == b"value"
 
 
 async def test_what_pins_what_is_said_in_figures(scene):

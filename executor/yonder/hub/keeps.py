@@ -16,6 +16,7 @@ from typing import Protocol
 
 from yonder import wire
 from yonder.hub.clients import Client
+from yonder.hub.shelf import SHELF
 from yonder.hub.worker import Named, Worker
 
 GRAVES = 10_000
@@ -37,15 +38,15 @@ class Room(Protocol):
 
 
 class Entry:
-    """One object: on `worker`, or here as `body`."""
+    """One object: on `worker`, or its `value` is here."""
 
-    __slots__ = ("body", "facts", "holders", "room", "worker")
+    __slots__ = ("facts", "holders", "room", "value", "worker")
 
     def __init__(self, facts: wire.Facts, room: Room, worker: Worker | None, body: wire.Body | None = None) -> None:
         self.facts = facts
         self.room = room
         self.worker = worker
-        self.body = body
+        self.value = SHELF.keep(body) if body is not None else None
         self.holders: dict[Hashable, int] = {}
 
     @property
@@ -180,7 +181,7 @@ class Keeps:
 
     def settle(self, entry: Entry, body: wire.Body, holder: Hashable, refs: list[bytes]) -> None:
         """Its value is here from now on, with these handles inside, which `holder` has; its worker may let go of it."""
-        worker, entry.worker, entry.body = entry.worker, None, body
+        worker, entry.worker, entry.value = entry.worker, None, SHELF.keep(body)
         self.give(refs, holder, entry)
         if worker is not None:
             self._unpin(worker, entry)
@@ -189,9 +190,9 @@ class Keeps:
     def stow(self, entry: Entry, worker: Worker) -> None:
         """Let the worker have the value that is here, if it has it not yet."""
         stowed = self._stowed.setdefault(worker, set())
-        if entry.body is not None and entry.ref not in stowed:
+        if entry.value is not None and entry.ref not in stowed:
             stowed.add(entry.ref)
-            worker.say(wire.Stow(entry.ref, entry.body, self.give(self.inside(entry), entry, worker)))
+            worker.say(wire.Stow(entry.ref, entry.value.body(), self.give(self.inside(entry), entry, worker)))
 
     def worker_gone(self, worker: Worker, sentence: str) -> None:
         """It is dead, or is being replaced, and what it kept is lost; what it held is let go of."""
@@ -233,7 +234,7 @@ class Keeps:
             if entry.ref in stowed:
                 stowed.discard(entry.ref)
                 self._drop(worker, entry.ref)
-        entry.body = None
+        entry.value = None
         self.forget(entry)  # the handles inside it
 
     def _unpin(self, worker: Worker, entry: Entry) -> None:

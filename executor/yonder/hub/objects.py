@@ -110,12 +110,12 @@ class Objects:
         """A copy is wanted, or its worker is to be free of it."""
         number, options = message.call, wire.CallOptions()
         if isinstance(message, wire.Get):
-            if entry.body is not None:
+            if entry.value is not None:
                 refs = self.keeps.give(self.keeps.inside(entry), entry, client.holder)
-                client.say(wire.CallDone(number, "ok", entry.body, attempts=0, refs=refs))
+                client.say(wire.CallDone(number, "ok", entry.value.body(), attempts=0, refs=refs))
             else:
                 client.asked[number] = self.fetch(entry, client, client.say, options, client.holder, number)
-        elif entry.body is not None:
+        elif entry.value is not None:
             client.say(wire.CallDone(number, "ok", attempts=0))
         else:
             spilling = Spilling(client, entry, self.keeps, number)

@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from yonder import wire
 from yonder.hub.room import passed_on
+from yonder.hub.shelf import SHELF, Shelved
 from yonder.hub.worker import Worker
 
 MOST = 16_384
@@ -21,7 +22,7 @@ class Parts:
     """One client's. `bytes` counts what is kept here, not what lies in memory that workers open themselves."""
 
     def __init__(self) -> None:
-        self._bodies: dict[bytes, wire.Body] = {}
+        self._bodies: dict[bytes, Shelved] = {}
         self._given: dict[bytes, WeakSet[Worker]] = {}
         self.bytes = 0
 
@@ -35,7 +36,7 @@ class Parts:
         if len(message.ref) != wire.BLOB or message.ref in self._bodies:
             return
         if len(self._bodies) < MOST and self.bytes + size <= MOST_BYTES:
-            self._bodies[message.ref] = message.body
+            self._bodies[message.ref] = SHELF.keep(message.body)
             self.bytes += size
 
     def drop(self, digests: Iterable[bytes]) -> None:
@@ -44,7 +45,7 @@ class Parts:
         for digest in digests:
             if (body := self._bodies.pop(digest, None)) is None:
                 continue
-            self.bytes -= wire.weight(body)
+            self.bytes -= body.size
             for worker in self._given.pop(digest, ()):
                 told.setdefault(worker, []).append(digest)
         for worker, some in told.items():
@@ -65,4 +66,4 @@ class Parts:
             given = self._given.setdefault(digest, WeakSet())
             if digest in self._bodies and worker not in given:
                 given.add(worker)
-                worker.say(wire.Stow(digest, self._bodies[digest]))
+                worker.say(wire.Stow(digest, self._bodies[digest].body()))
