@@ -81,7 +81,7 @@ class Line:
         self._watch = preflight.Watch(self.spec.capture_warning)
         self._lock = threading.Lock()
         self._blobs = Blobs(board.send, near=self._near)
-        if not board.nested:
+        if board.alone:
             board.holdings.line = self
 
     @property

@@ -149,7 +149,9 @@ def keep(value: T) -> Remote[T]:
     Raises UsageError where no pool runs this code."""
     here = seat.current()
     if here is None or here.keeper is None:
-        raise UsageError("keep() is for code that a pool runs; in a program, pool.put(value) makes a handle of it")
+        raise UsageError(
+            "keep() is for code that a pool runs; here the value stays in its variable, and pool.put(value) makes a handle"
+        )
     return Remote(*here.keeper.keep(value))
 
 

@@ -29,7 +29,7 @@ class Keeper(Protocol):
     holdings: Holdings
 
     def keep(self, value: object) -> tuple[Facts, Grip]:
-        """Keep it. Raises UsageError where nothing is kept."""
+        """Keep it."""
 
     def has(self, ref: bytes) -> bool:
         """Does it live here?"""

@@ -55,8 +55,11 @@ class Switchboard:
         self.published: Callable[[wire.Published], None] = lambda _: None
         """Who hears that a snapshot has arrived, or has not."""
         here = seat.current()
-        self.holdings = here.keeper.holdings if here is not None and here.keeper is not None else Holdings()
-        """The objects elsewhere that this process holds; in a worker those of all its conversations."""
+        keeper = here.keeper if here is not None else None
+        self.alone = keeper is None
+        """Does nobody but this conversation say what this process has let go of? (The worker of a pool does.)"""
+        self.holdings = keeper.holdings if keeper is not None else Holdings()
+        """The objects elsewhere that this process holds; in a worker of a pool those of all its conversations."""
         self._nested = here is not None
         self._hub: Hub | None = None
         self._door: Door
@@ -226,7 +229,7 @@ class Switchboard:
 
     def delivered(self, refs: list[bytes]) -> list[Grip]:
         """A message came that carries these."""
-        if not self._nested:  # a worker says at the ends of its tasks what has gone
+        if self.alone:
             self.holdings.attend(lambda gone: self.tell(wire.Release(gone)))
         return self.holdings.delivered(refs)
 
@@ -248,7 +251,7 @@ class Switchboard:
         """End the conversation. In a forked child nothing happens: it is the parent's."""
         if self.foreign():
             return
-        if not self._nested:
+        if self.alone:
             self.holdings.end()
         self._door.close()
         segments.OWN.trim(0)

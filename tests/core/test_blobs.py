@@ -119,7 +119,7 @@ def test_arguments_come_out_as_they_went_in_and_change_for_nobody_else():
     array = np.arange(100_000)
     body = payload.pack_call((array, [array], 7), {"view": array[::2]}, packing.put, packing.name)
     assert wire.weight(body) < 500_000  # the view is a copy of its own
-    worker = Keeping(allowed=True)
+    worker = Keeping()
     for message in said:
         worker.stow(message)
     for _ in range(2):

@@ -43,6 +43,7 @@ class Scene:
         self.worker, self.other = Paper("w"), Paper("v")
         self.told: list[Any] = []
         self.client = Client(self.told.append, None, None)  # type: ignore[arg-type]  # it asks for nothing
+        self.other.keeper = Tally(self.keeps, self.room, self.other)
         self.inside = Client(lambda _: None, None, self.other)  # type: ignore[arg-type]
         self._numbers = itertools.count(1)
 
@@ -116,6 +117,18 @@ async def test_a_worker_names_only_what_it_was_given(scene):
     await soon()
     assert [type(word) for word in scene.other.said] == [wire.Lost]
     assert scene.keeps.find(ref, scene.client) is not None  # the owner's own program
+
+
+async def test_a_conversation_of_a_session_holds_for_itself(scene):
+    session = Client(lambda _: None, None, Paper("s"))  # type: ignore[arg-type]  # its worker keeps nothing
+    assert session.holder is session
+    ref = scene.kept()
+    assert scene.keeps.find(ref, session) is None
+    scene.keeps.give([ref], scene.worker, session)
+    scene.keeps.release(scene.worker, {ref: 1})
+    assert scene.keeps.find(ref, session) is not None
+    scene.keeps.forget(session)
+    assert len(scene.keeps) == 0
 
 
 async def test_a_name_that_is_taken_stays_with_its_first_worker(scene):

@@ -71,6 +71,23 @@ async def test_pool_map_inside_a_block_uses_executors_and_its_metrics_are_labell
         assert 1 <= len([one for one in cluster.processes("executor") if "-default-" in one.executor]) <= 2
 
 
+async def test_a_session_holds_objects_of_its_pools_from_block_to_block(tmp_path):
+    async with a_cluster(tmp_path) as (_, owner):
+        made = await owner.run(
+            "import yonder\npool = yonder.Pool(max=1)\nmine = pool.keep(list, 'abc').result()\nput = pool.put([1])\nmine"
+        )
+        assert made.outcome == "ok", made
+        assert made.preview.short.startswith("<yonder.Remote ['a', 'b', 'c'], ")
+        assert (
+            await owner.run("mine.get(), mine.call(len), pool.call(len, put)")
+        ).preview.short == "(['a', 'b', 'c'], 3, 1)"
+        assert (await owner.run("'remote object' in pool.explain()")).preview.short == "True"
+        await owner.run("del mine, put")
+        async with asyncio.timeout(20):
+            while (await owner.run("'remote object' in pool.explain()")).preview.short == "True":
+                pass  # a thread of the session's says it
+
+
 async def test_peek_answers_while_the_session_is_busy(tmp_path):
     async with a_cluster(tmp_path) as (_, owner):
         await owner.run("class Thing:\n    def walk(self): ...\nthing = Thing()\nthing.size = 3")

@@ -266,7 +266,7 @@ def test_where_nothing_can_be_kept(tmp_path):
                 print("cannot travel" in str(error))
         """,
     ) == [
-        "keep() is for code that a pool runs; in a program, pool.put(value) makes a handle of it",
+        "keep() is for code that a pool runs; here the value stays in its variable, and pool.put(value) makes a handle",
         "keep(): every call of this pool has a fresh process, and what it keeps would go with that",
         "True",
         "True",

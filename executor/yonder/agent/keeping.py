@@ -14,17 +14,16 @@ from typing import Any
 from yonder import payload, wire
 from yonder.agent.parts import Part
 from yonder.agent.portrait import facts_of
-from yonder.errors import SerializationError, UsageError
+from yonder.errors import SerializationError
 from yonder.holding import Grip, Holdings, Taken
 from yonder.parcel import Named
 
 
 class Keeping:
-    """`allowed`: this is a worker of a pool. Implements seat.Keeper."""
+    """Implements seat.Keeper."""
 
-    def __init__(self, *, allowed: bool) -> None:
+    def __init__(self) -> None:
         self.holdings = Holdings()
-        self._allowed = allowed
         self._objects: dict[bytes, Any] = {}
         self._copies: dict[bytes, tuple[wire.Body, list[Grip]]] = {}
         self._parts: dict[bytes, Part] = {}
@@ -44,9 +43,7 @@ class Keeping:
     # ── user code on, any thread ──────────────────────────────────────────────────────────────────────────────────────
 
     def keep(self, value: object) -> tuple[wire.Facts, Grip]:
-        """Keep it. Raises UsageError in a session."""
-        if not self._allowed:
-            raise UsageError("keep() is for code that a pool runs; here the object stays in its variable anyway")
+        """Keep it."""
         facts = facts_of(os.urandom(wire.REF), value)
         self._objects[facts.ref] = value
         (hold,) = self.holdings.delivered([facts.ref])

@@ -81,7 +81,7 @@ class Worker:
         self._guard.install()
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
-        self._keeping = Keeping(allowed=born.kind == "pool")
+        self._keeping = Keeping()
         self._holds: list[Grip] = []  # of the handles in the arguments of the current task
         self._stage = Stage(
             self._guard, self._looping, born.folder, self._say, self._flush, self._counts, self._keeping
@@ -96,7 +96,8 @@ class Worker:
         self._console = self._control.console = Console(born.worker, self._recorder)
         builtins.input = self._console.input
         getpass.getpass = self._console.getpass
-        seat.take(seat.Seat(born.hub, born.token, born.worker, born.folder, self._recorder, self._keeping))
+        keeper = self._keeping if born.kind == "pool" else None  # a session's objects stay in its variables
+        seat.take(seat.Seat(born.hub, born.token, born.worker, born.folder, self._recorder, keeper))
         os.register_at_fork(after_in_child=self._forked_by_user)
         self._lane: Lane[CallMessage] = Lane.dial(born.hub, "call", born.worker, born.token, wire.HubToCall)
         self._control.start()

@@ -84,8 +84,8 @@ class Client:
 
     @property
     def holder(self) -> Client | Worker:
-        """Who holds what this client is given: the process that it lives in."""
-        return self.worker or self
+        """Who holds what this client is given: the worker of a pool that it lives in, which keeps count, else itself."""
+        return self if self.worker is None or self.worker.keeper is None else self.worker
 
     def say(self, message: wire.HubToClient) -> None:
         """Tell the client; nothing when it is gone."""

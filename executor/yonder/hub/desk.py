@@ -355,8 +355,7 @@ class Desk:
         """It has hung up: its calls are nobody's."""
         self._hub.executors.library.left(client)
         client.parts.clear()
-        if client.worker is None:
-            self._hub.keeps.forget(client)
+        self._hub.keeps.forget(client)
         for room in [room for room in self.pools.values() if client in room.clients]:
             self._hub.spawn(self._detach(client, room, cancel=True))
 
