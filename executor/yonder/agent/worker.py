@@ -11,16 +11,12 @@ bracket is open for as long as the object lives.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import builtins
-import contextlib
 import getpass
 import os
 import select
 import signal
 import socket
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -33,6 +29,7 @@ from yonder.agent.adopting import Code, Outdated, Renewal
 from yonder.agent.chunk import Chunk
 from yonder.agent.console import Console, Mouth
 from yonder.agent.control import Control
+from yonder.agent.flushing import figures, finish_program, flush_figures, flush_streams
 from yonder.agent.guard import Guard, Ran
 from yonder.agent.imports import Imports
 from yonder.agent.keeping import Keeping
@@ -131,7 +128,7 @@ class Worker:
                 case _:
                     return 70
         self._control.leaving = True
-        self._finish(_finish_program)
+        self._finish(finish_program)
         segments.OWN.settle(SETTLE)
         return 0
 
@@ -178,7 +175,7 @@ class Worker:
 
     def _flush(self) -> None:
         """What an open task has printed and drawn so far; at its end `settle` does it, and counts."""
-        _flush_figures()
+        flush_figures()
         self._mouth.flush()
 
     def _counts(self, task: int) -> tuple[int, int]:
@@ -226,7 +223,7 @@ class Worker:
     def _stay_home(self) -> None:
         """If user code forked, and the child came all the way back here: it has nothing more to do."""
         if self._child:
-            _flush_streams()
+            flush_streams()
             os._exit(0)
 
     def _call(self, call: wire.Call) -> None:
@@ -281,8 +278,8 @@ class Worker:
 
     def _over(self, task: int, ran: Ran[tuple[wire.Body, str]]) -> None:
         """The task's user code has come to its end: tell it."""
-        if _figures() is not None:
-            drawn = self._guard.run(_flush_figures)
+        if figures() is not None:
+            drawn = self._guard.run(flush_figures)
             if ran.error is None and drawn.error is not None:
                 ran = Ran(None, drawn.error, drawn.interrupted)
         told = None
@@ -337,7 +334,7 @@ class Worker:
     def _block(self, block: wire.Block) -> None:
         outcome = self._outset(block)
         if outcome is None:
-            outcome = self._namespace.block(block.code, block.path, block.line, _flush_figures)
+            outcome = self._namespace.block(block.code, block.path, block.line, flush_figures)
         self._tell(block.task, outcome)
 
     def _outset(self, block: wire.Block) -> Outcome | None:
@@ -360,8 +357,8 @@ class Worker:
         """A program: its threads and atexit functions belong to the run, then the process is over."""
 
         def finish() -> None:
-            _flush_figures()
-            _finish_program()
+            flush_figures()
+            finish_program()
 
         outcome = self._outset(block)
         if outcome is None:
@@ -387,7 +384,7 @@ class Worker:
             last()
         except BaseException:  # noqa: BLE001 - nobody is left to hand it to
             traceback.print_exc()
-        _flush_streams()
+        flush_streams()
 
     def _forked_by_user(self) -> None:
         """In a child that user code forked: it is nobody's worker, and keeps none of our doors open."""
@@ -398,26 +395,3 @@ class Worker:
         self._recorder.silence()
         seat.take(None)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _flush_streams() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # whatever object the user put there
-            stream.flush()
-
-
-def _figures() -> Any:
-    """Our drawing backend, if anything was drawn in this process."""
-    return sys.modules.get("yonder.agent.figures")
-
-
-def _flush_figures() -> None:
-    """Send what the user drew and did not show; costs nothing where nothing was drawn."""
-    if (figures := _figures()) is not None:
-        figures.flush()
-
-
-def _finish_program() -> None:
-    """What the interpreter does at the end of a program: wait for its threads, run its atexit functions."""
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - has no public name
-    atexit._run_exitfuncs()  # noqa: SLF001 - has no public name
