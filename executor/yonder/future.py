@@ -11,6 +11,7 @@ import contextlib
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures._base import CANCELLED
 from typing import Any, Protocol, TypeVar, cast
@@ -259,12 +260,13 @@ class _Waiters(list[Any]):
 
     def __init__(self, future: Future[Any]) -> None:
         super().__init__()
-        self._future = future
+        self._future = weakref.ref(future)  # no ring: what a call gave is let go of when nobody has the future any more
 
     def append(self, waiter: Any) -> None:
         if not isinstance(waiter.event, _Announcing):
             waiter.event = _Announcing()
-        waiter.event.futures.append(self._future)
+        if (future := self._future()) is not None:
+            waiter.event.futures.append(future)
         super().append(waiter)
 
 

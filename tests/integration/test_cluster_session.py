@@ -73,18 +73,20 @@ async def test_pool_map_inside_a_block_uses_executors_and_its_metrics_are_labell
 
 async def test_a_session_holds_objects_of_its_pools_from_block_to_block(tmp_path):
     async with a_cluster(tmp_path) as (_, owner):
-        made = await owner.run(
-            "import yonder\npool = yonder.Pool(max=1)\nmine = pool.keep(list, 'abc').result()\nput = pool.put([1])\nmine"
-        )
-        assert made.outcome == "ok", made
-        assert made.preview.short.startswith("<yonder.Remote ['a', 'b', 'c'], ")
-        assert (
-            await owner.run("mine.get(), mine.call(len), pool.call(len, put)")
-        ).preview.short == "(['a', 'b', 'c'], 3, 1)"
-        assert (await owner.run("'remote object' in pool.explain()")).preview.short == "True"
-        await owner.run("del mine, put")
+
+        async def shown(code):
+            ended = await owner.run(code)
+            assert ended.outcome == "ok", ended
+            return ended.preview.short if ended.preview else ""
+
+        await shown("import yonder\npool = yonder.Pool(max=1)")
+        await shown("mine = pool.keep(list, 'abc').result()\nput = pool.put([1])")
+        assert await shown("repr(mine)[:31]") == "\"<yonder.Remote ['a', 'b', 'c'],\""
+        assert await shown("mine.get(), mine.call(len), pool.call(len, put)") == "(['a', 'b', 'c'], 3, 1)"
+        assert await shown("'remote object' in pool.explain()") == "True"
+        await shown("del mine, put")
         async with asyncio.timeout(20):
-            while (await owner.run("'remote object' in pool.explain()")).preview.short == "True":
+            while await shown("'remote object' in pool.explain()") == "True":
                 pass  # a thread of the session's says it
 
 
