@@ -24,10 +24,11 @@ def measure(quick: bool) -> Iterator[Figure]:
     board = Board()
     with contextlib.ExitStack() as stack:
         alone = [one for name in CONTESTANTS if (one := entered(stack, name, board, 1))]
+        for one in alone:
+            board.ask(one, "state_dict", rounds)  # some take seconds for each
         for _ in range(rounds):
-            for what, count in (("array", 3), ("state_dict", 1)):
-                for one in alone:
-                    board.ask(one, what, count)
+            for one in alone:
+                board.ask(one, "array", 3)
             board.found.setdefault("array", {}).setdefault(FLOOR, []).extend(_copies(3))
     with contextlib.ExitStack() as stack:
         pairs = [one for name in CONTESTANTS if (one := entered(stack, name, board, 2))]
