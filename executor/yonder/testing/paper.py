@@ -306,10 +306,10 @@ class PaperPool:
                 self._promise(name in self.alive and not self.alive[name].told, f"{name} is ended twice or unknown")
                 waited = [call for call in self.alive[name].held if call not in self.ended]
                 self._promise(not waited, f"{name} is ended while it holds calls")
+                # One that drains was judged earlier, when it may have kept nothing.
+                keeps = self.alive[name].kept and not self._doubted(self.alive[name])
                 spare = reason.startswith(("idle for", "its room is needed"))
-                self._promise(
-                    not (spare and self.alive[name].kept), f"{name} is ended while it keeps objects: {reason}"
-                )
+                self._promise(not (spare and keeps), f"{name} is ended while it keeps objects: {reason}")
                 self.alive[name].told = True
                 self.reasons[name] = reason
             case events.Renew(executor=name, worker=worker):
