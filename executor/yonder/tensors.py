@@ -23,7 +23,6 @@ class Storages:
         self._typed = torch.storage.TypedStorage
         self._plain = torch.UntypedStorage
         self._first: dict[int, Any] = {}
-        self._kept: list[Any] = []
 
     def reduction(self, obj: Any) -> Reduced | None:
         """How a storage is pickled, or a tensor, where torch's own way asks for more; None for anything else."""
@@ -51,8 +50,8 @@ class Storages:
         if not size:
             return _empty, (0, str(device))
         near = storage if device.type == "cpu" else storage.cpu()
-        self._kept.append(near)
         view = (ctypes.c_ubyte * size).from_address(near.data_ptr())
+        view.storage = near  # an object's `__getstate__` may have made it for us, and forget it before the view is read
         return _filled, (pickle.PickleBuffer(view), str(device))
 
 

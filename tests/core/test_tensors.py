@@ -48,6 +48,24 @@ def there_and_back(value, bound=0):
         return payload.unpack(payload.pack(value))
 
 
+class MadeForIt:
+    """Travels as a tensor that exists for the journey only."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __getstate__(self):
+        return torch.full((self.size,), 7.0)
+
+    def __setstate__(self, state):
+        self.state = state
+
+
+def test_what_was_made_for_the_journey_lives_until_its_end():
+    arrived = there_and_back([MadeForIt(40_000) for _ in range(100)])
+    assert all(bool((one.state == 7).all()) for one in arrived)
+
+
 def raw(tensor):
     return bytes(tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8).numpy())
 
