@@ -396,8 +396,7 @@ def take(reference: bytes, *, read: bool = False) -> memoryview:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if os.pread(fd, _HEADER.size - 1, 0) != _MAGIC + secret:
             raise _gone()
-        copied = size < MAPPED_FROM or len(_mapped) >= MOST_MAPPED
-        found = _copied(fd, size) if copied else _map(fd, size, read=read)
+        found = view(fd, size, at=_OFFSET, read=read)
         os.pwrite(fd, b"\x01", _TAKEN_AT)
         return found
 
@@ -418,24 +417,28 @@ def _opened(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def _map(fd: int, size: int, *, read: bool) -> memoryview:
-    found = mmap.mmap(fd, _OFFSET + size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+def view(fd: int, size: int, *, at: int = 0, read: bool = False) -> memoryview:
+    """Bytes of a file from `at` on, writable and seen by nobody else: mapped, or copied where that is better. Raises OSError,
+    and Gone when the file is shorter."""
+    if size < MAPPED_FROM or len(_mapped) >= MOST_MAPPED:
+        return _copied(fd, size, at)
+    found = mmap.mmap(fd, at + size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     if read:
         with contextlib.suppress(OSError):  # an old kernel; then they come one by one
             for start in range(0, size, _PAGES):
                 found.madvise(_POPULATE_READ, start, min(_PAGES, size - start))
     _mapped.add(found)  # it has the file open too, and the lock with it, for as long as it lives
-    return memoryview(found)[_OFFSET:]
+    return memoryview(found)[at:]
 
 
-def _copied(fd: int, size: int) -> memoryview:
+def _copied(fd: int, size: int, at: int) -> memoryview:
     found = memoryview(bytearray(size))
-    at = 0
-    while at < size:
-        read = os.preadv(fd, [found[at:]], _OFFSET + at)
+    come = 0
+    while come < size:
+        read = os.preadv(fd, [found[come:]], at + come)
         if not read:
             raise _gone()
-        at += read
+        come += read
     return found
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from yonder import blobs, payload, wire
+from yonder import blobs, payload, segments, wire
 from yonder.agent.keeping import Keeping
-from yonder.agent.parts import Part
+from yonder.agent.parts import MOST_FILES, Part
 from yonder.errors import SerializationError
 from yonder.hub.parts import Parts
 from yonder.hub.worker import Worker
@@ -190,3 +193,29 @@ def test_a_client_is_bounded_whatever_it_says(monkeypatch):
     assert (len(parts), parts.bytes) == (3, 3)
     parts.clear()
     assert (len(parts), parts.bytes) == (0, 0)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the platform does not list descriptors")
+def test_parts_cost_a_worker_a_bounded_number_of_descriptors():
+    before = descriptors()
+    small = [Part([bytes(blobs.LEAST)]) for _ in range(10)]
+    assert descriptors() == before
+    large = [Part([bytes([n]) * segments.MAPPED_FROM]) for n in range(MOST_FILES + 10)]
+    assert descriptors() == before + MOST_FILES
+    views = [part.content() for part in [*small, *large] for _ in range(2)]
+    assert descriptors() <= before + MOST_FILES + segments.MOST_MAPPED
+    assert [view[-1] for view in views[20::2]] == list(range(MOST_FILES + 10))
+    views[-1][0] = 77
+    assert views[-2][0] == large[-1].content()[0] == MOST_FILES + 9
+
+
+def test_a_part_for_which_no_file_can_be_opened_lies_in_memory(monkeypatch):
+    def full(*_: Any) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", full, raising=False)
+    assert bytes(Part([b"a" * segments.MAPPED_FROM, b"b"]).content()[-2:]) == b"ab"

@@ -5,12 +5,18 @@ What belongs here: where the bytes lie. What this file must not know: names, cal
 
 from __future__ import annotations
 
-import mmap
+import contextlib
 import os
 import sys
+import weakref
 from typing import Any, cast
 
 from yonder import segments, wire
+
+MOST_FILES = 64
+"""Parts that have a file each, which costs a descriptor; further ones are copied for every call, as small ones are."""
+
+_filed: weakref.WeakSet[Part] = weakref.WeakSet()
 
 
 class Part:
@@ -27,14 +33,21 @@ class Part:
             self.size = segments.size_of(self._reference)
             return
         self.size = sum(map(len, pieces))
-        if sys.platform.startswith("linux") and self.size:
+        if self.size < segments.MAPPED_FROM or len(_filed) >= MOST_FILES or not self._into_file(pieces):
+            self._data = memoryview(b"".join(pieces))
+
+    def _into_file(self, pieces: list[Any]) -> bool:
+        if not sys.platform.startswith("linux"):
+            return False
+        with contextlib.suppress(OSError):  # too many files are open
             self._file = os.memfd_create("yonder-part", os.MFD_CLOEXEC)
             for piece in pieces:
                 view = memoryview(piece)
                 while view:
                     view = view[os.write(self._file, view) :]
-        else:
-            self._data = memoryview(b"".join(pieces))
+            _filed.add(self)
+            return True
+        return False
 
     def content(self) -> memoryview:
         """Writable, and seen by nobody else. Raises ExecutorLost when whoever had it is gone."""
@@ -42,7 +55,7 @@ class Part:
             return segments.take(self._reference)
         if self._data is not None:
             return memoryview(bytearray(self._data))
-        return memoryview(mmap.mmap(self._file, self.size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE))
+        return segments.view(self._file, self.size)
 
     def __del__(self) -> None:
         if self._file >= 0:
