@@ -78,24 +78,28 @@ class Incoming:
         os.close(self._fd)
         self._fd = -1
         target = self._target
-        while not replace and os.path.lexists(target):
-            if _same(self._temporary, target):
+        while not replace:
+            if not os.path.lexists(target):
+                with contextlib.suppress(FileExistsError):  # somebody was quicker: it is looked at again
+                    if not _linked(self._temporary, target):
+                        break
+                    self._temporary.unlink()
+                    return target
+            elif _same(self._temporary, target):
                 self._temporary.unlink()
                 return target
-            target = target.with_name(another(self._target.name, {one.name for one in target.parent.iterdir()}))
-        if not replace and _linked(self._temporary, target):
-            self._temporary.unlink()
-        else:
-            self._temporary.replace(target)
+            else:
+                target = target.with_name(another(self._target.name, {one.name for one in target.parent.iterdir()}))
+        self._temporary.replace(target)
         return target
 
     def drop(self) -> None:
-        """It will not come: nothing of it stays. Harmless after `keep`."""
+        """Nothing of it stays that has no name yet. Harmless after `keep`."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-            with contextlib.suppress(OSError):
-                self._temporary.unlink()
+        with contextlib.suppress(OSError):  # it has its name
+            self._temporary.unlink()
 
 
 def _same(one: Path, other: Path) -> bool:

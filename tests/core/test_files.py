@@ -1,6 +1,7 @@
 """Names of files, whose they are, how one arrives, and the table of the hub, all without another machine."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -153,6 +154,34 @@ def test_what_lies_there_already_stays(tmp_path):
     assert kept(b"three", replace=True) == target
     assert target.read_bytes() == b"three"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a (2).pt", "a.pt"]
+
+
+def test_who_is_slower_gets_a_name_beside_it_and_leaves_nothing(tmp_path, monkeypatch):
+    target = tmp_path / "a.pt"
+    slow, quick = Incoming("a.pt", target), Incoming("a.pt", target)
+    arrive(slow, b"slow")
+    arrive(quick, b"quick")
+    link = os.link
+
+    def quicker(*names):
+        monkeypatch.setattr(os, "link", link)
+        quick.keep()
+        link(*names)
+
+    monkeypatch.setattr(os, "link", quicker)
+    assert slow.keep() == tmp_path / "a (2).pt"
+    slow.drop()
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"a.pt": b"quick", "a (2).pt": b"slow"}
+
+
+def test_what_cannot_get_its_name_leaves_nothing(tmp_path):
+    (tmp_path / "a").mkdir()
+    incoming = Incoming("a", tmp_path / "a")
+    arrive(incoming, b"new")
+    with pytest.raises(OSError, match="directory"):
+        incoming.keep(replace=True)
+    incoming.drop()
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_link_that_leads_out_is_not_written_through(tmp_path):
