@@ -8,6 +8,8 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from yonder import wire
+
 EDGES = [0, 1, -1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**63, 2**64 - 1, -(2**31), -(2**63)]
 numbers = st.sampled_from(EDGES) | st.integers(-(2**63), 2**64 - 1) | st.integers(-3, 70)
 floats = st.floats() | st.sampled_from([0.0, -1.0, 1e300, 1.7e9])
@@ -23,6 +25,9 @@ names = {
     "pool": st.sampled_from(["p", "p", "q"]) | texts,
     "name": st.sampled_from(["p", "p", "q"]) | texts,
 }
+refs = st.sampled_from([b"k" * wire.REF, b"k" * wire.REF, b"l" * wire.REF, b"k" * wire.BLOB, b""])
+"""Names of objects and parts: the same ones again and again, as the fields below."""
+
 few = st.sampled_from([1, 1, 1, 2, 3]) | numbers
 counted = {"task": few, "call": few, "channel": few, "n": few, "number": few, "id": few, "control": few, "output": few}
 """Fields that name what is there must often name the same, else little happens."""
@@ -68,6 +73,12 @@ def _made(shape: inspect.Type, making: dict[type, st.SearchStrategy[Any]]) -> st
 def _part(field: inspect.Field, making: dict[type, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
     if field.encode_name in ("body", "function_body", "arguments"):
         return bodies  # in pieces they travel in another way: tests/core/test_loads.py
+    if isinstance(field.type, inspect.BytesType) and field.name in ("ref", "pin"):
+        return refs
+    if isinstance(field.type, inspect.ListType) and field.name in ("refs", "needs", "blobs"):
+        return st.lists(refs, max_size=3)
+    if isinstance(field.type, inspect.DictType) and field.name == "refs":
+        return st.dictionaries(refs, few, max_size=3)
     if isinstance(field.type, inspect.StrType) and field.name in names:
         return names[field.name]
     if isinstance(field.type, inspect.IntType) and field.name in counted and field.type.ge is None:
