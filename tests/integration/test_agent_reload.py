@@ -152,6 +152,52 @@ async def test_a_new_text_that_fails_is_the_runs_error_and_everything_is_as_it_w
     assert await session.on(files | {"base.py": "x = 3\n"}, "app.x") == ("3", ["base", "app"], {})
 
 
+async def test_what_a_failing_text_has_imported_is_not_there_either(session):
+    files = {"helper.py": "x = 1\n", "pkg/__init__.py": "", "pkg/extra.py": "e = 1\n"}
+    await session.on(files, "import helper, pkg")
+    bad = {"helper.py": "import pkg.extra\nraise ValueError('no')\n", "pkg/extra.py": "e = 2\n"}
+    assert (await session.on(files | bad, "helper.x"))[0] == "ValueError: no"
+    assert (await session.on(files, "import sys\n'pkg.extra' in sys.modules, hasattr(pkg, 'extra')"))[
+        0
+    ] == "(False, False)"
+    assert (await session.on(files, "from pkg import extra\nextra.e"))[0] == "1"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "from helper import make\nmake = make()",
+        "def used():\n    from helper import make\nmake = helper.make()",
+        "import other\nother.items.append(helper.make())",
+    ],
+)
+async def test_an_object_behind_the_name_of_an_import_or_in_a_module_that_stays(session, block):
+    files = {"helper.py": "class A: pass\ndef make(): return A()\n", "other.py": "items = []\n"}
+    await session.on(files, f"import helper\n{block}")
+    _, modules, kept = await session.on(files | {"helper.py": "class A: x = 1\n"}, "")
+    assert (modules, kept) == ([], {"helper": "there are objects of its class A"})
+
+
+async def test_names_from_several_modules_as_a_whole(session):
+    await session.on({"a.py": "x = 10\n", "b.py": "z = 20\n"}, "from a import *\nfrom b import *")
+    assert (await session.on({"a.py": "x = 11\n", "b.py": "z = 21\n"}, "x, z"))[0] == "(11, 21)"
+
+
+async def test_a_name_that_functions_import_too_is_the_modules_that_it_came_from(session):
+    code = "from helper import f\ndef other():\n    from math import sin as f"
+    await session.on({"helper.py": "def f(): return 1\n"}, code)
+    assert (await session.on({"helper.py": "def f(): return 2\n"}, "f()"))[0] == "2"
+
+
+async def test_who_imported_a_module_that_has_gone_is_loaded_again(session):
+    await session.on({"old.py": "x = 1\n", "app.py": "import old as way\nx = way.x\n"}, "import app")
+    assert await session.on({"new.py": "x = 2\n", "app.py": "import new as way\nx = way.x\n"}, "app.x") == (
+        "2",
+        ["app"],
+        {"old": "old.py is not there any more"},
+    )
+
+
 async def test_the_traceback_of_a_failing_module_points_at_its_file(hub):
     worker = await hub.worker("session")
     first = await hub.publish({"helper.py": "x = 1\n"})

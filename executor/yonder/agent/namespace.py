@@ -13,7 +13,7 @@ import inspect
 import linecache
 import sys
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -50,9 +50,9 @@ class Namespace:
         self._folder = folder
         self._flags = 0
         self._lines: dict[str, list[str]] = {}
-        self._imported: dict[
-            str, tuple[str, str]
-        ] = {}  # name -> the module and the name there that it was imported from
+        # By name: the module and the name there that it was imported from.
+        self._imported: dict[str, tuple[str, str]] = {}
+        self._starred: set[str] = set()  # modules all of whose names were imported
         self.generation = 0
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins  # type: ignore[attr-defined]
@@ -124,38 +124,48 @@ class Namespace:
 
     def _note(self, tree: ast.Module) -> None:
         """Which names come from which modules: see `rebind`."""
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                for name in node.names:
+        for node in _imports(tree):
+            if not node.module or node.level:
+                continue
+            for name in node.names:
+                if name.name == "*":
+                    self._starred.add(node.module)
+                else:
                     self._imported[name.asname or name.name] = node.module, name.name
 
     # ── modules that are loaded again ─────────────────────────────────────────────────────────────────────────────────
 
     def own(self, modules: Collection[str]) -> dict[str, object]:
-        """The names but those that were imported from these modules."""
-        return {
-            name: value for name, value in self.names.items() if self._imported.get(name, ("", ""))[0] not in modules
-        }
+        """The names but those that are still what was imported from these modules."""
+        theirs = {name for module in modules for name in self._from(module, sys.modules[module].__dict__)}
+        return {name: value for name, value in self.names.items() if name not in theirs}
 
     def rebind(self, old: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
         """Names imported from modules that were loaded again, still as they were `old`, get what these have now. What
         has gone is said."""
         gone: dict[str, str] = {}
-        for name, (module, there) in [*self._imported.items(), *self._starred(old)]:
-            before, missing = old.get(module), object()
-            if before is None or self.names.get(name, missing) is not before.get(there, None):
-                continue
-            now = sys.modules[module].__dict__.get(there, missing)
-            if now is missing:
-                gone[module] = f"it has no {there} any more; the session's {name} is the old one"
-            else:
-                self.names[name] = now
+        missing = object()
+        for module, before in old.items():
+            for name, there in self._from(module, before).items():
+                now = sys.modules[module].__dict__.get(there, missing)
+                if now is missing:
+                    gone[module] = f"it has no {there} any more; the session's {name} is the old one"
+                else:
+                    self.names[name] = now
         return gone
 
-    def _starred(self, old: Mapping[str, Mapping[str, object]]) -> list[tuple[str, tuple[str, str]]]:
-        module, there = self._imported.get("*", ("", ""))
-        names = old.get(module, {}) if there else {}
-        return [(name, (module, name)) for name in names if not name.startswith("_") and name not in self._imported]
+    def _from(self, module: str, contents: Mapping[str, object]) -> dict[str, str]:
+        """The names that were imported from this module, which had these contents, and are that still; each with its name
+        there."""
+        found = {name: there for name, (source, there) in self._imported.items() if source == module}
+        if module in self._starred:
+            found |= {name: name for name in contents if not name.startswith("_") and name not in self._imported}
+        missing = object()
+        return {
+            name: there
+            for name, there in found.items()
+            if there in contents and self.names.get(name, missing) is contents[there]
+        }
 
     def _evaluate(self, parts: list[types.CodeType]) -> Ran[Any]:
         """Run the parts in order; the last one's value. One `await` in any of them puts all into the loop."""
@@ -212,6 +222,15 @@ class Namespace:
         if isinstance(error, SystemExit):
             told = _told_exit(error, told, program=bool(code))
         return Outcome(failure=told, interrupted=ran.interrupted, code=code)
+
+
+def _imports(node: ast.AST) -> Iterator[ast.ImportFrom]:
+    """The imports that bind names of the module itself, not those within functions and classes."""
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, ast.ImportFrom):
+            yield part
+        elif not isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+            yield from _imports(part)
 
 
 def _silenced(code: str) -> bool:

@@ -51,10 +51,14 @@ class Plan:
 
 
 def plan(
-    changed: Collection[str], imports: Mapping[str, Collection[str]], objection: Callable[[Collection[str]], Kept]
+    changed: Collection[str],
+    imports: Mapping[str, Collection[str]],
+    objection: Callable[[Collection[str]], Kept],
+    gone: Collection[str] = (),
 ) -> Plan:
     """Changed modules and all that imported them, dependencies first. `imports` has every loaded module in the order in
-    which their loading ended; `objection` says of those about to be loaded again which must not be, and why."""
+    which their loading ended; `objection` says of those about to be loaded again which must not be, and why. What is
+    `gone` has nothing new that a module could need."""
     importers: dict[str, set[str]] = {}
     for module, used in imports.items():
         for one in used:
@@ -66,7 +70,7 @@ def plan(
             name: f"it imports {used}, which was not loaded again"
             for name in chosen & set(changed)
             for used in sorted(imports[name])
-            if used in kept and used in changed
+            if used in kept and used in changed and used not in gone
         }
         if not stuck:
             return Plan(_ordered(chosen, imports), kept)
@@ -130,7 +134,8 @@ class Reloading:
         for used, importers in place.importers.items():
             for name in importers & imports.keys() if used in imports else ():
                 imports[name] |= {used} - {name}
-        made = plan(self._changed(), imports, self._objections)
+        changed = self._changed()
+        made = plan(changed, imports, self._objections, {name for name in changed if self._found(name) is None})
         self.reloaded = made.order
         self.kept = made.kept | self._elsewhere()
 
@@ -142,11 +147,14 @@ class Reloading:
         for name in self.kept:
             _keep_text(self._loaded.get(name))
         saved = {name: dict(self._loaded[name].__dict__) for name in self.reloaded}
+        there = self._modules.loaded().keys()
         self._modules.take(change.snapshot, change.tree)
         try:
             for name in self.reloaded:
                 _load(name, self._loaded[name])
         except BaseException:
+            for name in self._modules.loaded().keys() - there:
+                _unload(name)
             for name, contents in saved.items():
                 module = sys.modules[name] = self._loaded[name]
                 module.__dict__.clear()
@@ -184,7 +192,8 @@ class Reloading:
             if why := self._objection(name, self._loaded[name]):
                 kept[name] = why
         rest = {name: self._loaded[name] for name in names if name not in kept}
-        return kept | Instances(rest).objections([*self._namespace.own(names).values(), *self._held])
+        stay = [value for name in self._loaded.keys() - rest.keys() for value in self._loaded[name].__dict__.values()]
+        return kept | Instances(rest).objections([*self._namespace.own(names).values(), *self._held, *stay])
 
     def _objection(self, name: str, module: ModuleType) -> str:
         loader = module.__loader__
@@ -239,6 +248,15 @@ def _registered(kind: type) -> str:
         if "__init_subclass__" in base.__dict__ and base.__module__ not in _HARMLESS:
             return f"{base.__qualname__} may have written its subclass {kind.__qualname__} down somewhere"
     return ""
+
+
+def _unload(name: str) -> None:
+    """As if it had never been imported."""
+    module = sys.modules.pop(name)
+    parent, _, last = name.rpartition(".")
+    above = getattr(sys.modules.get(parent), "__dict__", {})
+    if above.get(last) is module:
+        del above[last]
 
 
 def _load(name: str, module: ModuleType) -> None:
