@@ -18,6 +18,8 @@ MOST_OTHER = 64_000_000
 """Bytes of another file that still travels."""
 HELD = 64_000_000
 """Bytes of contents that are kept in memory until they are released; the others are read again."""
+MOST_TEXTS = 64
+"""Contents from elsewhere than the disk that are kept beside those of the snapshot that was made last."""
 RECENT = 2_000_000_000
 """Nanoseconds. What was changed so shortly before it was read may have changed again within the same tick of its clock."""
 
@@ -44,6 +46,7 @@ class Reading:
         self._warned: set[str] = set()
         self._held: dict[bytes, bytes] = {}
         self._held_bytes = 0
+        self._texts: dict[bytes, bytes] = {}
 
     def say(self, sentence: str) -> None:
         """Tell the person, once."""
@@ -75,7 +78,7 @@ class Reading:
             return None
         digest = snapshot.content(data)
         if known is None or known.digest != digest:
-            self.hold(digest, data)
+            self._hold(digest, data)
         return Read(_mark(found), now - found.st_mtime_ns > RECENT, digest)
 
     def now(self, path: str) -> bytes | None:
@@ -86,8 +89,13 @@ class Reading:
         except OSError:
             return None
 
-    def hold(self, digest: bytes, data: bytes) -> None:
-        """Keep this content in memory, if there is room."""
+    def lay(self, texts: Mapping[bytes, bytes]) -> None:
+        """Keep these contents by their hashes, which are to be had nowhere else; those of long ago go."""
+        self._texts = {digest: text for digest, text in self._texts.items() if digest not in texts} | dict(texts)
+        for digest in list(self._texts)[: -MOST_TEXTS - len(texts)]:
+            del self._texts[digest]
+
+    def _hold(self, digest: bytes, data: bytes) -> None:
         if digest not in self._held and self._held_bytes + len(data) <= HELD:
             self._held[digest] = data
             self._held_bytes += len(data)
@@ -96,12 +104,13 @@ class Reading:
         """What was read is not wanted from memory any more."""
         self._held.clear()
         self._held_bytes = 0
+        self._texts.clear()
 
     def contents(self, wanted: Mapping[str, bytes]) -> dict[bytes, bytes]:
         """The contents of these files by their hashes. Raises Changed when one is not to be had any more."""
         found: dict[bytes, bytes] = {}
         for path, digest in wanted.items():
-            data = self._held.get(digest)
+            data = self._texts.get(digest, self._held.get(digest))
             if data is None:
                 data = self.now(path)
                 if data is None or snapshot.content(data) != digest:

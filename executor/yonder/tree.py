@@ -348,8 +348,7 @@ class Tree:
             made = self._made[roots] = Snapshot(self.folder, roots, self._files(roots))
         texts = {path: snapshots.content(text) for path, text in (unsaved or {}).items() if path in made.files}
         changed = {path: digest for path, digest in texts.items() if made.files[path] != digest}
-        for path, digest in changed.items():
-            self._reading.hold(digest, (unsaved or {})[path])
+        self._reading.lay({digest: (unsaved or {})[path] for path, digest in changed.items()})
         return Snapshot(self.folder, roots, {**made.files, **changed}) if changed else made
 
     def _files(self, roots: tuple[str, ...]) -> dict[str, bytes]:

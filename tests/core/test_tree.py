@@ -363,3 +363,15 @@ def test_contents_that_do_not_fit_into_memory_are_read_again(folder, monkeypatch
     wanted = dict(folder.tree.snapshot().files)
     (folder.path / "b.py").unlink()
     assert sorted(folder.tree.contents(wanted).values()) == [b"11", b"2"]
+
+
+def test_unsaved_texts_are_kept_whatever_else_fills_the_memory(folder, monkeypatch):
+    monkeypatch.setattr(reading, "HELD", 1)
+    monkeypatch.setattr(reading, "MOST_TEXTS", 2)
+    folder.write(a="11", b="2")
+    folder.files()
+    made = [folder.tree.snapshot(unsaved={"a.py": f"text {number}".encode()}).files for number in range(5)]
+    assert folder.tree.contents(made[-1])[made[-1]["a.py"]] == b"text 4"
+    folder.tree.contents(made[-2])
+    with pytest.raises(Changed, match=r"a\.py"):  # what was typed long ago
+        folder.tree.contents(made[0])
