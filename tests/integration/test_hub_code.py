@@ -560,6 +560,25 @@ async def test_a_broadcast_that_waits_for_a_successor_can_be_cancelled():
         assert len(client.of(wire.BroadcastDone)) == 1
 
 
+async def test_a_worker_that_proves_stale_where_nobody_follows_is_not_waited_for():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1, concurrency=2)
+        await client.publishes(OLD)
+        for _ in range(2):
+            client.submits(code=OLD[0].digest)
+        idle, busy = [await paper.agent.worker(nth) for nth in (1, 2)]
+        await fulfil(idle)
+        await busy.hears(wire.Call)
+        await client.publishes(NEW)
+        await idle.hears(wire.Adopt)
+        client.says(wire.OpenPool(901, wire.PoolSpec(max=1, concurrency=2), [], wire.Place(folder="elsewhere")))
+        await client.hears(wire.PoolOpened, id=901)  # the executor goes as soon as its call has ended
+        idle.says(wire.Stale(0, ["helper"]))
+        client.says(wire.Broadcast(50, "default", b"f", b"body", b"args", "init", NEW[0].digest))
+        assert (await client.hears(wire.BroadcastDone)).ends == []
+        assert busy.of(wire.Leave) == []
+
+
 # ── what reloads ──
 
 

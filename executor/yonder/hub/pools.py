@@ -409,6 +409,7 @@ class PoolRoom:
         if worker is None or executor is None:
             return
         self._fresh.refused(call, worker, executor, modules)
+        self._unless_renewed(executor, worker)
         if call.over:
             self._forget(call)
         self._idle(executor.id)
@@ -424,6 +425,12 @@ class PoolRoom:
     def outdated(self, executor: Executor, worker: Worker, modules: list[str]) -> None:
         if worker.task is None:  # else it says the same of that call
             self._fresh.outdated(executor, worker, modules)
+            self._unless_renewed(executor, worker)
+
+    def _unless_renewed(self, executor: Executor, worker: Worker) -> None:
+        """An executor that takes no more calls fills no place again."""
+        if worker.id not in executor.renewals:
+            self._disinherit(executor.id, worker.id)
 
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
