@@ -28,7 +28,9 @@ OWN: Final = frozenset({"cloudpickle", "msgspec", "websockets", "yonder"})
 _DEEPEST = 5
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?\s*==\s*(?P<version>[^\s;,*]+)\s*(--hash.*)?\Z")
-_ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/|file:")
+_LINE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*([(=<>!~;]|--hash|\Z)")
+_FILE = re.compile(r"(-r|-c|--requirement\b|--constraint\b)[\s=]*(\S.*)\Z")
+_ARCHIVE = re.compile(r".*\.(whl|zip|tar|tar\.\w+|tgz)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,9 @@ def _take(file: Path, into: list[str], found: Requirements, depth: int) -> None:
         raise UsageError(f"{file} cannot be read: {error}") from error
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
         bare = re.sub(r"(^|\s)#.*", "", line).strip()
-        option, _, value = bare.partition(" ")
-        if option in ("-r", "--requirement", "-c", "--constraint") and depth:
-            target = found.constraints if option in ("-c", "--constraint") else into
-            _take(file.parent / value.strip(), target, found, depth - 1)
-        elif (match := _NAME.match(bare)) and not _ELSEWHERE.match(bare) and " @ " not in bare:
-            own = match[0].lower() in OWN and "--hash" not in bare  # with hashes, all of them have to be named
+        if (named := _FILE.match(bare)) and depth:
+            target = found.constraints if named[1] in ("-c", "--constraint") else into
+            _take(file.parent / named[2], target, found, depth - 1)
+        elif (match := _LINE.match(bare)) and not _ARCHIVE.match(match["name"]):
+            own = match["name"].lower() in OWN and "--hash" not in bare  # with hashes, all of them have to be named
             into += [] if own else [bare]

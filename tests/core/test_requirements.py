@@ -85,6 +85,31 @@ def test_requirements_are_taken_as_they_are_without_what_no_registry_has(tmp_pat
     assert found.constraints == ["numpy<3"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mine@https://name:word@there/mine.git",
+        "mine[x] @ file:///there",
+        "wheels/mine-1.0-py3-none-any.whl",
+        "mine-1.0.tar.gz",
+        "https://there/mine.whl",
+        "git+https://there/mine",
+        "../mine",
+        "--index-url=there",
+    ],
+)
+def test_addresses_and_paths_are_left_out(tmp_path, line):
+    (tmp_path / "requirements.txt").write_text(f"{line}\nnumpy (>=2)\nplain\n")
+    assert requirements.read(tmp_path, HERE, []).lines == ["numpy (>=2)", "plain"]
+
+
+@pytest.mark.parametrize("option", ["-r", "-r ", "--requirement=", "--requirement "])
+def test_files_that_it_names_are_read(tmp_path, option):
+    (tmp_path / "more.txt").write_text("deep>=1\n")
+    (tmp_path / "requirements.txt").write_text(f"{option}more.txt  # why\n")
+    assert requirements.read(tmp_path, HERE, []).lines == ["deep>=1"]
+
+
 def test_without_a_lock_it_is_what_is_installed_here(tmp_path):
     found = requirements.read(tmp_path, HERE, ["torch", "numpy", "unknown", "cloudpickle"])
     assert (found.lines, found.constraints) == (["numpy==2.1.0", "torch==2.13.0", "unknown"], [])
