@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from yonder import segments
@@ -34,6 +34,9 @@ LEAST = 256 * 1024
 MOST_NEAR = 2 * 1024**3
 MOST_FAR = 1024**3
 """Bytes that are kept at most, in shared memory or by hub and workers elsewhere; on a small machine a quarter of its memory."""
+
+PATIENCE = 5.0
+"""Seconds for which a thread waits until another one has said the same content; then it travels with the call."""
 
 SEEN = 4096
 _SAMPLE = 4096
@@ -61,26 +64,35 @@ def _glance(content: memoryview) -> tuple[int, bytes]:
 
 
 class _Blob:
-    """One content. `uses` counts the calls under way that name it."""
+    """One content. `uses` counts the calls under way that name it, `author` is the thread that says it to the hub."""
 
-    __slots__ = ("hold", "size", "uses")
+    __slots__ = ("author", "hold", "said", "size", "uses")
 
-    def __init__(self, size: int, hold: segments.Hold) -> None:
+    def __init__(self, size: int) -> None:
         self.size = size
-        self.hold = hold
-        self.uses = 0
+        self.hold = segments.Hold(segments.OWN)
+        self.uses = 1
+        self.author = threading.get_ident()
+        self.said = threading.Event()
 
 
 class Blobs:
-    """Of one conversation. `near`: who opens them is on this machine."""
+    """Of one conversation. `near`: who opens them is on this machine.
+
+    Nothing is said under the lock: what the hub says in answer may run code of the program's, which may call again or wait
+    for another thread that does."""
 
     def __init__(self, say: Callable[[Stow | Drop], None], *, near: bool, most: int | None = None) -> None:
         self._say = say
         self._near = near
         self._most = most or min(MOST_NEAR if near else MOST_FAR, segments.memory() // 4)
         self._blobs: OrderedDict[bytes, _Blob] = OrderedDict()  # the one that was used longest ago first
+        self._leaving: set[bytes] = set()  # the hub is about to be told to let go of these
+        self._ended: deque[bytes] = (
+            deque()
+        )  # named by calls that have ended: said by collectors, too, which take no lock
         self._seen: OrderedDict[tuple[int, bytes], None] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     @property
     def weight(self) -> int:
@@ -91,25 +103,31 @@ class Blobs:
         """Its name, for a call that says `done` with it later; None: it travels with the call. Raises as `say` does."""
         if content.nbytes < LEAST or content.nbytes > self._most or (self._near and not FAST):
             return None
+        if self._near and not self._again(content):
+            return None
+        digest = digest_of(content)
+        dropped: list[bytes] | None = None
         with self._lock:
-            if self._near and not self._again(content):
-                return None
-            digest = digest_of(content)
+            self._count_ended()
             blob = self._blobs.get(digest)
-            if blob is None:
-                blob = self._add(digest, content)
-                if blob is None:
+            if blob is not None:
+                blob.uses += 1
+                self._blobs.move_to_end(digest)
+            else:
+                dropped = self._room(content.nbytes)
+                if dropped is None or digest in self._leaving:
                     return None
-            self._blobs.move_to_end(digest)
-            blob.uses += 1
+                blob = self._add(digest, content.nbytes, dropped)
+        if dropped is not None:
+            return digest if self._tell(digest, blob, content, dropped) else None
+        if blob.said.is_set() or (blob.author != threading.get_ident() and blob.said.wait(PATIENCE)):
             return digest
+        self.done([digest])
+        return None
 
     def done(self, digests: list[bytes]) -> None:
         """One call that named these has ended."""
-        with self._lock:
-            for digest in digests:
-                if (blob := self._blobs.get(digest)) is not None:
-                    blob.uses -= 1
+        self._ended.extend(digests)
 
     def close(self) -> None:
         """The conversation is over."""
@@ -121,45 +139,60 @@ class Blobs:
     def _again(self, content: memoryview) -> bool:
         """Has something like it been here before?"""
         glance = _glance(content)
-        known = glance in self._seen
-        self._seen[glance] = None
-        self._seen.move_to_end(glance)
-        if len(self._seen) > SEEN:
-            self._seen.popitem(last=False)
+        with self._lock:
+            known = glance in self._seen
+            self._seen[glance] = None
+            self._seen.move_to_end(glance)
+            if len(self._seen) > SEEN:
+                self._seen.popitem(last=False)
         return known
 
-    def _add(self, digest: bytes, content: memoryview) -> _Blob | None:
-        if not self._make_room(content.nbytes):
-            return None
-        hold = segments.Hold(segments.OWN)
-        body = hold.put([content]) if self._near else None
-        if self._near and body is None:
-            return None
-        blob = self._blobs[digest] = _Blob(content.nbytes, hold)
-        try:
-            self._say(Stow(digest, body if body is not None else [bytes(content)]))
-        except BaseException:
-            del self._blobs[digest]
-            hold.release()
-            raise
-        return blob
+    # ── with the lock ──
 
-    def _make_room(self, size: int) -> bool:
+    def _count_ended(self) -> None:
+        while self._ended:
+            if (blob := self._blobs.get(self._ended.popleft())) is not None:
+                blob.uses -= 1
+
+    def _room(self, size: int) -> list[bytes] | None:
+        """What has to go for so many bytes; None: there is no room now."""
         dropped: list[bytes] = []
         free = self._most - self.weight
-        for digest, blob in list(self._blobs.items()):
+        for digest, blob in self._blobs.items():
             if free >= size:
                 break
             if not blob.uses:
                 dropped.append(digest)
                 free += blob.size
-        if free < size:
-            return False
-        if dropped:
-            self._say(Drop(dropped))
-            for digest in dropped:
-                self._blobs.pop(digest).hold.release()
-        return True
+        return dropped if free >= size else None
+
+    def _add(self, digest: bytes, size: int, dropped: list[bytes]) -> _Blob:
+        for old in dropped:
+            self._blobs.pop(old).hold.release()
+        self._leaving.update(dropped)
+        blob = self._blobs[digest] = _Blob(size)
+        return blob
+
+    # ── without it ──
+
+    def _tell(self, digest: bytes, blob: _Blob, content: memoryview, dropped: list[bytes]) -> bool:
+        """Tell the hub what goes and what comes. False when there is no memory for it."""
+        try:
+            if dropped:
+                self._say(Drop(dropped))
+            body = blob.hold.put([content]) if self._near else [bytes(content)]
+            if body is None:
+                return False
+            self._say(Stow(digest, body))
+            blob.said.set()
+            return True
+        finally:
+            with self._lock:
+                self._leaving.difference_update(dropped)
+                if not blob.said.is_set():
+                    self._blobs.pop(digest, None)
+                if self._blobs.get(digest) is not blob:  # or the conversation is over meanwhile
+                    blob.hold.release()
 
 
 class Packing(segments.Hold):

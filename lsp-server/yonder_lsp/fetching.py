@@ -59,7 +59,7 @@ class Fetching:
             return
         home = Path(folder) / "outputs" / outputs_name(event.run, time.localtime(event.at))
         for file in event.files:
-            if not wanted(file.path, patterns) or outside(file.path):
+            if not wanted(file.path, patterns):
                 continue
             try:
                 await self.fetch(event.run, event.executor, file.path, home / file.path)
@@ -68,6 +68,8 @@ class Fetching:
 
     async def fetch(self, run: str, executor: str, path: str, target: Path) -> Path:
         """Bring a file to `target`, or beside what lies there; where it is now. Raises FetchFailed, CannotRun, OSError."""
+        if outside(path):
+            raise FetchFailed(f"the executor {executor} calls a file {path!r}, which is no path to write to")
         async with self._one:
             for attempt in range(1, ATTEMPTS + 1):
                 try:

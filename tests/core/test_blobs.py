@@ -116,6 +116,61 @@ def test_many_threads_name_the_same():
     assert len(stowed(said)) == 1
 
 
+def test_what_the_hub_answers_may_run_code_that_calls_and_that_waits_for_others_that_call():
+    found: list[bytes | None] = []
+
+    def say(_: object) -> None:
+        if not found:
+            found.append(None)
+            found.append(kept.use(content(1)))  # by the thread that is just saying it
+            other = threading.Thread(target=lambda: found.append(kept.use(content(2))), daemon=True)
+            other.start()
+            other.join(30)
+
+    kept = blobs.Blobs(say, near=False, most=4 * blobs.LEAST)
+    digest = kept.use(content(1))
+    assert found == [None, None, blobs.digest_of(content(2))]
+    assert kept.use(content(1)) == digest
+    assert kept.weight == 2 * blobs.LEAST
+
+
+def test_what_waits_for_another_thread_too_long_travels_with_its_call(monkeypatch):
+    monkeypatch.setattr(blobs, "PATIENCE", 0.0)
+    found: list[bytes | None] = []
+
+    def say(_: object) -> None:
+        other = threading.Thread(target=lambda: found.append(kept.use(content(1))), daemon=True)
+        other.start()
+        other.join(30)
+
+    kept = blobs.Blobs(say, near=False, most=4 * blobs.LEAST)
+    kept.done([kept.use(content(1))])
+    assert found == [None]
+    assert kept.use(content(2, 4 * blobs.LEAST)) is not None  # nobody uses the first one any more
+
+
+def test_what_is_just_going_travels_with_its_call():
+    found: list[bytes | None] = []
+
+    def say(message: object) -> None:
+        if isinstance(message, wire.Drop):
+            found.append(kept.use(content(1)))
+
+    kept = blobs.Blobs(say, near=False, most=2 * blobs.LEAST)
+    kept.done([kept.use(content(1))])
+    assert kept.use(content(2, 2 * blobs.LEAST)) is not None
+    assert found == [None]
+    kept.done([blobs.digest_of(content(2, 2 * blobs.LEAST))])
+    assert kept.use(content(1)) is not None
+
+
+def test_a_call_that_ends_while_another_one_is_named_waits_for_nothing():
+    kept, _ = far()
+    digest = kept.use(content(1))
+    with kept._lock:
+        kept.done([digest])  # a collector says so, in whatever thread
+
+
 def test_arguments_come_out_as_they_went_in_and_change_for_nobody_else():
     kept, said = far()
     packing = blobs.Packing(kept, near=False)

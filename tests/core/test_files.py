@@ -374,6 +374,16 @@ async def test_who_asks_is_answered_when_the_last_call_was_looked_after(table, f
     assert answered[2:] == ["gone"]
 
 
+async def test_an_agent_that_never_looks_keeps_nobody_waiting_for_ever(table, floor, monkeypatch):
+    monkeypatch.setattr(hub_files, "ANSWERED_WITHIN", 0.0)
+    table.over("e", Ended(Span("r", "", 10.0, 20.0)))
+    answered = asyncio.Event()
+    table.ask(mine, answered.set)
+    assert not answered.is_set()
+    async with asyncio.timeout(10):
+        await answered.wait()
+
+
 async def test_a_call_has_the_number_that_its_own_client_gave_it(table, floor):
     look(table, floor, ("a", 1, 15.0), span=Span("", "c", 10.0, 20.0, 5, "me"))
     assert [one.call for one in table.of(mine, "me")[0]] == [5]

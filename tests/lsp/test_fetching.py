@@ -110,7 +110,16 @@ async def test_outputs_come_by_themselves_and_nothing_else(tmp_path):
     await world.fetching.heard(written("a.pt"))
     assert (home / "a.pt").read_text() == "changed by hand"
     assert (home / "a (2).pt").read_bytes() == b"1"
-    assert world.warned == []
+    (warning,) = world.warned
+    assert "../a.pt" in warning
+
+
+async def test_a_path_that_leads_out_is_not_fetched_wherever_it_is_to_go(tmp_path):
+    world = World(tmp_path, Hub(a=b"1"))
+    for path in ("../a.pt", "/a.pt", "b/../../a.pt"):
+        with pytest.raises(FetchFailed, match="no path to write to"):
+            await world.fetching.fetch("r", "e", path, tmp_path / "a.pt")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_nothing_is_written_into_the_workspace_unasked(tmp_path):

@@ -38,6 +38,9 @@ REMEMBERED = 60.0
 PATIENCE = 60.0
 """Seconds for which the end of an executor waits for who is reading its files."""
 
+ANSWERED_WITHIN = 30.0
+"""Seconds that an agent has to look before who asks for files is told what is known: its link may be cut, or it lies."""
+
 NAMED = 5
 
 Say = Callable[[wire.FilePart], None]
@@ -193,12 +196,21 @@ class Files:
         self.news(table.executor, fresh, table.more)
 
     def ask(self, mine: Callable[[Table], bool], answer: Callable[[], None]) -> None:
-        """Call `answer` as soon as everything that has ended on these executors was looked after."""
-        self._waiting.append((mine, answer))
+        """Call `answer` as soon as everything that has ended on these executors was looked after; with what is known then,
+        when an agent takes longer than ANSWERED_WITHIN."""
+        one = (mine, answer)
+        self._waiting.append(one)
         for table in filter(mine, self._tables.values()):
             if table.due and table not in self._looks.values():
                 self._look(table)
         self._answer()
+        if one in self._waiting:
+            asyncio.get_running_loop().call_later(ANSWERED_WITHIN, self._answer_anyway, one)
+
+    def _answer_anyway(self, one: tuple[Callable[[Table], bool], Callable[[], None]]) -> None:
+        if one in self._waiting:
+            self._waiting.remove(one)
+            one[1]()
 
     def _answer(self) -> None:
         for one in list(self._waiting):

@@ -108,6 +108,7 @@ class Approach:
     def _arrived(self, ref: bytes, done: wire.CallDone) -> None:
         passed_on(wire.loads(done))  # it is not read on by anybody: none may wait for its room
         if self._over:
+            self._room.keeps.forget(self)  # the handles in it are for nobody now
             return
         if done.outcome != "ok":
             self._fail(msgspec.structs.replace(done, call=self._number, refs=[]))

@@ -267,22 +267,23 @@ class Worker:
     # ── what comes back ──
 
     def received(self, message: wire.CallToHub | wire.ControlToHub) -> None:
-        if isinstance(message, Named) and message.refs and self.keeper is not None:
-            self.keeper.carry(message)
         match message:
             case wire.Done() | wire.BlockDone():
                 current = self._recent.get(message.task)
-                if current is not None:
+                if current is not None and current.end is None:
+                    self._carry(message)
                     current.end = message
                     self._deliver(current)
             case wire.MethodDone():
                 current = self._recent.get(message.task)
                 if current is not None:
+                    self._carry(message)
                     current.replies.append(message)
                     self._deliver(current)
             case wire.Yielded() | wire.Placed():
                 current = self._recent.get(message.task)
                 if current is not None:
+                    self._carry(message)
                     self._give(current, message)
             case wire.Stale(task=number, modules=modules):
                 self._stale(number, modules[:MOST_MODULES])
@@ -364,6 +365,10 @@ class Worker:
     def _give(self, current: _Current, part: Part) -> None:
         current.task.gave(part)
         self._carried(part)
+
+    def _carry(self, message: End | Part) -> None:
+        if isinstance(message, Named) and message.refs and self.keeper is not None:
+            self.keeper.carry(message)
 
     def _carried(self, message: End | Part) -> None:
         if isinstance(message, Named) and message.refs and self.keeper is not None:
