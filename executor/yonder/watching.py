@@ -20,7 +20,6 @@ class Change(NamedTuple):
 
     folder: str
     name: str
-    is_folder: bool
 
 
 class Watcher(Protocol):
@@ -85,7 +84,7 @@ class Watching:
                 if event.mask & self._flags.Q_OVERFLOW:
                     return None
                 for folder in self._names.get(event.wd, ()):
-                    found[Change(folder, event.name, bool(event.mask & self._flags.ISDIR))] = None
+                    found[Change(folder, event.name)] = None
         return list(found)
 
     def close(self) -> None:

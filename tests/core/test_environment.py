@@ -69,7 +69,5 @@ def test_an_installation_is_named_by_its_lines_its_python_and_its_platform():
     assert len(one) == 32
 
 
-def test_an_environment_is_named_by_its_content():
-    assert environment.digest(python("3.11.2", a="1", b="2")) == environment.digest(python("3.11.2", b="2", a="1"))
-    assert environment.digest(python("3.11.2", a="1")) != environment.digest(python("3.11.2", a="2"))
+def test_a_wheel_s_tag():
     assert environment.tag(HERE) == "cp311-linux_x86_64"

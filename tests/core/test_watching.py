@@ -223,7 +223,7 @@ def test_a_watcher_names_what_has_changed(tmp_path, watcher):
     assert watcher.watch("gone", str(tmp_path / "gone"))  # nothing there, and nothing that ran out
     put(tmp_path, "x.py", "")
     (tmp_path / "d").mkdir()
-    assert watcher.changes() == [Change("name", "x.py", False), Change("name", "d", True)]
+    assert watcher.changes() == [Change("name", "x.py"), Change("name", "d")]
     assert watcher.changes() == []
     watcher.forget("name")
     put(tmp_path, "x.py", "1")

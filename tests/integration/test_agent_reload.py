@@ -65,6 +65,15 @@ async def test_dependents_are_loaded_again_in_the_order_of_imports(session):
     )
 
 
+async def test_a_namespace_package_that_becomes_a_package_is_kept_and_its_parts_are_not(session):
+    await session.on({"ns/part.py": "v = 1\n"}, "import ns.part")
+    assert await session.on({"ns/part.py": "v = 2\n", "ns/__init__.py": ""}, "ns.part.v") == (
+        "2",
+        ["ns.part"],
+        {"ns": "it was a folder without a file of its own, and is something else now"},
+    )
+
+
 async def test_what_is_bound_anew_by_the_person_stays(session):
     await session.on({"helper.py": "def f(): return 1"}, "from helper import f\nkeep = f\ndef f(): return 'mine'")
     assert (await session.on({"helper.py": "def f(): return 2"}, "f(), keep()"))[0] == "('mine', 1)"

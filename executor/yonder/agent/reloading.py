@@ -180,6 +180,8 @@ class Reloading:
         """Names that were somebody else's (an installed package's), and are the workspace's now."""
         return {
             name: "another file of that name was loaded, which is not the workspace's"
+            if _file(sys.modules[name])
+            else "it was a folder without a file of its own, and is something else now"
             for name in self._change.modules
             if name in sys.modules and name not in self._loaded and name != "__main__"
         }

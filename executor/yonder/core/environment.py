@@ -49,13 +49,6 @@ def key(environment: Environment, requirements: Iterable[str], constraints: Iter
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def digest(environment: Environment) -> str:
-    """The name of an environment by its content."""
-    lines = [environment.implementation, environment.version, environment.platform]
-    lines += [f"{name}=={version}" for name, version in sorted(environment.packages.items())]
-    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
-
-
 def refusal(here: Environment, there: Environment, where: str, remedy: str) -> str:
     """Why code cannot travel from here to there, "" when it can. Patch releases may differ. `where` is the executor in
     words, `remedy` what changes its Python."""
