@@ -201,4 +201,5 @@ def spell(size: int) -> str:
         if value < 1000 or unit == "TB":
             break
         value /= 1000
-    return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
+    number = f"{value:.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0")
+    return f"{number} {unit}"

@@ -133,26 +133,26 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         return super().reducer_override(obj)
 
 
-def unpack(body: Body, *, again: bool = False) -> Any:
-    """The value of `pack`'s body, with memory of its own; it may be that of the body, unless that will be unpacked `again`. Raises SerializationError where it is damaged, ExecutorLost where
-    its memory has gone, and whatever unpickling raises (it runs code of the classes inside)."""
+def unpack(body: Body) -> Any:
+    """The value of `pack`'s body, with memory of its own; it may be that of the body. Raises SerializationError where it is
+    damaged, ExecutorLost where its memory has gone, and whatever unpickling raises (it runs code of the classes inside)."""
     if isinstance(body, bytes) and body.startswith(_PICKLE):
         return pickle.loads(body)  # noqa: S301 - only between a program and its own workers, over token-checked sockets
-    data = _own(body, again=again)
+    data = _own(body)
     if not parcel.is_parcel(data):
         return pickle.loads(data)  # noqa: S301 - as above
     stream, buffers = parcel.opened(data, _provision.fetch)
     return pickle.loads(stream, buffers=buffers)  # noqa: S301 - as above
 
 
-def _own(body: Body, *, again: bool) -> memoryview:
+def _own(body: Body) -> memoryview:
     """A body in one piece that may be written to, and that nobody else has."""
     pieces: list[Any] = body if isinstance(body, list) else [body]
     if len(pieces) == 1:
         (only,) = pieces
         if segments.is_reference(only):
             return segments.take(only, read=True)
-        if isinstance(only, bytearray | memoryview) and not again:
+        if isinstance(only, bytearray | memoryview):
             return memoryview(only)  # gathered, or taken, for us
     return memoryview(bytearray().join(pieces))
 
@@ -347,8 +347,12 @@ def failure(error: BaseException, user_folder: str, *, user_file: str = "") -> F
     while len(told.stack) > 1 and _is_runtime(told.stack[-1].filename):
         told.stack.pop()  # input() raises in our code on the person's behalf
     frames = [_frame(summary, user_folder, user_file) for summary in told.stack]
-    if isinstance(error, SyntaxError) and error.filename and error.lineno and not frames:
-        frames = [_syntax_frame(error, user_folder, user_file)]
+    place = ""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        if not frames or error.filename != user_file:
+            frames.append(_syntax_frame(error, user_folder, user_file))
+        if error.filename != user_file:
+            place = f" ({Path(error.filename).name}, line {error.lineno})"
     if len(frames) > MAX_FRAMES:
         frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
     text = "".join(told.format())
@@ -362,7 +366,7 @@ def failure(error: BaseException, user_folder: str, *, user_file: str = "") -> F
         message = message.removeprefix(start)
     if message in {name, type(error).__name__}:
         message = ""
-    return Failure(name, message[:MAX_TEXT], text, frames)
+    return Failure(name, message[:MAX_TEXT] + place, text, frames)
 
 
 def own_part(trace: TracebackType | None) -> TracebackType | None:

@@ -23,6 +23,7 @@ from yonder import culprit, installed, paths, payload, wire
 from yonder.core import environment
 from yonder.errors import CaptureWarning, SerializationError
 from yonder.importing import imports
+from yonder.paths import spell
 
 SMALL = 64 * 1024
 """Captures below this many bytes are not worth a line."""
@@ -83,12 +84,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What is known of a call before it is made. `size` is about what it takes along in bytes, `modules` are those of the
-    program's own that it needs there. Iterating gives the findings; `str` says all of it."""
+    """What is known of a call before it is made. `size` is about what it takes along in bytes (None: it cannot travel),
+    `modules` are those of the program's own that it needs there. Iterating gives the findings; `str` says all of it."""
 
     name: str
     where: str
-    size: int
+    size: int | None
     captures: tuple[Capture, ...]
     modules: tuple[str, ...]
     findings: tuple[Finding, ...] = field(default=())
@@ -102,7 +103,8 @@ class Preflight:
         return iter(self.findings)
 
     def __str__(self) -> str:
-        lines = [f"{self.name} on {self.where}: takes along {spell(self.size)}"]
+        weight = "cannot travel" if self.size is None else f"takes along {spell(self.size)}"
+        lines = [f"{self.name} on {self.where}: {weight}"]
         lines += [f"  {capture}" for capture in self.captures]
         if self.modules:
             lines.append(f"modules of this program that it needs: {', '.join(self.modules)}")
@@ -116,7 +118,7 @@ def look(call: Call, more: Sequence[Check] = ()) -> Preflight:
     """Look at a call without making it. Pickles what it would take along; calls no function of the program's otherwise."""
     name = name_of(call.function)
     findings: list[Finding] = []
-    size = 0
+    size: int | None = None
     captures: tuple[Capture, ...] = ()
     try:
         body = call.pack(call.function)[1]
@@ -129,7 +131,7 @@ def look(call: Call, more: Sequence[Check] = ()) -> Preflight:
         payload.pack_call(call.arguments, call.keywords)
     except SerializationError as error:
         findings.append(_unpicklable(error))
-    modules = own_modules(call.function)
+    modules = own_modules(call.function, [*call.arguments, *call.keywords.values()])
     findings += _packages(call, modules)
     for check in more:
         findings += check(call.function, call.arguments, call.keywords)
@@ -300,23 +302,14 @@ def _outside() -> int:
     return level
 
 
-def spell(size: int) -> str:
-    """Bytes as people say them."""
-    number = float(size)
-    for unit in ("bytes", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "bytes" or number >= 100 else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} GB"
-
-
 # ── what it needs there ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def own_modules(function: Callable[..., Any]) -> list[ModuleType]:
-    """Modules of the program's own that the function comes from or leads to, as far as names in them tell."""
+def own_modules(function: Callable[..., Any], arguments: Iterable[object] = ()) -> list[ModuleType]:
+    """Modules of the program's own that the function, or one of its arguments, comes from or leads to, as far as names in
+    them tell."""
     found: dict[str, ModuleType] = {}
-    waiting = [_module_of(function), *_imported_in(function)]
+    waiting = [_module_of(function), *_imported_in(function), *map(installed.origin, arguments)]
     for _, value in culprit.parts(function):
         waiting.append(installed.origin(value))
     while waiting:

@@ -17,6 +17,7 @@ from yonder.errors import PoolClosed, RemoteLost, UsageError
 from yonder.future import Future, ToldFuture
 from yonder.line import Line, announce, begin, waited
 from yonder.options import Wishes
+from yonder.paths import spell
 from yonder.switchboard import Switchboard
 
 T = TypeVar("T")
@@ -140,7 +141,7 @@ class Remote(holding.Handle, Generic[T]):
         return self
 
     def __repr__(self) -> str:
-        where = f"lost: {self.lost}" if self.lost else "here" if self._here() else _bytes(self.size)
+        where = f"lost: {self.lost}" if self.lost else "here" if self._here() else spell(self.size)
         return f"<yonder.Remote {self.preview or self.type}, {where}>"
 
 
@@ -173,12 +174,3 @@ def _line_of_worker() -> Line:
     if here is None:
         raise UsageError("this handle belongs to the process that received it")
     return Line(Switchboard(lambda _: None, ""), wire.PoolOpened(0, "", wire.PoolSpec(name="")), here.folder)
-
-
-def _bytes(count: int) -> str:
-    size, unit = float(count), "bytes"
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{count} bytes" if unit == "bytes" else f"{size:.3g} {unit}"

@@ -166,18 +166,14 @@ def _files_written(run: Run, event: wire.FilesWritten) -> None:
 
 def code_words(reloaded: Iterable[str], kept: Iterable[str]) -> str:
     """What a worker that keeps its variables did about newer code, in a line."""
-    parts = (f"{verb} {_names(list(modules))}" for verb, modules in (("reloaded", reloaded), ("kept", kept)) if modules)
-    return ", ".join(parts)
+    told = (("reloaded", reloaded), ("old code of", kept))
+    return ", ".join(f"{words} {_names(list(modules))}" for words, modules in told if modules)
 
 
 def kept_words(kept: Mapping[str, str]) -> str:
     """What a person is told of modules that are older than their files."""
-    reasons = "; ".join(f"{name}: {why}" for name, why in list(kept.items())[:NAMED])
-    what = "is" if len(kept) == 1 else "are"
-    return (
-        f"{_names(list(kept))} {what} older in this session than on disk, and could not be loaded again ({reasons}). "
-        "Restart the session to run on the new code; its variables go."
-    )
+    reasons = _names([f"{name} ({why})" for name, why in kept.items()])
+    return f"The session still runs the old code of {reasons}. Restart it to run the new code; its variables go."
 
 
 def _names(modules: list[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from yonder import blobs, payload, segments, wire
 from yonder.agent.keeping import Keeping
 from yonder.agent.parts import MOST_FILES, Part
 from yonder.errors import SerializationError
+from yonder.holding import Taken
 from yonder.hub.parts import Parts
 from yonder.hub.worker import Worker
 
@@ -274,3 +277,31 @@ def test_a_part_for_which_no_file_can_be_opened_lies_in_memory(monkeypatch):
 
     monkeypatch.setattr(os, "memfd_create", full, raising=False)
     assert bytes(Part([b"a" * segments.MAPPED_FROM, b"b"]).content()[-2:]) == b"ab"
+
+
+def test_each_call_gets_a_value_that_was_put_as_memory_of_its_own_and_none_is_copied_for_it():
+    class Handle:
+        ref = bytes(wire.REF)
+
+    worker = Keeping()
+    array = np.arange(200_000)
+    worker.stow(wire.Stow(Handle.ref, payload.pack(array)))
+    first, second = (worker.taken(Taken(Handle())) for _ in range(2))  # type: ignore[arg-type]
+    first[0] = -1
+    assert (second == array).all()
+    if sys.platform.startswith("linux"):
+        assert isinstance(owner(second), mmap.mmap)
+
+    small = np.arange(3)
+    worker.drop([Handle.ref])
+    worker.stow(wire.Stow(Handle.ref, payload.pack(small)))
+    first, second = (worker.taken(Taken(Handle())) for _ in range(2))  # type: ignore[arg-type]
+    first[0] = -1
+    assert (second == small).all()
+
+
+def owner(array: Any) -> Any:
+    """Whose memory an array shows."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array.obj if isinstance(array, memoryview) else array

@@ -399,7 +399,7 @@ async def test_what_nobody_fetched_is_named_before_the_executor_ends(table, floo
     await table.released(floor.all["e"])
     ((files, sentence),) = lost
     assert [known.written.path for known in files] == ["a.pt"]
-    assert "a.pt (3.0 MB)" in sentence
+    assert "a.pt (3 MB)" in sentence
     assert "idle for 60 s" in sentence
     assert 'outputs = ["*.pt"]' in sentence
 

@@ -160,6 +160,10 @@ async def test_the_end_of_a_worker_is_told_to_all_who_hold_its_objects(scene):
     assert scene.told == [wire.Lost([mine], "it was killed")]
     assert wire.Lost([mine], "it was killed") in scene.other.said
     assert scene.keeps.why(mine) == "it was killed"
+    assert scene.keeps.loss(mine) == "the remote list is lost: it was killed"
+    assert scene.keeps.loss(b"?") == (
+        "the remote object is lost: there is no such object, or this code was never given its handle"
+    )
     scene.keeps.release(scene.other, {theirs: 1})
     assert len(scene.keeps) == 0  # the dead one held it, too
 
@@ -209,7 +213,7 @@ async def test_what_pins_what_is_said_in_figures(scene):
     scene.kept(scene.other, size=-5)
     assert scene.keeps.pinning(scene.room) == [
         "executor x-w is kept by 2 remote objects, 44 MB",
-        "executor x-v is kept by 1 remote object, 0 bytes",
+        "executor x-v is kept by 1 remote object, 0 B",
     ]
     assert scene.keeps.pinning(Room()) == []
 

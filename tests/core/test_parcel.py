@@ -114,10 +114,8 @@ def test_who_receives_may_write_and_nobody_else_sees_it():
     assert not array.any()
 
 
-def test_a_body_that_came_in_one_piece_is_the_values_memory_unless_it_is_unpacked_again():
+def test_a_body_that_came_in_one_piece_is_the_values_memory():
     body = [bytearray().join(payload.pack(np.zeros(100_000)))]
-    kept = payload.unpack(body, again=True)
-    kept[:] = 1
     value = payload.unpack(body)
     assert not value.any()
     value[:] = 2

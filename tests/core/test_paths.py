@@ -107,7 +107,7 @@ def test_sizes_read_well():
     assert [paths.spell(one) for one in (0, 999, 1000, 3_000_000, 250_000_000_000)] == [
         "0 B",
         "999 B",
-        "1.0 kB",
-        "3.0 MB",
+        "1 kB",
+        "3 MB",
         "250 GB",
     ]

@@ -142,6 +142,16 @@ def test_deep_recursion_stays_bounded():
     assert len(told.text) <= payload.MAX_TEXT + 100
 
 
+def test_a_syntax_error_says_where_it_is_unless_it_is_in_the_text_that_was_run():
+    inner = "compile('x = 1\\ndef f(:\\n', '/ws/other.py', 'exec')\n"
+    told = payload.failure(_failing(inner, "/ws/a.py"), "/ws", user_file="/ws/a.py")
+    assert told.message == "invalid syntax (other.py, line 2)"
+    assert [(frame.file, frame.line) for frame in told.frames] == [("/ws/a.py", 1), ("/ws/other.py", 2)]
+    own = payload.failure(_failing("def f(:\n", "/ws/a.py"), "/ws", user_file="/ws/a.py")
+    assert own.message == "invalid syntax"
+    assert [(frame.file, frame.line) for frame in own.frames] == [("/ws/a.py", 1)]
+
+
 def test_a_message_that_cannot_be_shown():
     told = payload.failure(
         _failing("class E(Exception):\n  def __str__(self): raise OSError\nraise E\n", "/ws/d.py"), "/ws"

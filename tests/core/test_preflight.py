@@ -125,7 +125,7 @@ def test_a_function_is_warned_of_once():
         watch.leaving(second, 101)
         watch.leaving(weigh, 100)
 
-    with pytest.warns(CaptureWarning, match="takes along 101 bytes") as said:
+    with pytest.warns(CaptureWarning, match="takes along 101 B") as said:
         leave()
     assert len(said) == 1
     assert said[0].filename == __file__  # the line of the program that submits
@@ -188,6 +188,19 @@ def test_the_programs_modules_that_a_call_needs_are_listed(modules):
     assert "fauxlib" not in names
 
 
+def test_the_modules_of_its_arguments_are_needed_too(modules):
+    kind = type("Net", (), {"__module__": "helper_mod"})
+    names = [module.__name__ for module in preflight.own_modules(print, [kind(), 7])]
+    assert names == ["deeper_mod", "helper_mod"]
+    assert "deeper_mod, helper_mod" in str(looked(print, Holder, modules))
+
+
+def test_a_function_that_cannot_travel_weighs_nothing():
+    found = looked(closure(threading.Lock()))
+    assert found.size is None
+    assert "'default' (local): cannot travel\n" in str(found)
+
+
 def test_packages_elsewhere_are_compared_through_the_modules(modules):
     there = wire.Environment("cpython", "{}.{}.0".format(*sys.version_info[:2]), "x", {"numpy": "0.1", "pytest": ""})
     function = calls_helper(modules)
@@ -232,10 +245,3 @@ def test_further_checks_are_asked_and_errors_come_first():
     found = looked(print, "data.csv", more=[check])
     assert [one.level for one in found] == ["error", "information"]
     assert heard == [(print, ("data.csv",), {})]
-
-
-@pytest.mark.parametrize(
-    ("size", "words"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (250_000, "250 kB"), (3.2e9, "3.2 GB")]
-)
-def test_sizes_in_words(size, words):
-    assert preflight.spell(int(size)) == words

@@ -105,7 +105,7 @@ async def test_a_module_that_was_looked_for_in_vain(session):
 @pytest.mark.parametrize(
     ("before", "after", "block", "why"),
     [
-        ("class A: pass\n", "class A: x = 1\n", "mine = [{'in': A()}]", "there are objects of its class A"),
+        ("class A: pass\n", "class A: x = 1\n", "mine = [{'in': A()}]", "'mine' leads to one of its class A"),
         ("class A: pass\n", "class A: x = 1\n", "class B(A): pass", "the class __main__.B derives from its A"),
         (
             "class M(type): pass\nclass A(metaclass=M): pass\n",
@@ -134,7 +134,7 @@ async def test_what_is_kept_and_why(session, before, after, block, why):
 async def test_what_was_kept_is_loaded_again_when_nothing_is_in_the_way_any_more(session):
     await session.on({"helper.py": "class A: x = 1"}, "from helper import A\na = A()")
     now = {"helper.py": "class A: x = 2"}
-    assert (await session.on(now, "a.x, A.x"))[::2] == ("(1, 1)", {"helper": "there are objects of its class A"})
+    assert (await session.on(now, "a.x, A.x"))[::2] == ("(1, 1)", {"helper": "'a' is an object of its class A"})
     assert (await session.on(now, "del a"))[2] != {}
     assert await session.on(now, "A.x") == ("2", ["helper"], {})
 
@@ -145,7 +145,7 @@ async def test_an_enum_is_loaded_again_unless_the_session_has_a_member(session):
     assert await session.on({"colors.py": text + "    BLUE = 2\n"}, "Color.BLUE") == ("<Color.BLUE: 2>", ["colors"], {})
     await session.on({"colors.py": text + "    BLUE = 2\n"}, "red = Color.RED")
     shown, modules, kept = await session.on({"colors.py": text}, "red is Color.RED")
-    assert (shown, modules, kept) == ("True", [], {"colors": "there are objects of its class Color"})
+    assert (shown, modules, kept) == ("True", [], {"colors": "'red' is an object of its class Color"})
 
 
 async def test_a_new_text_that_fails_is_the_runs_error_and_everything_is_as_it_was(session):
@@ -173,18 +173,18 @@ async def test_what_a_failing_text_has_imported_is_not_there_either(session):
 
 
 @pytest.mark.parametrize(
-    "block",
+    ("block", "which"),
     [
-        "from helper import make\nmake = make()",
-        "def used():\n    from helper import make\nmake = helper.make()",
-        "import other\nother.items.append(helper.make())",
+        ("from helper import make\nmake = make()", "'make' is an object of"),
+        ("def used():\n    from helper import make\nmake = helper.make()", "'make' is an object of"),
+        ("import other\nother.items.append(helper.make())", "'other.items' leads to one of"),
     ],
 )
-async def test_an_object_behind_the_name_of_an_import_or_in_a_module_that_stays(session, block):
+async def test_an_object_behind_the_name_of_an_import_or_in_a_module_that_stays(session, block, which):
     files = {"helper.py": "class A: pass\ndef make(): return A()\n", "other.py": "items = []\n"}
     await session.on(files, f"import helper\n{block}")
     _, modules, kept = await session.on(files | {"helper.py": "class A: x = 1\n"}, "")
-    assert (modules, kept) == ([], {"helper": "there are objects of its class A"})
+    assert (modules, kept) == ([], {"helper": f"{which} its class A"})
 
 
 async def test_names_from_several_modules_as_a_whole(session):

@@ -299,7 +299,7 @@ def test_a_run_says_what_was_reloaded_before_it(table):
 
 def test_a_run_says_what_stayed_older(table):
     table(changed(reloaded=["helper"], model="it has live instances"))
-    assert table.seen.code == "reloaded helper, kept model"
+    assert table.seen.code == "reloaded helper, old code of model"
 
 
 def test_what_workers_of_its_calls_reload_is_not_the_run_s(table):
@@ -314,10 +314,12 @@ def test_many_modules_are_counted(table):
 
 def test_a_person_is_told_which_modules_stayed_older_and_why():
     one = runs.kept_words({"model": "it has live instances"})
-    assert one.startswith("model is older in this session than on disk")
-    assert "(model: it has live instances)" in one
-    assert "Restart the session" in one
-    assert runs.kept_words({"a": "x", "b": "y"}).startswith("a, b are older")
+    assert one == (
+        "The session still runs the old code of model (it has live instances). "
+        "Restart it to run the new code; its variables go."
+    )
+    assert " of a (x), b (y). " in runs.kept_words({"a": "x", "b": "y"})
+    assert "m4 (why) and 3 more. " in runs.kept_words({f"m{n}": "why" for n in range(8)})
 
 
 def test_a_file_that_is_written_again_is_there_once_as_it_is_now(table, monkeypatch):

@@ -18,6 +18,8 @@ export interface Block {
   readonly short: string;
   readonly full: string;
   readonly detail: string;
+  /** What the run did about newer code of the workspace. */
+  readonly code: string;
   readonly started: number;
   readonly ended: number;
   readonly stale: boolean;
@@ -107,7 +109,7 @@ export class Blocks {
     this.#pending += 1;
     const key = `pending-${this.#pending}`;
     const text = textOf(lines, range);
-    this.#put({ key, uri, range, text, state: "pending", short: "", full: "", detail: "", started: now, ended: 0, stale: false });
+    this.#put({ key, uri, range, text, state: "pending", short: "", full: "", detail: "", code: "", started: now, ended: 0, stale: false });
     return key;
   }
 
@@ -156,6 +158,7 @@ export class Blocks {
         short: run.short,
         full: run.text === "" ? run.short : run.text,
         detail: run.detail,
+        code: run.code,
         started: run.started === 0 ? run.created : run.started,
         ended: run.ended,
         stale,

@@ -34,6 +34,12 @@ function joined(...parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join(" · ");
 }
 
+/** What came out, and on which code: old code must not look like new. */
+function withCode(text: string, code: string): string {
+  const words = clip(code, INLINE_LIMIT / 2);
+  return joined(clip(text, INLINE_LIMIT - (words === "" ? 0 : Array.from(words).length + 3)), words);
+}
+
 /** The text after the last line of a block. `now` in seconds. */
 export function inlineText(block: Block, now: number): string {
   const took = block.ended > 0 && block.started > 0 ? duration(block.ended - block.started) : "";
@@ -48,9 +54,9 @@ export function inlineText(block: Block, now: number): string {
     case "running":
       return clip(joined("● running", now - block.started >= 1 ? duration(now - block.started) : "", block.detail), INLINE_LIMIT);
     case "ok":
-      return block.short === "" ? clip(joined("✓", took), INLINE_LIMIT).replace(" · ", " ") : clip(`→ ${block.short}`, INLINE_LIMIT);
+      return withCode(block.short === "" ? joined("✓", took).replace(" · ", " ") : `→ ${block.short}`, block.code);
     case "error":
-      return clip(`✗ ${block.short === "" ? "failed" : block.short}`, INLINE_LIMIT);
+      return withCode(`✗ ${block.short === "" ? "failed" : block.short}`, block.code);
     case "lost":
       return clip(`✗ lost: ${block.short === "" ? "the session ended" : block.short}`, INLINE_LIMIT);
     case "cancelled":

@@ -29,8 +29,8 @@ class Instances:
             if issubclass(type(value), type) and value.__module__ == name
         }
 
-    def objections(self, roots: Iterable[object]) -> dict[str, str]:
-        """The modules of which something lives that hangs on `roots`, and what."""
+    def objections(self, roots: Iterable[tuple[str, object]]) -> dict[str, str]:
+        """The modules of which something lives that hangs on `roots` (a name, "" for none, and an object), and what."""
         if not self._kinds:
             return {}
         kept = self._heirs()
@@ -52,22 +52,31 @@ class Instances:
             if heir.__module__ not in self._modules
         }
 
-    def _reachable(self, waiting: list[object], kinds: Mapping[int, str]) -> dict[str, str]:
+    def _reachable(self, roots: list[tuple[str, object]], kinds: Mapping[int, str]) -> dict[str, str]:
         end = self._clock() + SECONDS
         seen: set[int] = set()
         found: dict[str, str] = {}
-        while waiting:
-            one = waiting.pop()
-            if id(one) in seen:
-                continue
-            seen.add(id(one))
-            if (name := kinds.get(id(type(one)))) is not None:
-                found[name] = f"there are objects of its class {type(one).__qualname__}"
-            if len(seen) % _STEPS == 0 and self._clock() > end:
-                why = "there are too many objects to see whether some are of its classes"
-                return dict.fromkeys(kinds.values(), why) | found
-            waiting += _held(one)
+        for root, value in roots:
+            waiting = [value]
+            while waiting:
+                one = waiting.pop()
+                if id(one) in seen:
+                    continue
+                seen.add(id(one))
+                if (name := kinds.get(id(type(one)))) is not None and name not in found:
+                    found[name] = _told(root, type(one), at_once=one is value)
+                if len(seen) % _STEPS == 0 and self._clock() > end:
+                    why = "there are too many objects to see whether some are of its classes"
+                    return dict.fromkeys(kinds.values(), why) | found
+                waiting += _held(one)
         return found
+
+
+def _told(root: str, kind: type, *, at_once: bool) -> str:
+    words = (
+        "there are objects of" if not root else f"{root!r} is an object of" if at_once else f"{root!r} leads to one of"
+    )
+    return f"{words} its class {kind.__qualname__}"
 
 
 def _heirs(kind: type) -> list[type]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 from yonder import payload, wire
 from yonder.agent.parts import Part
@@ -25,7 +25,7 @@ class Keeping:
     def __init__(self) -> None:
         self.holdings = Holdings()
         self._objects: dict[bytes, Any] = {}
-        self._copies: dict[bytes, tuple[wire.Body, list[Grip]]] = {}
+        self._copies: dict[bytes, tuple[Part, list[Grip]]] = {}
         self._parts: dict[bytes, Part] = {}
         payload.provide(self.part)
         self._numbers = itertools.count(1)
@@ -72,7 +72,7 @@ class Keeping:
         if ref in self._objects:
             return self._objects[ref]
         if ref in self._copies:
-            return payload.unpack(self._copies[ref][0], again=True)
+            return payload.unpack(cast(wire.Body, [self._copies[ref][0].content()]))
         return value.handle.get()  # type: ignore[attr-defined]
 
     # ── user code off, main thread ────────────────────────────────────────────────────────────────────────────────────
@@ -96,7 +96,7 @@ class Keeping:
         if len(message.ref) == wire.BLOB:
             self._parts[message.ref] = Part(message.body)
             return
-        self._copies[message.ref] = message.body, self.holdings.delivered(message.refs)
+        self._copies[message.ref] = Part(message.body), self.holdings.delivered(message.refs)
 
     def drop(self, refs: list[bytes]) -> None:
         """Nobody wants these any more."""

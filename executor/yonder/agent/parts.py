@@ -1,4 +1,5 @@
-"""A large part of arguments that is here for any number of calls; each of them gets it as memory of its own.
+"""A large part of arguments, or a value that lives elsewhere, here for any number of calls; each of them gets it as memory
+of its own.
 
 What belongs here: where the bytes lie. What this file must not know: names, calls.
 """

@@ -194,8 +194,13 @@ class Reloading:
             if why := self._objection(name, self._loaded[name]):
                 kept[name] = why
         rest = {name: self._loaded[name] for name in names if name not in kept}
-        stay = [value for name in self._loaded.keys() - rest.keys() for value in self._loaded[name].__dict__.values()]
-        return kept | Instances(rest).objections([*self._namespace.own(names).values(), *self._held, *stay])
+        stay = [
+            (f"{name}.{inner}", value)
+            for name in self._loaded.keys() - rest.keys()
+            for inner, value in list(self._loaded[name].__dict__.items())
+        ]
+        held = [("", one) for one in self._held]
+        return kept | Instances(rest).objections([*self._namespace.own(names).items(), *held, *stay])
 
     def _objection(self, name: str, module: ModuleType) -> str:
         loader = module.__loader__

@@ -279,7 +279,7 @@ class Call:
         outcome: wire.CallOutcome = drop.outcome
         if self.home is not None and drop.outcome == "lost" and not self.attempt:
             gone = next((ref for ref in self._needs if self.room.keeps.find(ref, self) is None), b"")
-            outcome, sentence = "remote_lost", self.room.keeps.why(gone) if gone else sentence
+            outcome, sentence = "remote_lost", self.room.keeps.loss(gone) if gone else sentence
         done = wire.CallDone(
             self.number,
             outcome,

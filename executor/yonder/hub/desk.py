@@ -168,7 +168,7 @@ class Desk:
             case wire.Get(call=number, ref=ref) | wire.Spill(call=number, ref=ref):
                 entry = self._hub.keeps.find(ref, client.holder)
                 if entry is None:
-                    client.say(lost_end(number, self._hub.keeps.why(ref)))
+                    client.say(lost_end(number, self._hub.keeps.loss(ref)))
                 elif isinstance(entry.room, PoolRoom):
                     entry.room.objects.asked(client, entry, message)
 
@@ -181,7 +181,7 @@ class Desk:
         if message.pin:
             pool = self._home(client, message.pin)
             if pool is None:
-                client.say(lost_end(message.call, self._hub.keeps.why(message.pin)))
+                client.say(lost_end(message.call, self._hub.keeps.loss(message.pin)))
                 return
         else:
             pool = self._room(client, message.pool)

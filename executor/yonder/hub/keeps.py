@@ -18,6 +18,7 @@ from yonder import wire
 from yonder.hub.clients import Client
 from yonder.hub.shelf import SHELF
 from yonder.hub.worker import Named, Worker
+from yonder.paths import spell
 
 GRAVES = 10_000
 """Objects whose end is remembered, so that it can be said why they are no more."""
@@ -69,7 +70,7 @@ class Keeps:
         self._entries: dict[bytes, Entry] = {}
         self._kin: dict[Worker, _Kin] = {}
         self._held: dict[Hashable, dict[bytes, None]] = {}  # by holder
-        self._graves: OrderedDict[bytes, str] = OrderedDict()
+        self._graves: OrderedDict[bytes, tuple[str, str]] = OrderedDict()  # type and why
         self._stowed: dict[Worker, set[bytes]] = {}  # copies that workers were given
         self._dropping: dict[Worker, list[bytes]] = {}
 
@@ -87,7 +88,7 @@ class Keeps:
         if told or facts.ref in self._entries or len(facts.ref) != wire.REF or not worker.alive:
             return
         if len(kin.entries) >= wire.MOST_REFS:
-            self._bury(facts.ref, f"its worker keeps {wire.MOST_REFS:,} objects already")
+            self._bury(facts, f"its worker keeps {wire.MOST_REFS:,} objects already")
             return
         entry = self._add(Entry(_bounded(facts), room, worker), worker)
         kin.entries[facts.ref] = entry
@@ -131,7 +132,12 @@ class Keeps:
 
     def why(self, ref: bytes) -> str:
         """Why there is no such object."""
-        return self._graves.get(ref, _UNKNOWN)
+        return self._graves.get(ref, ("", _UNKNOWN))[1]
+
+    def loss(self, ref: bytes) -> str:
+        """What a call is told that needs an object which is no more."""
+        kind, why = self._graves.get(ref, ("object", _UNKNOWN))
+        return f"the remote {kind} is lost: {why}"
 
     def give(self, refs: Iterable[bytes], giver: Hashable, taker: Hashable) -> list[bytes]:
         """A message that names these goes from one holder to another. Returns them all, once each; of those that are no
@@ -227,7 +233,7 @@ class Keeps:
                 if not held:
                     del self._held[holder]
         entry.holders.clear()
-        self._bury(entry.ref, sentence)
+        self._bury(entry.facts, sentence)
         if entry.worker is not None:
             self._unpin(entry.worker, entry)
         for worker, stowed in self._stowed.items():
@@ -242,8 +248,8 @@ class Keeps:
         if kin is not None and kin.entries.pop(entry.ref, None) is not None and not kin.entries:
             entry.room.pinned(worker, on=False)
 
-    def _bury(self, ref: bytes, sentence: str) -> None:
-        self._graves[ref] = sentence
+    def _bury(self, facts: wire.Facts, sentence: str) -> None:
+        self._graves[facts.ref] = facts.type[:MOST_TEXT], sentence
         if len(self._graves) > GRAVES:
             self._graves.popitem(last=False)
 
@@ -276,7 +282,7 @@ class Keeps:
                 found.setdefault(worker.executor, []).extend(some)
         return [
             f"executor {executor} is kept by {len(entries)} remote object{'s' if len(entries) > 1 else ''}, "
-            f"{megabytes(sum(entry.facts.size for entry in entries))}"
+            f"{spell(sum(entry.facts.size for entry in entries))}"
             for executor, entries in found.items()
         ]
 
@@ -304,13 +310,6 @@ class Tally:
     def carried(self, message: Named) -> None:
         """It was passed on."""
         self._keeps.forget(id(message))
-
-
-def megabytes(size: int) -> str:
-    """Bytes as a person reads them."""
-    return (
-        f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size} bytes"
-    )
 
 
 def _bounded(facts: wire.Facts) -> wire.Facts:

@@ -79,7 +79,7 @@ class Approach:
         entries: list[Entry] = []
         for ref in [submit.pin, *submit.needs] if submit.pin else submit.needs:
             if (entry := keeps.find(ref, self)) is None:
-                self._fail(wire.CallDone(self._number, "remote_lost", sentence=keeps.why(ref), attempts=0))
+                self._fail(wire.CallDone(self._number, "remote_lost", sentence=keeps.loss(ref), attempts=0))
                 return
             entries.append(entry)
         self._home = entries[0].worker if submit.pin else self._most(entries)

@@ -137,7 +137,7 @@ class Spilling:
             return
         passed_on(wire.loads(message))
         if message.outcome == "ok" and self._keeps.find(self._entry.ref, self._client.holder) is None:
-            message = lost_end(self._number, self._keeps.why(self._entry.ref))
+            message = lost_end(self._number, self._keeps.loss(self._entry.ref))
         if message.outcome == "ok":
             self._keeps.settle(self._entry, message.body, self, message.refs)
             message = wire.CallDone(self._number, "ok", executor=message.executor)

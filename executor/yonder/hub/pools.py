@@ -511,10 +511,9 @@ class PoolRoom:
         self.watchers.tell("gone", executor.id, sentence)
         self._disinherit(executor.id)
         calls = self._bereaved(executor.workers.values(), report)
+        how = sentence if sentence == report.sentence() else f"ended: {sentence}"
         for worker in executor.workers.values():
-            self.keeps.worker_gone(
-                worker, f"it was on executor {executor.id}, which ended: {sentence or report.sentence()}"
-            )
+            self.keeps.worker_gone(worker, f"it was on executor {executor.id}, which {how}")
         self._drive.feed(events.ExecutorGone(now(), executor.id, sentence))
         self._executors.pop(executor.id, None)
         self._bury(calls)

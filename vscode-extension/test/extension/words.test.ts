@@ -7,7 +7,7 @@ import { barText, bytes, clip, duration, inlineText, interpreterName } from "../
 import { lines } from "./summaries";
 
 function block(state: BlockState, part: Partial<Block> = {}): Block {
-  return { key: "r", uri: "", range: lines(0, 0), text: "", state, short: "", full: "", detail: "", started: 100, ended: 0, stale: false, ...part };
+  return { key: "r", uri: "", range: lines(0, 0), text: "", state, short: "", full: "", detail: "", code: "", started: 100, ended: 0, stale: false, ...part };
 }
 
 const POOL: PoolStatus = { name: "default", backend: "local", executors: 4, booting: 1, busy: 0, max: 8, queued: 0, why: "" };
@@ -35,6 +35,15 @@ test("values, errors and marks", () => {
   assert.equal(inlineText(block("running"), 100.5), "● running");
   assert.equal(inlineText(block("running"), 175), "● running · 1 min 15 s");
   assert.equal(inlineText(block("cancelled", { ended: 103 }), 0), "■ interrupted · 3.0 s");
+});
+
+test("a value says on which code it was made", () => {
+  assert.equal(inlineText(block("ok", { short: "42", code: "old code of helper" }), 0), "→ 42 · old code of helper");
+  assert.equal(inlineText(block("ok", { ended: 103, code: "reloaded helper" }), 0), "✓ 3.0 s · reloaded helper");
+  assert.equal(inlineText(block("error", { short: "KeyError: 1", code: "reloaded helper" }), 0), "✗ KeyError: 1 · reloaded helper");
+  const long = inlineText(block("ok", { short: "x".repeat(200), code: "old code of helper" }), 0);
+  assert.equal(Array.from(long).length, 100);
+  assert.ok(long.endsWith("… · old code of helper"));
 });
 
 test("a value of several lines stays on one", () => assert.equal(clip("a\n  b\n", 50), "a ⏎ b"));
