@@ -8,6 +8,7 @@ import textwrap
 
 import pytest
 from tests.integration.cluster import a_cluster
+from tests.integration.programs import program
 
 from yonder import wire
 from yonder.publishing import Publishing
@@ -205,3 +206,152 @@ async def test_a_result_that_does_not_pickle(tmp_path):
         assert ended.failure.type.endswith("SerializationError")
         assert "['model'] -> [0]" in ended.failure.message or "model" in ended.failure.message
         assert await window.value("1 + 1") == "2"
+
+
+# ── large and lost values: programs with a pool of their own ──────────────────────────────────────────────────────────
+
+
+def lines(tmp_path, code):
+    return program(tmp_path, code).splitlines()
+
+
+def test_a_large_closure_is_warned_of_and_travels_once(tmp_path):
+    """On both ways, from the program to the hub and from the hub to the worker."""
+    assert lines(
+        tmp_path,
+        """
+        import warnings, yonder
+        from yonder import wire
+        from yonder.hub.worker import Worker
+        from yonder.switchboard import Switchboard
+        sent = []
+        def counting(kind, name):
+            whole = getattr(kind, name)
+            def say(self, message):
+                if isinstance(message, (wire.Submit, wire.Call)):
+                    sent.append(len(wire.encode(message)))
+                return whole(self, message)
+            setattr(kind, name, say)
+        counting(Worker, "say")
+        counting(Switchboard, "send")
+        def made(table):
+            return lambda n: table[n]
+        f = made(bytes(range(256)) * 8000)
+        with yonder.Pool(max=1, capture_warning=1_000_000) as pool, warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            print(pool.call(f, 7), [size > 2_000_000 for size in sent])
+            print([(one.category.__name__, "'table'" in str(one.message)) for one in said])
+            print("2.0 MB" in str(said[0].message), "pool.put" in str(said[0].message))
+            sent.clear()
+            print(pool.call(f, 9), list(pool.map(f, range(3))), all(size < 2_000 for size in sent), len(said))
+        """,
+    ) == ["7 [True, True]", "[('CaptureWarning', True)]", "True True", "9 [0, 1, 2] True 1"]
+
+
+def test_a_value_put_while_there_are_no_executors(tmp_path):
+    assert lines(
+        tmp_path,
+        """
+        import yonder
+        with yonder.Pool(max=2) as pool:
+            table = pool.put(list(range(100_000)))
+            print(pool.status().executors, table.type, len(table.get()), pool.status().executors)
+            print(pool.call(sum, table), pool.status().executors)
+        """,
+    ) == ["0 list 100000 0", "4999950000 1"]
+
+
+def test_an_executor_is_killed_that_had_the_only_copy(tmp_path):
+    assert lines(
+        tmp_path,
+        """
+        import os, signal, yonder
+        def load():
+            return os.getpid(), [1, 2, 3]
+        with yonder.Pool(max=1) as pool:
+            kept = pool.keep(load).result()
+            before = kept.call(lambda held: held[0])
+            os.kill(before, signal.SIGKILL)
+            for ask in (kept.get, lambda: kept.call(len), lambda: pool.call(len, kept)):
+                try:
+                    ask()
+                except yonder.RemoteLost as error:
+                    print(" is lost: it was on executor " in str(error), "SIGKILL" in str(error))
+            print("SIGKILL" in kept.lost, pool.call(sum, [1, 2]))
+        """,
+    ) == ["True True"] * 3 + ["True 3"]
+
+
+def test_generators_in_generators_of_handles(tmp_path):
+    """A stream of handles whose objects were made by another stream, in another worker; two levels of them in lists."""
+    assert lines(
+        tmp_path,
+        """
+        import yonder
+        from yonder import seat
+        def inner(n):
+            for k in range(n):
+                yield yonder.keep([n, k])
+        def outer(most):
+            with yonder.Pool("deep", max=1) as pool:
+                for n in range(1, most):
+                    yield n, list(pool.stream(inner, n))
+        def kept_here():
+            return len(seat.current().keeper)
+        with yonder.Pool("top", max=1) as pool:
+            found = list(pool.stream(outer, 4))
+            print([n for n, _ in found], [[one.get() for one in handles] for _, handles in found])
+        """,
+    ) == ["[1, 2, 3] [[[1, 0]], [[2, 0], [2, 1]], [[3, 0], [3, 1], [3, 2]]]"]
+
+
+def test_a_result_for_which_there_is_no_memory(tmp_path):
+    """The worker says so, as the call's own exception, and lives."""
+    assert lines(
+        tmp_path,
+        """
+        import os, resource, yonder
+        def limit(more):
+            pages = int(open("/proc/self/statm").read().split()[0])
+            size = pages * os.sysconf("SC_PAGE_SIZE") + more
+            resource.setrlimit(resource.RLIMIT_AS, (size, size))
+            return os.getpid()
+        def large(n):
+            return {"a": ["x" * n]}
+        with yonder.Pool(max=1) as pool:
+            worker = pool.call(limit, 200_000_000)
+            for n in (1_000_000_000, 150_000_000):  # too large to be made, and to be made and packed
+                error = pool.submit(large, n).exception()
+                print(type(error).__name__)
+            print(pool.call(os.getpid) == worker, len(pool.call(large, 1000)["a"][0]))
+        """,
+    ) == ["MemoryError", "MemoryError", "True 1000"]
+
+
+def test_a_result_over_the_limit_of_what_travels(tmp_path):
+    assert lines(
+        tmp_path,
+        """
+        import os, yonder
+        def limit(most):
+            from yonder.agent import stage
+            stage.MAX_RESULT = most
+            return os.getpid()
+        def large(n):
+            return b"x" * n
+        def each(n):
+            yield 1
+            yield large(n)
+        with yonder.Pool(max=1) as pool:
+            worker = pool.call(limit, 100_000)
+            error = pool.submit(large, 200_000).exception()
+            print(type(error).__name__, "at most 100,000 travel at once" in str(error), "200," in str(error))
+            values = pool.stream(each, 200_000)
+            print(next(values))
+            try:
+                next(values)
+            except yonder.SerializationError as error:
+                print("at most 100,000" in str(error))
+            print(pool.call(os.getpid) == worker, len(pool.call(large, 1000)))
+        """,
+    ) == ["SerializationError True True", "1", "True", "True 1000"]

@@ -101,6 +101,8 @@ class Call:
         "taker",
         "worker",
     )
+    only_copies = False
+    """Does its loss mean that an object is lost, and no work?"""
 
     def __init__(self, room: Room, name: str, client: Client, order: Order, say: Say) -> None:
         submit = order.submit
@@ -277,7 +279,7 @@ class Call:
         if self.syncing and drop.outcome == "timeout":
             sentence = f"the call's deadline passed while its code was on the way to executor {self.executor}"
         outcome: wire.CallOutcome = drop.outcome
-        if self.home is not None and drop.outcome == "lost" and not self.attempt:
+        if self.home is not None and drop.outcome == "lost" and (self.only_copies or not self.attempt):
             gone = next((ref for ref in self._needs if self.room.keeps.find(ref, self) is None), b"")
             outcome, sentence = "remote_lost", self.room.keeps.loss(gone) if gone else sentence
         done = wire.CallDone(

@@ -46,6 +46,7 @@ class Fetch(Call):
     """The value of a kept object, asked of its worker like a call."""
 
     __slots__ = ("_ref",)
+    only_copies = True
 
     def __init__(self, room: CallRoom, name: str, client: Client, order: Order, say: Say, ref: bytes) -> None:
         super().__init__(room, name, client, order, say)
