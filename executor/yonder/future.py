@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures._base import CANCELLED
 from typing import Any, Protocol, TypeVar, cast
 
-from yonder import paths, payload, wire
+from yonder import payload, wire
 from yonder.errors import (
     BootFailed,
     CallTimeout,
@@ -49,6 +49,9 @@ class Board(Mail, Protocol):
 
     @property
     def nested(self) -> bool: ...
+
+    @property
+    def explain(self) -> Callable[[BaseException], None]: ...
 
     def foreign(self) -> bool: ...
 
@@ -176,7 +179,7 @@ class Future(concurrent.futures.Future[T]):
                     self._value = self._open(done.body)
                 else:
                     self._error = error_of(done)
-                    paths.explain(self._error, "")
+                    self._board.explain(self._error)
             except Exception as error:  # noqa: BLE001 - whatever a user's __setstate__ raises is the call's error here
                 self._error = error
             self._packed = None  # last: who is interrupted while unpacking may ask again

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+NEVER = frozenset({"__pycache__", "node_modules", "site-packages"})
+"""Folders with code that nobody wrote here."""
+ENVIRONMENT = frozenset({"pyvenv.cfg", "conda-meta"})
+"""What lies in the folder of an environment: its packages are installed."""
 _OWN = frozenset({"yonder", "yonder_lsp"})
 
 

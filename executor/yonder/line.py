@@ -77,6 +77,7 @@ class Line:
         if loaded is not None:
             self._telling = Telling(loaded, board.send)
             board.published = self._telling.answered
+            board.explain = loaded.explain
         self._sent = Sent()
         self._watch = preflight.Watch(self.spec.capture_warning)
         self._lock = threading.Lock()

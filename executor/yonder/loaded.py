@@ -14,8 +14,9 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-from yonder import settings
+from yonder import paths, settings
 from yonder.errors import SettingsError
+from yonder.leftout import LeftOut
 from yonder.payload import is_under
 from yonder.snapshot import Snapshot
 from yonder.terminal import show
@@ -40,6 +41,7 @@ class Loaded:
         self._seen = 0
         self._beginning: threading.Thread | None = None
         self._first: tuple[str, ...] = ()
+        self._rules = Rules()
 
     def begin(self) -> None:
         """Look at the folder in the background: whoever asks first waits only for the rest of it."""
@@ -85,19 +87,28 @@ class Loaded:
             self._begin().take(path)
             self._snapshot = None
 
+    def explain(self, error: BaseException) -> None:
+        """Add to an error that came from elsewhere what is here and did not travel: its file, or its module."""
+        paths.explain(error, "")
+        if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str):
+            note = LeftOut(self.folder, self._rules).module(error.name, self._first)
+            if note and note not in getattr(error, "__notes__", []):
+                error.add_note(note)
+
     # ── inside ──
 
     def _begin(self) -> Tree:
         with self._lock:
             if self._tree is None:
-                tree = Tree(self.folder, self._rules(), warn=_warn, seeds=self._seeds)
+                self._rules = self._settings()
+                tree = Tree(self.folder, self._rules, warn=_warn, seeds=self._seeds)
                 tree.look()
                 here = [path.rstrip("/") for path in (self._own, *sys.path) if _within(path, self.folder)]
                 self._first = tuple(dict.fromkeys(path[len(self.folder) + 1 :] for path in here))
                 self._tree = tree
             return self._tree
 
-    def _rules(self) -> Rules:
+    def _settings(self) -> Rules:
         whole = Path(self.folder) != Path.home()
         try:
             found = settings.load(Path(self.folder))

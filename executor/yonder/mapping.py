@@ -166,6 +166,16 @@ class Flow(Generic[T]):
         """Seconds of the map's time that are left, None when it has all the time."""
         return None if self._plan.end is None else max(0.0, self._plan.end - time.monotonic())
 
+    def value(self, outcome: payload.Outcome) -> T:
+        """What one call of a parcel gave. Raises what it raised."""
+        if outcome.outcome == "ok":
+            return cast(T, payload.unpack(outcome.body))
+        if outcome.outcome == "cancelled":
+            raise Cancelled("the call was cancelled before it began")
+        error = payload.exception(outcome.body, outcome.failure)
+        self._line.board.explain(error)
+        raise error
+
     def cancel(self) -> None:
         """Whatever has not ended is not wanted; no more is sent."""
         self._dry = True
@@ -195,19 +205,11 @@ def _values(flow: Flow[T]) -> Iterator[T]:
         for parcel in flow.arrivals():
             if isinstance(parcel.future, ChunkFuture):
                 for outcome in parcel.future.result():
-                    yield _value(outcome)
+                    yield flow.value(outcome)
             else:
                 yield parcel.future.result()
     finally:
         flow.cancel()
-
-
-def _value(outcome: payload.Outcome) -> Any:
-    if outcome.outcome == "ok":
-        return payload.unpack(outcome.body)
-    if outcome.outcome == "cancelled":
-        raise Cancelled("the call was cancelled before it began")
-    raise payload.exception(outcome.body, outcome.failure)
 
 
 def _length(iterables: tuple[Iterable[Any], ...]) -> int | None:

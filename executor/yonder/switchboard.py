@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from yonder import payload, seat, segments, wire
+from yonder import paths, payload, seat, segments, wire
 from yonder.door import Door, SocketDoor
 from yonder.errors import CannotRun, UsageError, VersionMismatch
 from yonder.future import Future
@@ -54,6 +54,8 @@ class Switchboard:
         self._broken: CannotRun | None = None
         self.published: Callable[[wire.Published], None] = lambda _: None
         """Who hears that a snapshot has arrived, or has not."""
+        self.explain: Callable[[BaseException], None] = lambda error: paths.explain(error, "")
+        """Adds to an error that came from elsewhere what this side knows of it."""
         here = seat.current()
         keeper = here.keeper if here is not None else None
         self.alone = keeper is None

@@ -19,15 +19,13 @@ from pathlib import Path
 
 from yonder import snapshot as snapshots
 from yonder.ignoring import RULES, Ignored, Patterns
-from yonder.importable import importable, is_code, speakable, under
+from yonder.importable import ENVIRONMENT, NEVER, importable, is_code, speakable, under
 from yonder.reading import Changed, Read, Reading
 from yonder.snapshot import Snapshot
 from yonder.watching import Change, Watcher
 
 __all__ = ["Changed", "Rules", "Tree"]
 
-_NEVER = frozenset({"__pycache__", "node_modules", "site-packages"})
-_ENVIRONMENT = frozenset({"pyvenv.cfg", "conda-meta"})
 _NOTHING: Mapping[str, set[str]] = {}
 
 
@@ -224,7 +222,7 @@ class Tree:
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
                 self._reading.say(f"{where} cannot be read ({error.strerror}); its code does not travel.")
             return None
-        if folder and any(entry.name in _ENVIRONMENT for entry in entries):
+        if folder and any(entry.name in ENVIRONMENT for entry in entries):
             return None
         self._folders[folder] = known
         if any(entry.name == RULES for entry in entries):
@@ -290,7 +288,7 @@ class Tree:
         if self._exclude.match(path, folder=True):
             return None
         name = entry.name
-        dark = parent.dark or name.startswith(".") or name in _NEVER or self._ignored.has(path, folder=True)
+        dark = parent.dark or name.startswith(".") or name in NEVER or self._ignored.has(path, folder=True)
         if dark and not (self._include.leads_into(path) or self._include.match(path, folder=True)):
             return None
         return None if entry.is_symlink() and not self._leads_within(path) else dark
@@ -381,7 +379,7 @@ class Tree:
 
 def _upsets(change: Change) -> bool:
     """Does it change which files there are elsewhere?"""
-    return change.name == RULES or change.name in _ENVIRONMENT or not (change.name or change.folder)
+    return change.name == RULES or change.name in ENVIRONMENT or not (change.name or change.folder)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -239,3 +239,33 @@ def test_a_folder_that_is_too_large_still_runs(tmp_path, program):
     )
     assert "mine" in out
     assert "too large to be taken whole" in out
+
+
+def test_a_module_that_is_left_out_is_named_with_the_reason_and_the_remedy(tmp_path, program):
+    """In a call and in a map, and no more once the remedy was followed."""
+    code = """
+        import yonder
+        def uses(n):
+            import pkg.made
+            return pkg.made.VALUE * n
+        if __name__ == "__main__":
+            with yonder.Pool(max=1) as pool:
+                for ask in (lambda: pool.call(uses, 2), lambda: list(pool.map(uses, [2], chunksize=1)), lambda: list(pool.map(uses, [2, 3], chunksize=2))):
+                    try:
+                        print(ask())
+                    except ModuleNotFoundError as error:
+                        print(error.name, error.__notes__)
+                try:
+                    pool.call(lambda: __import__("no_such"))
+                except ModuleNotFoundError as error:
+                    print(getattr(error, "__notes__", []))
+        """
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".gitignore").write_text("made.py\n")
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").write_text("")
+    (tmp_path / "pkg" / "made.py").write_text("VALUE = 21\n")
+    note = 'pkg/made.py is there, but .gitignore leaves it out: include = ["pkg/made.py"] in [tool.yonder]'
+    assert program(code).splitlines() == [f"pkg.made {[note]}"] * 3 + ["[]"]
+    (tmp_path / "pyproject.toml").write_text('[tool.yonder]\ninclude = ["pkg/made.py"]\n')
+    assert program(code).splitlines() == ["42", "[42]", "[42, 63]", "[]"]
