@@ -74,7 +74,10 @@ def test_rules_of_folders_within_and_above_count(project):
 
 
 def test_what_no_pattern_brings_has_another_remedy(project, monkeypatch):
-    put(project, **{"helper.py": "", "old/part.py": "", "my-pkg/__init__.py": "", "env/pyvenv.cfg": "", "env/tool.py": ""})
+    put(
+        project,
+        **{"helper.py": "", "old/part.py": "", "my-pkg/__init__.py": "", "env/pyvenv.cfg": "", "env/tool.py": ""},
+    )
     rules = Rules(exclude=("helper.py", "old/"))
     assert said(project, "helper", rules) == (
         "helper.py is there, but exclude in [tool.yonder] leaves it out: take it from that list"
