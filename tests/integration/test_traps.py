@@ -241,7 +241,7 @@ def test_a_large_closure_is_warned_of_and_travels_once(tmp_path):
             warnings.simplefilter("always")
             print(pool.call(f, 7), [size > 2_000_000 for size in sent])
             print([(one.category.__name__, "'table'" in str(one.message)) for one in said])
-            print("2.0 MB" in str(said[0].message), "pool.put" in str(said[0].message))
+            print("2 MB" in str(said[0].message), "pool.put" in str(said[0].message))
             sent.clear()
             print(pool.call(f, 9), list(pool.map(f, range(3))), all(size < 2_000 for size in sent), len(said))
         """,
