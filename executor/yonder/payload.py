@@ -152,7 +152,7 @@ def _own(body: Body) -> memoryview:
         (only,) = pieces
         if segments.is_reference(only):
             return segments.take(only, read=True)
-        if isinstance(only, bytearray | memoryview):
+        if isinstance(only, bytearray | memoryview) and not memoryview(only).readonly:
             return memoryview(only)  # gathered, or taken, for us
     return memoryview(bytearray().join(pieces))
 

@@ -222,6 +222,9 @@ class Switchboard:
             ):
                 if (waiter := self._replies.pop(number, None)) is not None:
                     waiter.set_result(message)
+                elif isinstance(message, wire.BroadcastDone):
+                    for end in (one for one in message.ends if one.refs):  # nobody waits any more: let go of at once
+                        self.delivered(end.refs)
             case wire.Problem(sentence=sentence):
                 show(2, f"yonder: {sentence}\n")
             case wire.Refused():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import tempfile
 
+import numpy as np
+
+from yonder import payload, wire
 from yonder.hub import shelf
 from yonder.hub.shelf import SMALL, Shelf, Shelved
 from yonder.wire import whole
@@ -46,3 +49,17 @@ def test_a_file_has_no_name_that_outlives_it(tmp_path, monkeypatch):
     assert kept.filed
     assert list(tmp_path.iterdir()) == []
     assert len(kept.body()) == 3
+
+
+def test_what_lies_in_a_file_is_read_when_it_is_wanted_and_written_by_nobody():
+    array = np.arange(shelf.SMALL)
+    body = payload.pack(array)
+    kept = Shelved(Shelf(), body, counted=False)
+    kept.file()
+    pieces = kept.body()
+    assert all(type(piece) is memoryview and piece.readonly for piece in pieces)
+    assert b"".join(wire.parts(wire.Stow(b"r", pieces))) == b"".join(wire.parts(wire.Stow(b"r", [whole(body)])))
+    payload.unpack(pieces)[:] = 0
+    assert (payload.unpack(kept.body()) == array).all()
+    del kept
+    assert whole(pieces) == whole(body)  # it is still on its way to somebody

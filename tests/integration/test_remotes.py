@@ -381,3 +381,20 @@ def test_who_waits_for_the_worker_that_waits_for_it_is_told(tmp_path):
             print(pool.call(outer))
         """,
     ) == ["('the object that this call needs is on a worker wh', 3)"]
+
+
+def test_what_a_broadcast_gave_to_nobody_is_let_go_of(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        import threading
+        from yonder import wire
+        with yonder.Pool(max=1) as pool:
+            board, said, heard = pool._line.board, [], threading.Event()
+            board.tell = lambda message: (said.append(message), heard.set())
+            end = wire.CallDone(1, "ok", b"", refs=[b"r" * wire.REF])
+            board._received(wire.BroadcastDone(999, [end, wire.CallDone(2, "ok", b"")]))  # who asked was interrupted
+            heard.wait(30)
+            print(said == [wire.Release({b"r" * wire.REF: 1})])
+        """,
+    ) == ["True"]

@@ -6,10 +6,10 @@ Knows bytes; not whose they are. Such a file goes with the last who has it, or w
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import mmap
 import tempfile
 import threading
-from typing import IO
+from typing import cast
 
 from yonder.wire import Body, weight
 
@@ -23,20 +23,20 @@ PIECE = 1024 * 1024
 class Shelved:
     """One value."""
 
-    __slots__ = ("_body", "_counted", "_file", "_filing", "_shelf", "size")
+    __slots__ = ("_body", "_counted", "_filing", "_pages", "_shelf", "size")
 
     def __init__(self, shelf: Shelf, body: Body, *, counted: bool) -> None:
         self.size = weight(body)
         self._shelf = shelf
         self._counted = counted
         self._body: Body | None = body
-        self._file: IO[bytes] | None = None
+        self._pages: mmap.mmap | None = None
         self._filing = threading.Lock()
 
     @property
     def filed(self) -> bool:
         """Does it lie in a file?"""
-        return self._file is not None
+        return self._pages is not None
 
     def file(self) -> None:
         """Move it into a file, in a thread of its own; it stays in memory where there is no room for one."""
@@ -45,33 +45,27 @@ class Shelved:
             if body is None:
                 return
             try:
-                file = tempfile.TemporaryFile(prefix="yonder-")  # noqa: SIM115 - as long as the value
+                with tempfile.TemporaryFile(prefix="yonder-") as file:
+                    file.writelines(body if isinstance(body, list) else [body])
+                    file.flush()
+                    self._pages = mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
             except OSError:
                 return
-            try:
-                for piece in body if isinstance(body, list) else [body]:
-                    file.write(piece)
-                file.flush()
-            except OSError:
-                with contextlib.suppress(OSError):
-                    file.close()
-                return
-            self._file, self._body = file, None
+            self._body = None
 
     def body(self) -> Body:
-        """The value, as it came or in other pieces."""
+        """The value, as it came or in other pieces, which are read from the disk as they are sent: the loop waits for one of
+        them at a time, and the memory is that of none."""
         body = self._body  # the thread may put it away meanwhile
         if body is not None:
             return body
-        assert self._file is not None  # noqa: S101 - it lies in one or the other
-        self._file.seek(0)
-        return [self._file.read(PIECE) for _ in range(-(-self.size // PIECE))]
+        assert self._pages is not None  # noqa: S101 - it lies in one or the other
+        view = memoryview(self._pages)
+        return cast(Body, [view[at : at + PIECE] for at in range(0, self.size, PIECE)])
 
     def __del__(self) -> None:
         if self._counted:
             self._shelf.taken -= self.size
-        if self._file is not None:
-            self._file.close()
 
 
 class Shelf:
