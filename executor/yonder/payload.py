@@ -21,7 +21,7 @@ from typing import Any, Literal, cast
 import cloudpickle
 import msgspec
 
-from yonder import culprit, likeness, parcel, segments, tensors
+from yonder import culprit, dates, likeness, parcel, segments, tensors
 from yonder.errors import ExecutorLost, RemoteTraceback, SerializationError, YonderError
 from yonder.wire import LARGE, Body, Failure, Frame, whole
 
@@ -128,6 +128,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         """See pickle.Pickler."""
         if self._storages is not None and (reduced := self._storages.reduction(obj)) is not None:
             return reduced
+        if type(obj).__name__ == "ndarray" and (dates_of := dates.reduction(obj, BESIDE)) is not None:
+            return dates_of
         if isinstance(obj, BaseException) and (likely := likeness.reduction(obj)) is not None:
             return likely
         return super().reducer_override(obj)
