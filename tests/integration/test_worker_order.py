@@ -5,6 +5,7 @@ import asyncio
 
 from yonder import wire
 from yonder.hub import worker as module
+from yonder.hub.code import Library
 from yonder.hub.worker import Worker
 
 
@@ -17,6 +18,7 @@ class Ear:
     def __init__(self):
         self.heard = []
         self.buried = asyncio.Event()
+        self.library = Library()
 
     def tell(self, event):
         self.heard.append(event)

@@ -49,7 +49,8 @@ async def test_twenty_cuts_at_any_byte_lose_and_double_nothing(tmp_path):
         await room.everything()
         await told(room, "r", LINES)
         assert room.proxy.broken == 20
-        assert room.complaints == []
+        # One of the cuts may fall into a hello; nothing else is worth a word.
+        assert not [words for words in room.complaints if "hello did not come" not in words]
 
 
 @virtual
