@@ -102,6 +102,26 @@ async def test_a_worker_says_what_is_stale_and_runs_nothing(hub, name, before, a
     assert isinstance(now, ModuleNotFoundError) == (name in ("renamed", "deleted"))
 
 
+async def test_a_worker_that_has_another_folders_module_of_that_name_is_stale(hub):
+    one = await hub.publish({"utils.py": "x = 1", "own.py": "x = 1"}, folder="/nowhere/one")
+    two = await hub.publish({"utils.py": "x = 2", "other.py": "x = 2"}, folder="/nowhere/two")
+    worker = await hub.worker("pool")
+    assert await hub.on(one, worker, value, "own", "x") == 1
+    assert await hub.on(two, worker, value, "utils", "x") == 2
+    assert (await hub.on(one, worker, value, "utils", "x")).modules == ["utils"]
+    assert await hub.on(two, worker, value, "other", "x") == 2
+
+
+async def test_the_same_file_seen_from_a_folder_within_is_not_stale(hub):
+    outer = await hub.publish({"in/utils.py": "x = 1"}, folder="/nowhere/ws", roots=("in", ""))
+    inner = await hub.publish({"utils.py": "x = 1"}, folder="/nowhere/ws/in")
+    edited = await hub.publish({"utils.py": "x = 2"}, folder="/nowhere/ws/in")
+    worker = await hub.worker("pool")
+    assert await hub.on(outer, worker, value, "utils", "x") == 1
+    assert await hub.on(inner, worker, value, "utils", "x") == 1
+    assert (await hub.on(edited, worker, value, "utils", "x")).modules == ["utils"]
+
+
 async def test_what_was_never_looked_at_may_change(hub):
     first = await hub.publish({"helper.py": "x = 1", "other.py": "x = 1"})
     second = await hub.publish({"helper.py": "x = 1", "other.py": "x = 2"})

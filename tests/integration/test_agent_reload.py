@@ -74,6 +74,15 @@ async def test_a_namespace_package_that_becomes_a_package_is_kept_and_its_parts_
     )
 
 
+async def test_a_module_that_is_something_else_is_kept(session):
+    text = "import sys\nclass Odd:\n    __slots__ = ()\nsys.modules[__name__] = Odd()\n"
+    await session.on({"odd.py": text}, "import odd")
+    assert (await session.on({"odd.py": text + "#"}, ""))[1:] == (
+        [],
+        {"odd": "it has put something else into its place, which cannot be loaded again"},
+    )
+
+
 async def test_what_is_bound_anew_by_the_person_stays(session):
     await session.on({"helper.py": "def f(): return 1"}, "from helper import f\nkeep = f\ndef f(): return 'mine'")
     assert (await session.on({"helper.py": "def f(): return 2"}, "f(), keep()"))[0] == "('mine', 1)"
@@ -334,6 +343,33 @@ async def test_two_folders_in_one_session(hub):
     two = await hub.publish({"right.py": "import left\nx = left.x + 1\n"}, folder="/nowhere/two")
     await hub.block(worker, "import left", snapshot=one)
     assert (await hub.block(worker, "import right\nright.x", snapshot=two)).preview.text == "2"
+
+
+async def test_a_module_of_another_folder_is_kept_and_told_or_loaded_from_the_right_one(hub, tmp_path):
+    worker = await hub.worker("session")
+
+    async def folder(name, text):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "utils.py").write_text(text)
+        return await hub.publish({"utils.py": text}, folder=str(tmp_path / name))
+
+    one, two = await folder("one", "x = 1\n"), await folder("two", "x = 2\n")
+    await hub.block(worker, "import utils", snapshot=one)
+    assert (await hub.block(worker, "utils.x", snapshot=two)).preview.text == "1"
+    (told,) = hub.find(wire.Reloaded)
+    assert told.kept == {"utils": "another file of that name was loaded, which is not the workspace's"}
+    assert (await hub.block(worker, "utils.x", snapshot=one)).preview.text == "1"
+    assert len(hub.find(wire.Reloaded)) == 1
+
+
+async def test_a_folder_whose_text_fails_is_taken_by_no_later_run_unseen(hub):
+    worker = await hub.worker("session")
+    one = await hub.publish({"utils.py": "x = 1\n"}, folder="/nowhere/one")
+    two = await hub.publish({"utils.py": "1 / 0\n"}, folder="/nowhere/two")
+    await hub.block(worker, "import utils", snapshot=one)
+    for _ in range(2):
+        assert (await hub.block(worker, "utils.x", snapshot=two)).failure.type == "ZeroDivisionError"
+    assert (await hub.block(worker, "utils.x", snapshot=one)).preview.text == "1"
 
 
 async def test_looking_at_modules_and_objects_asks_no_proxy(session):

@@ -111,10 +111,10 @@ class Code:
             return None
         snapshot = self._modules.shelf.snapshot(digest)
         tree = Tree(snapshot)
-        place = self._modules.places.get(snapshot.folder)
-        if place is not None and (differing := place.sight.differing(tree)):
+        place = self._modules.place(snapshot)
+        if differing := place.sight.differing(tree) | self._modules.others(snapshot, tree):
             return Change(snapshot, tree, place, frozenset(differing))
-        self._modules.take(snapshot, tree)
+        self._modules.take(snapshot, tree, place)
         self._old = False
         return None
 

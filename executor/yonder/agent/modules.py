@@ -84,9 +84,15 @@ class Modules:
     def current(self) -> Place | None:
         return next(reversed(self.places.values()), None)
 
-    def take(self, snapshot: Snapshot, tree: Tree | None = None) -> None:
-        """From now on modules come from this snapshot; those that are loaded stay. `tree` is its, where it was made."""
-        place = self.places.pop(snapshot.folder, None) or Place(snapshot, self.shelf)
+    def place(self, snapshot: Snapshot) -> Place:
+        """The snapshot's folder, as it was left, or a new one."""
+        return self.places.get(snapshot.folder) or Place(snapshot, self.shelf)
+
+    def take(self, snapshot: Snapshot, tree: Tree | None = None, place: Place | None = None) -> None:
+        """From now on modules come from this snapshot; those that are loaded stay. `tree` is its, where it was made, and
+        `place` its folder."""
+        place = place or self.place(snapshot)
+        self.places.pop(snapshot.folder, None)
         self.places[snapshot.folder] = place
         place.take(snapshot, tree or Tree(snapshot))
         if not place.near:
@@ -98,6 +104,12 @@ class Modules:
             if self._folder in sys.path and not os.path.isfile(self._folder):  # noqa: PTH113 - as text; an archive
                 sys.path.remove(self._folder)
         self._clean(place)
+
+    def forget(self, place: Place) -> None:
+        """The folder does not count after all; the one before it does."""
+        self.places.pop(place.snapshot.folder, None)
+        if (current := self.current) is not None:
+            self.take(current.snapshot, current.tree, current)
 
     def _clean(self, place: Place) -> None:
         """Let no entry lead to the folder itself, but to its environments, and forget who read there."""
@@ -124,6 +136,17 @@ class Modules:
             name: module
             for name, module in list(sys.modules.items())
             if isinstance(_said(module, "__loader__"), Loader | Native)
+        }
+
+    def others(self, snapshot: Snapshot, tree: Tree) -> set[str]:
+        """Loaded modules of other folders whose names mean another file, or another text, where this snapshot counts."""
+        folder = snapshot.folder.rstrip("/")
+        return {
+            name
+            for name, module in self.loaded().items()
+            if isinstance(loader := module.__loader__, Loader)
+            and loader.place.folder != folder
+            and _another(name, loader, folder, tree)
         }
 
     # ── looking up ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,6 +187,15 @@ class Modules:
         inside = [here.rpartition("/")[0]] if found.package else None
         loader = Loader(name, here, self, place, found)
         return spec_from_file_location(name, here, loader=loader, submodule_search_locations=inside)
+
+
+def _another(name: str, loader: Loader, folder: str, tree: Tree) -> bool:
+    meant = next((look for look in tree.top(name.partition(".")[0]) if isinstance(look, Found)), None)
+    if meant is None:
+        return False
+    file = f"{loader.place.folder}/{loader.found.path}"
+    path = file.removeprefix(folder + "/")
+    return tree.files.get(path) != loader.found.digest or ("." not in name and meant.path != path)
 
 
 def _said(module: object, name: str) -> object:

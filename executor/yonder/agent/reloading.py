@@ -143,12 +143,12 @@ class Reloading:
         """Take the snapshot and load the modules again; when one of them raises, everything is as it was, and it raises.
         User code on."""
         change, place = self._change, self._change.place
-        before = place.snapshot, place.tree
+        before, known = (place.snapshot, place.tree), place in self._modules.places.values()
         for name in self.kept:
             _keep_text(self._loaded.get(name))
         saved = {name: dict(self._loaded[name].__dict__) for name in self.reloaded}
         there = self._modules.loaded().keys()
-        self._modules.take(change.snapshot, change.tree)
+        self._modules.take(change.snapshot, change.tree, place)
         try:
             for name in self.reloaded:
                 _load(name, self._loaded[name])
@@ -159,7 +159,7 @@ class Reloading:
                 module = sys.modules[name] = self._loaded[name]
                 module.__dict__.clear()
                 module.__dict__.update(contents)
-            self._modules.take(*before)
+            self._modules.take(*before, place) if known else self._modules.forget(place)
             place.sight.renew(place.tree)
             raise
         place.sight.renew(place.tree, self.kept)
@@ -179,9 +179,7 @@ class Reloading:
     def _elsewhere(self) -> Kept:
         """Names that were somebody else's (an installed package's), and are the workspace's now."""
         return {
-            name: "another file of that name was loaded, which is not the workspace's"
-            if _file(sys.modules[name])
-            else "it was a folder without a file of its own, and is something else now"
+            name: _why_elsewhere(sys.modules[name])
             for name in self._change.modules
             if name in sys.modules and name not in self._loaded and name != "__main__"
         }
@@ -227,6 +225,14 @@ class Reloading:
 
 def _file(module: ModuleType) -> str:
     return module.__dict__.get("__file__") or ""
+
+
+def _why_elsewhere(found: object) -> str:
+    if type(found) is not ModuleType:
+        return "it has put something else into its place, which cannot be loaded again"
+    if _file(found):
+        return "another file of that name was loaded, which is not the workspace's"
+    return "it was a folder without a file of its own, and is something else now"
 
 
 def _imports(module: ModuleType) -> set[str]:
