@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 
@@ -185,3 +186,13 @@ def test_bytecode_is_kept_and_damage_is_no_harm(store, folder):
     kept.write_bytes(kept.read_bytes()[:20])
     with pytest.raises(OSError, match="No such file"):
         shelf.code("/nowhere/ws/a.py", digest)
+
+
+def test_a_store_whose_lock_somebody_holds_for_a_moment_is_written_after_that(store, folder):
+    for name in ("blobs", "snapshots", "bytecode", "views", "roots"):
+        (folder / name).mkdir(parents=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "code cannot be written" in put(store, {"a.py": b"1"})[1]
+    assert put(store, {"a.py": b"1"})[1] == ""
+    assert sweep(folder.parent) == 0

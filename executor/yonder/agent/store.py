@@ -132,8 +132,13 @@ class Store:
             return
         for folder in (self._folder, *(self._folder / name for name in (*_FLAT, "roots"))):
             folder.mkdir(mode=0o700, exist_ok=True)
-        self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another agent, which has just begun, thinks that this one is gone
+            os.close(lock)
+            raise
+        self._lock = lock
 
     def _root(self, snapshot: Snapshot) -> None:
         """Real files for what needs them: data beside modules, processes that have no finder."""
