@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from yonder import segments
 from yonder.parcel import Named
-from yonder.wire import BLOB, Drop, Stow
+from yonder.wire import BLOB, Drop, PoolSpec, Stow
 
 try:
     from xxhash import xxh3_128_digest
@@ -28,8 +28,8 @@ except ImportError:
 else:
     FAST = True
 
-LEAST = 256 * 1024
-"""Bytes from which a part has a name of its own."""
+LEAST = PoolSpec().blob_bytes
+"""Bytes from which a part has a name of its own, unless the pool says otherwise."""
 
 MOST_NEAR = 2 * 1024**3
 MOST_FAR = 1024**3
@@ -77,13 +77,16 @@ class _Blob:
 
 
 class Blobs:
-    """Of one conversation. `near`: who opens them is on this machine.
+    """Of one conversation. `near`: who opens them is on this machine; `least` bytes have a name (0: none has).
 
     Nothing is said under the lock: what the hub says in answer may run code of the program's, which may call again or wait
     for another thread that does."""
 
-    def __init__(self, say: Callable[[Stow | Drop], None], *, near: bool, most: int | None = None) -> None:
+    def __init__(
+        self, say: Callable[[Stow | Drop], None], *, near: bool, most: int | None = None, least: int = LEAST
+    ) -> None:
         self._say = say
+        self._least = least
         self._near = near
         self._most = most or min(MOST_NEAR if near else MOST_FAR, segments.memory() // 4)
         self._blobs: OrderedDict[bytes, _Blob] = OrderedDict()  # the one that was used longest ago first
@@ -101,7 +104,7 @@ class Blobs:
 
     def use(self, content: memoryview) -> bytes | None:
         """Its name, for a call that says `done` with it later; None: it travels with the call. Raises as `say` does."""
-        if content.nbytes < LEAST or content.nbytes > self._most or (self._near and not FAST):
+        if not 0 < self._least <= content.nbytes <= self._most or (self._near and not FAST):
             return None
         if self._near and not self._again(content):
             return None

@@ -81,7 +81,7 @@ class Line:
         self._sent = Sent()
         self._watch = preflight.Watch(self.spec.capture_warning)
         self._lock = threading.Lock()
-        self._blobs = Blobs(board.send, near=self._near)
+        self._blobs = Blobs(board.send, near=self._near, least=self.spec.blob_bytes)
         if board.alone:
             board.holdings.line = self
 

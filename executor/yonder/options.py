@@ -26,6 +26,7 @@ _COUNTS: Final = {
     "retries": 0,
     "queue_limit": 0,
     "capture_warning": 0,
+    "blob_bytes": 0,
 }
 _SECONDS_ABOVE: Final = ("boot_timeout", "max_lifetime", "timeout", "queue_timeout")
 _SECONDS_FROM: Final = ("idle_timeout", "grace")

@@ -64,6 +64,7 @@ class Pool(Calls):
     ones that the program itself has imported are), `env` extra environment variables. `dependencies` "report": packages that
     executors elsewhere lack are told of; "lock": they are installed there, from the lock file; "off" (docs/dependencies.md).
     Functions that take along more than `capture_warning` bytes (100 MB) raise a CaptureWarning, once each; 0: never.
+    Arrays and the like of `blob_bytes` (256 kB) or more in arguments travel once however many calls they are in; 0: with each.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Pool(Calls):
         dependencies: str | None = None,
         outputs: list[str] | None = None,
         capture_warning: int | None = None,
+        blob_bytes: int | None = None,
     ) -> None:
         wishes = {key: value for key, value in locals().items() if key not in ("self", "name", "__class__")}
         check_name(name)

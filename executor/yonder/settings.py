@@ -159,6 +159,13 @@ KEYS: Final[tuple[Key, ...]] = (
         _POOL.capture_warning,
         "Functions that take along more than this are warned of; 0: none.",
     ),
+    Key(
+        "pool",
+        "blob_bytes",
+        "bytes",
+        _POOL.blob_bytes,
+        "Buffers in arguments that are as large are named by their content and sent once to each worker; 0: none.",
+    ),
     Key("pool", "env", "names", (), "Variables for this pool alone, by name."),
     Key("pool", "env_file", "path", "", "A file of `NAME=value` lines for this pool alone."),
 )

@@ -70,6 +70,12 @@ def test_small_and_huge_parts_travel_with_their_call(size):
     assert said == []
 
 
+@pytest.mark.parametrize(("least", "named"), [(1000, True), (1001, False), (0, False)])
+def test_how_large_a_part_must_be_is_the_pools_to_say(least, named):
+    kept = blobs.Blobs(lambda _: None, near=False, least=least)
+    assert (kept.use(content(1, 1000)) is not None) == named
+
+
 def test_who_was_used_longest_ago_goes_first_and_nobody_whose_call_is_under_way():
     kept, said = far(2 * blobs.LEAST)
     one, two = kept.use(content(1)), kept.use(content(2))

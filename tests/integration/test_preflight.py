@@ -34,5 +34,7 @@ def test_a_call_is_looked_at_and_not_made(capfd):
 def test_a_wrong_limit_is_refused():
     with pytest.raises(yonder.UsageError, match="capture_warning=-1"):
         yonder.Pool(capture_warning=-1)
+    with pytest.raises(yonder.UsageError, match="blob_bytes=-1"):
+        yonder.Pool(blob_bytes=-1)
     with pytest.raises(yonder.UsageError, match="did you mean 'lock'"):
         yonder.Pool(dependencies="locked")
