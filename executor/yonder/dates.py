@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def reduction(obj: Any, least: int) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
-    """What pickle writes for an array of them of at least so many bytes in one piece; None for everything else."""
+    """What pickle writes for an array of them of at least so many bytes in one piece, in this machine's byte order; None for everything else."""
     numpy = sys.modules.get("numpy")
     if numpy is None or type(obj) is not numpy.ndarray or obj.dtype.kind not in "mM" or obj.nbytes < least:
         return None
-    if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
+    if not obj.dtype.isnative or not (obj.flags.c_contiguous or obj.flags.f_contiguous):
         return None
-    return dated, (obj.view(numpy.dtype(numpy.int64).newbyteorder(obj.dtype.byteorder)), obj.dtype)
+    return dated, (obj.view(numpy.int64), obj.dtype)
 
 
 def dated(numbers: numpy.ndarray[Any, Any], kind: numpy.dtype[Any]) -> numpy.ndarray[Any, Any]:
