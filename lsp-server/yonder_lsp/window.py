@@ -439,6 +439,8 @@ class Window:
 
     def _code_changed(self, event: wire.CodeChanged) -> None:
         self.log("info", f"run {event.run}: {code_words(event.reloaded, event.kept)}")
+        if event.call:
+            return  # a worker of a pool, whose session may still have what it told of
         if event.kept and event.kept != self._kept:  # once, not before every run
             remedy = protocol.Remedy(code="code_kept")
             self._tell(

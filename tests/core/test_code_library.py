@@ -108,6 +108,10 @@ def test_a_path_out_of_the_folder_is_refused(path):
         assert "no path inside" in refused(Snapshot("project", (path,), {"a.py": name}).publish(None), a=b"1")
 
 
+def test_a_folder_that_is_no_path_is_refused():
+    assert "folder is no path" in refused(Snapshot("a\0b", ("",), {"a.py": content(b"1")}).publish(None), a=b"1")
+
+
 def test_another_digest_than_its_own_is_refused():
     message = written(a="1")[0].publish(None)
     assert "did not arrive" in refused(wire.Publish(b"x" * 16, b"", "project", [""], message.changed), a=b"1")

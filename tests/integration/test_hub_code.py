@@ -730,6 +730,7 @@ async def test_what_a_worker_says_is_bounded():
         worker = await paper.agent.worker(1)
         block = await worker.hears(wire.Block)
         long = ["x" * 10_000] * 10_000
-        worker.says(wire.Reloaded(block.task, long, {f"{n}" + "y" * 10_000: "z" * 10_000 for n in range(1000)}))
+        for _ in range(3):
+            worker.says(wire.Reloaded(block.task, long, {f"{n}" + "y" * 10_000: "z" * 10_000 for n in range(1000)}))
         (changed,) = heard(paper, wire.CodeChanged)
         assert len(wire.encode(wire.Numbered(1, structs.replace(changed)))) < 200_000

@@ -534,7 +534,8 @@ async def test_code_that_a_session_could_not_load_again_is_told_once_with_a_way_
         kept = {"model": "it has live instances"}
         again = wire.SessionChanged("main", "booting", 1, 2.0)
         await hub.tell(wire.CodeChanged("r1", "", ["helper"], {}, 1.0))
-        await hub.tell(wire.CodeChanged("r2", "", [], kept, 1.0), wire.CodeChanged("r3", "", [], kept, 1.0))
+        call = wire.CodeChanged("r2", "pool.1", ["helper"], {}, 1.0)
+        await hub.tell(wire.CodeChanged("r2", "", [], kept, 1.0), call, wire.CodeChanged("r3", "", [], kept, 1.0))
         notice = await until(notices, lambda notice: "model" in notice.sentence)
         assert notice.level == "warning"
         assert notice.remedy.code == "code_kept"

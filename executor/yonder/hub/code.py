@@ -156,8 +156,8 @@ def _unfit(message: wire.Publish) -> str:
     """Why this is no snapshot of a workspace, "" when it may be one."""
     if len(message.changed) > MOST_FILES:
         return f"the workspace has more than {MOST_FILES} files of code; leave some out (exclude in [tool.yonder])"
-    if len(message.roots) > MOST_ROOTS or len(message.folder) > LONGEST_PATH:
-        return "the snapshot's folder or its roots are too long"
+    if len(message.roots) > MOST_ROOTS or len(message.folder) > LONGEST_PATH or "\0" in message.folder:
+        return "the snapshot's folder is no path, or there are too many roots"
     for path in (*message.changed, *(root for root in message.roots if root)):
         if outside(path) or len(path) > LONGEST_PATH:
             return f"the snapshot names {path[:200]!r}, which is no path inside its folder"

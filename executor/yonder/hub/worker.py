@@ -102,6 +102,7 @@ class _Current:
         self.task = task
         self.control = 0
         self.output = 0
+        self.renewed = False  # it has told which modules it loaded again
         self.end: End | None = None
         self.replies: deque[wire.MethodDone] = deque()  # an actor's, that wait for what came before them
 
@@ -289,7 +290,8 @@ class Worker:
                 self._stale(number, modules[:MOST_MODULES])
             case wire.Reloaded():
                 current = self._recent.get(message.task)
-                if current is not None and current is self._now:
+                if current is not None and current is self._now and not current.renewed:
+                    current.renewed = True
                     current.task.reloaded(bounded(message))
             case wire.Kept():
                 if self.keeper is not None:
