@@ -96,7 +96,8 @@ class Future(concurrent.futures.Future[T]):
 
     def arrived(self, done: wire.CallDone) -> None:
         """The hub delivered the end; nothing is unpickled yet."""
-        self.let_go()
+        if self.hold is not None:
+            self.let_go()
         self._packed = done
         self.carried = None
         self.attempts, self.executor, self.times, self.micros = done.attempts, done.executor, done.times, done.micros

@@ -58,6 +58,7 @@ class Holdings:
         hold = self._holds.get(ref)
         if hold is None:
             hold = self._holds[ref] = _known[ref] = Grip(ref, self)
+            _Ever.yes = True
         hold.times += 1
         return hold
 
@@ -113,9 +114,15 @@ _known: weakref.WeakValueDictionary[bytes, Grip] = weakref.WeakValueDictionary()
 """Every hold of this process: a handle that is unpickled finds its own here."""
 
 
+class _Ever:
+    """Has there been any handle in this process? Asked at each call: to count them would cost more than what it saves."""
+
+    yes = False
+
+
 def in_use() -> bool:
-    """Is there any handle in this process?"""
-    return len(_known) > 0
+    """May there be handles in this process?"""
+    return _Ever.yes
 
 
 def find(ref: bytes) -> Grip | None:

@@ -107,6 +107,8 @@ class Line:
     def pack_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], at: Handle | None = None) -> Arguments:
         """A call's arguments; large ones in memory that executors of this machine open. `at`: see `packed`. Raises
         SerializationError."""
+        if at is None and (small := payload.pack_small(args, kwargs)) is not None:
+            return Arguments(small)
         hold = self.hold()
         body, carried = packed(args, kwargs, hold, at)
         return Arguments(body, hold, carried)
@@ -154,11 +156,12 @@ class Line:
         board.check()  # before the lock: in a forked child another thread may hold it for ever
         digest, body = packed
         self._too_large(body, arguments.body)
-        code = self._code()
+        hold, telling = arguments.hold, self._telling
+        code = telling.now() if telling is not None else b""
         with self._lock:
             future = self._register(kind, listener)
-            future.hold, future.carried = arguments.hold, arguments.carried
-            blobs = list(arguments.blobs)
+            future.hold, future.carried = hold, arguments.carried
+            blobs = [] if hold is None else list(hold.digests)
             if self._sent.leaving(digest):
                 body = b""
         # Without the lock: what the hub says in answer may run code of the program's here, and that may call again.
@@ -201,7 +204,7 @@ class Line:
         refs = carried.refs if carried else []
         self._too_large(packed[1], arguments)
         self.check()
-        code = self._code()
+        code = self._telling.now() if self._telling is not None else b""
 
         def question(number: int) -> wire.Broadcast:
             # Rare: its bytes always go along.
@@ -210,10 +213,6 @@ class Line:
         done = self.board.ask(question, lambda number: self.board.tell(wire.Cancel(number)))
         delivered = self.board.delivered
         return [(end, delivered(end.refs)) for end in cast(wire.BroadcastDone, done).ends]
-
-    def _code(self) -> bytes:
-        """The name of the code that a call runs on now; the hub knows it."""
-        return self._telling.now() if self._telling is not None else b""
 
     def _register(self, kind: type[F], listener: Listener | None) -> F:
         if self.closed:
@@ -225,7 +224,7 @@ class Line:
         return future
 
     def _too_large(self, body: bytes, arguments: wire.Body) -> None:
-        size = len(body) + wire.weight(arguments)
+        size = len(body) + (len(arguments) if type(arguments) is bytes else wire.weight(arguments))
         if size > MAX_CALL:
             raise SerializationError(f"a call of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
 

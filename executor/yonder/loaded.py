@@ -126,8 +126,8 @@ class Loaded:
         """Was a module imported, or imported again?"""
         if len(sys.modules) != self._seen:
             return True
-        for name, spec in self._specs.items():
-            module = sys.modules.get(name)
+        specs = self._specs  # asked at each call
+        for module, spec in zip(map(sys.modules.get, specs), specs.values(), strict=True):
             if module is not None and module.__spec__ is not spec:
                 return True
         return False
@@ -137,13 +137,15 @@ class Loaded:
         first = self._snapshot is None and not self._specs
         self._seen = len(sys.modules)
         there = tree.snapshot(self._first).files if first else {}
+        specs = dict(self._specs)
         for name, module in self._own_modules():
-            if name in self._specs and self._specs[name] is module.__spec__:
+            if name in specs and specs[name] is module.__spec__:
                 continue
-            self._specs[name] = module.__spec__
+            specs[name] = module.__spec__
             path = self._path(module)
             if path not in there:  # what was loaded before the first look was looked at by it
                 tree.take(path)
+        self._specs = specs  # at once: other threads look at them without the lock
 
     def _own_modules(self) -> list[tuple[str, ModuleType]]:
         return [(name, module) for name, module in _loaded() if self._path(module)]

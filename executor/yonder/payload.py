@@ -180,6 +180,14 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bytes]:
     return hashlib.blake2b(body, digest_size=16).digest(), body
 
 
+def pack_small(arguments: Sequence[object], keywords: Mapping[str, object]) -> bytes | None:
+    """`pack_call` of what needs no place, no names and no holds; None: it may need them."""
+    if keywords or not _SMALL.issuperset(map(type, arguments)):
+        return None
+    body = pickle.dumps((tuple(arguments), {}), 5)
+    return body if len(body) <= LARGE else None
+
+
 def pack_call(
     arguments: Sequence[object],
     keywords: Mapping[str, object],
@@ -187,9 +195,9 @@ def pack_call(
     naming: Naming | None = None,
 ) -> Body:
     """A call's arguments as a body of `(tuple, dict)`. Raises SerializationError that names the argument."""
+    if (small := pack_small(arguments, keywords)) is not None:
+        return small
     both = (tuple(arguments), dict(keywords))
-    if not keywords and _SMALL.issuperset(map(type, arguments)):
-        return pickle.dumps(both, 5)
     try:
         return _dumps(both, place, naming)
     except Exception as error:

@@ -6,6 +6,7 @@ file must not know: disks, sockets, modules (who looks files up, and what for).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ def applied(base: Snapshot | None, told: wire.Publish) -> Snapshot:
     return made
 
 
+@functools.lru_cache(64)
 def version(digest: bytes) -> str:
     """The name of a snapshot as a person sees it, "" for none."""
     return digest.hex()[:12]

@@ -185,9 +185,9 @@ class Switchboard:
     # ── in (the hub's or the reader's thread) ──
 
     def _received(self, message: wire.HubToClient) -> None:
-        _take(message)
         match message:
             case wire.CallDone(call=number):
+                _take(message)
                 future = self._futures.pop(number, None)
                 listener = self._listeners.pop(number, None) if self._listeners else None
                 holds = self.delivered(message.refs) if message.refs else []
@@ -200,6 +200,7 @@ class Switchboard:
                 if (future := self._futures.get(number)) is not None:
                     future.begun(message.attempt)
             case wire.CallYield(call=number) | wire.ActorReady(call=number) | wire.ActorReply(call=number):
+                _take(message)
                 refs = [] if isinstance(message, wire.ActorReady) else message.refs
                 holds = self.delivered(refs) if refs else []
                 if (listener := self._listeners.get(number)) is not None:
@@ -220,6 +221,7 @@ class Switchboard:
                 | wire.Files(id=number)
                 | wire.FilePart(id=number)
             ):
+                _take(message)
                 if (waiter := self._replies.pop(number, None)) is not None:
                     waiter.set_result(message)
                 elif isinstance(message, wire.BroadcastDone):
@@ -268,8 +270,8 @@ def _take(message: wire.HubToClient) -> None:
     """What lies in memory of a worker is opened as it comes: the worker may end before anybody asks for the value."""
     match message:
         case wire.CallDone(body=body) | wire.CallYield(body=body) | wire.ActorReply(body=body):
-            if (taken := payload.taken(body)) is not body:
-                msgspec.structs.force_setattr(message, "body", taken)
+            if segments.is_reference(body):
+                msgspec.structs.force_setattr(message, "body", payload.taken(body))
         case wire.BroadcastDone(ends=ends):
             for end in ends:
                 _take(end)

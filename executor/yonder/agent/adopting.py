@@ -62,6 +62,7 @@ class Code:
         self._namespace = namespace
         self._replaceable = born.kind == "pool"
         self._old = False  # something was kept that is older than the snapshot
+        self._settled = b""  # the snapshot that counts and all of which is new; b"" when that has to be looked at
 
     def here(self, file: str) -> str:
         """Where a file of the owner's lies on this machine, "" where no snapshot counts."""
@@ -83,6 +84,8 @@ class Code:
 
     def turn(self, digest: bytes) -> Outdated | Renewal | None:
         """The next task runs on that snapshot (b"": the one that counts). User code off."""
+        if digest == self._settled:
+            return None
         try:
             change = self._judge(digest)
         except YonderError as error:
@@ -106,8 +109,12 @@ class Code:
 
     def _judge(self, digest: bytes) -> Change | None:
         """Take that snapshot if all that was looked up is the same in it; else say what is not, and stay as it is."""
+        if not digest or digest == self._settled:
+            return None
+        self._settled = b""
         current = self._modules.current
-        if not digest or (current is not None and current.snapshot.digest == digest and not self._old):
+        if current is not None and current.snapshot.digest == digest and not self._old:
+            self._settled = digest
             return None
         snapshot = self._modules.shelf.snapshot(digest)
         tree = Tree(snapshot)
@@ -116,6 +123,7 @@ class Code:
             return Change(snapshot, tree, place, frozenset(differing))
         self._modules.take(snapshot, tree, place)
         self._old = False
+        self._settled = digest
         return None
 
     def _done(self, kept: Kept) -> None:

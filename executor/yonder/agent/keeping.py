@@ -79,7 +79,7 @@ class Keeping:
 
     def news(self) -> list[wire.Kept]:
         """What was kept since it was asked last, to be said before anything that names it."""
-        return [self._said.popleft() for _ in range(len(self._said))]
+        return [self._said.popleft() for _ in range(len(self._said))] if self._said else []
 
     def gone(self) -> dict[bytes, int]:
         """Of what the last handles here have gone since it was asked last."""

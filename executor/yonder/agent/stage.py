@@ -111,9 +111,10 @@ class Stage:
         that is shared, where the receiver can open that. To be said before user code goes on."""
         self._workspace.register()
         body = payload.pack(value, segments.OWN.put if near and self.near else None, lent=True)
-        if (size := wire.weight(body)) > MAX_RESULT:
+        if (size := len(body) if type(body) is bytes else wire.weight(body)) > MAX_RESULT:
             raise SerializationError(f"{what} is {size:,} bytes large; at most {MAX_RESULT:,} travel at once")
-        self._note()
+        if holding.in_use():
+            self._note()
         return body
 
     def _note(self) -> None:

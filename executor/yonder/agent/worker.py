@@ -79,6 +79,7 @@ class Worker:
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
         self._keeping = Keeping()
+        self._gone = self._keeping.holdings.gone
         self._holds: list[Grip] = []  # of the handles in the arguments of the current task
         self._stage = Stage(
             self._guard, self._looping, born.folder, self._say, self._flush, self._counts, self._keeping
@@ -188,7 +189,8 @@ class Worker:
         self._stay_home()
         for kept in self._keeping.news():  # it may be named in the message
             self._lane.send(kept)
-        self._release()
+        if not self._gone.empty():
+            self._release()
         self._lane.send(message)
 
     def _release(self) -> None:
@@ -200,7 +202,8 @@ class Worker:
         """The task is over: what it was given is not held any more, and the hub hears what has gone with it."""
         self._holds = []
         self._stage.said()
-        self._release()
+        if not self._gone.empty():
+            self._release()
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

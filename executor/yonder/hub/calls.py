@@ -175,9 +175,10 @@ class Call:
         if self.syncing:
             now = time.monotonic()
             self._synced, self._running, self.syncing = now - self._running, now, False
-        if self.code:
+        if self.code and self.code != worker.code:
             worker.runs_on(self.code)
-        self._bring(worker)
+        if self._blobs or self._needs:
+            self._bring(worker)
         worker.say(self._opening(worker))
         if self.client.slow:
             self.hold()
@@ -251,7 +252,7 @@ class Call:
         times = times or {"queued": self.waited, "running": ran}
         if self._synced:
             times = {**times, "syncing": self._synced, "running": ran}
-        refs = self._handed(done)
+        refs = self._handed(done) if done.refs else []
         self.say(
             wire.CallDone(
                 self.number,

@@ -111,7 +111,7 @@ class Executors:
 
     def supplied(self, executor: Executor, snapshot: bytes) -> bool:
         """Has the executor's machine this code?"""
-        agent = self.agent_of(executor)
+        agent = self.agents.find(executor.handle.agent) if executor.handle else None
         return agent is not None and agent.shelf.has(snapshot)
 
     # ── booting ──

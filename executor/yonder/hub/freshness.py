@@ -44,8 +44,8 @@ class Freshness:
         """The snapshot that it runs on: what the message says, else that of the worker that the client lives in. None:
         nobody has published it."""
         code = message.snapshot or (client.worker.code if client.worker else b"")
-        if not code:
-            return b""
+        if not code or code == self._newest:
+            return code
         if self._library.get(code) is None:
             return None
         self.spoken_of(code)

@@ -243,7 +243,7 @@ class PoolRoom:
             sentence = f"the code of this call ({version(message.snapshot)}) is not at the hub; submit it again"
             client.say(wire.CallDone(message.call, "lost", sentence=sentence, phase="syncing", attempts=0))
             return
-        if client.parts.missing(message.blobs):
+        if message.blobs and client.parts.missing(message.blobs):
             sentence = "a large part of this call's arguments is not at the hub; submit it again"
             client.say(wire.CallDone(message.call, "lost", sentence=sentence, attempts=0))
             return
@@ -255,8 +255,8 @@ class PoolRoom:
 
     def take(self, client: Client, order: Order) -> Call:
         """The call is this pool's from now on."""
-        kind = KINDS[order.options.mode.kind]
-        call = self.admit(lambda name: kind(self, name, client, order, client.say))
+        self._count += 1
+        call = self._admit(f"{self.spec.name}.{self._count}", client, order, client.say)
         client.asked[order.submit.call] = call
         return call
 
