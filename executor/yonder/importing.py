@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
     """One top-level module that is imported. `line` and `end_line` count from 1, columns are characters from 0. `optional`:
-    the file says what it does without it."""
+    the file says what it does without it. `names` are the modules that are meant, with what may be one."""
 
     top: str
     line: int
@@ -19,6 +19,7 @@ class Import:
     end_line: int
     end_column: int
     optional: bool = False
+    names: tuple[str, ...] = field(default=(), compare=False)
 
 
 def imports(text: str) -> list[Import]:
@@ -40,10 +41,11 @@ def _found(tree: ast.AST, lines: list[str], *, optional: bool) -> Iterator[Impor
         node, mild = waiting.pop()
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from _one(alias.name, node, lines, mild)
+                yield from _one([alias.name], node, lines, mild)
         elif isinstance(node, ast.ImportFrom):
             if node.level == 0 and node.module:
-                yield from _one(node.module, node, lines, mild)
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                yield from _one([node.module, *names], node, lines, mild)
         elif isinstance(node, ast.Try | ast.TryStar):
             caught = mild or any(_catches(handler) for handler in node.handlers)
             waiting += [(part, caught) for part in node.body]
@@ -55,8 +57,8 @@ def _found(tree: ast.AST, lines: list[str], *, optional: bool) -> Iterator[Impor
             waiting += [(part, mild) for part in ast.iter_child_nodes(node)]
 
 
-def _one(name: str, node: ast.Import | ast.ImportFrom, lines: list[str], optional: bool) -> Iterator[Import]:
-    top = name.partition(".")[0]
+def _one(names: list[str], node: ast.Import | ast.ImportFrom, lines: list[str], optional: bool) -> Iterator[Import]:
+    top = names[0].partition(".")[0]
     if top in sys.stdlib_module_names or top in ("yonder", "__main__"):
         return
     end = node.end_lineno or node.lineno
@@ -64,7 +66,7 @@ def _one(name: str, node: ast.Import | ast.ImportFrom, lines: list[str], optiona
         len(lines[line - 1].encode()[:at].decode(errors="replace")) if line <= len(lines) else 0
         for line, at in ((node.lineno, node.col_offset), (end, node.end_col_offset or 0))
     ]
-    yield Import(top, node.lineno, columns[0], end, columns[1], optional)
+    yield Import(top, node.lineno, columns[0], end, columns[1], optional, tuple(names))
 
 
 def _catches(handler: ast.ExceptHandler) -> bool:

@@ -30,21 +30,22 @@ class LeftOut:
 
     def module(self, name: str, near: Sequence[str] = (), *, anywhere: bool = True) -> str:
         """Words on the module of this name: its file, why it does not travel, the remedy. "" when it travels or is not there.
-        `near` are further roots; `anywhere`: also where nobody looks for modules."""
+        `near` are further roots; `anywhere`: also a folder without `__init__.py`, and where nobody looks for modules: with
+        such a one another module may be meant, when none was missed yet."""
         parts = name.split(".")
         roots = dict.fromkeys(["", *(root.strip("/") for root in (*self._rules.roots, *near)), "src"])
         said = ""
         if not all(parts):
             return ""
         for root in roots:
-            for path in self._files(root, parts):
+            for path in self._files(root, parts, spaces=anywhere):
                 why = self._why(path, root)
                 if not why:
                     return ""
                 said = said or f"{path} is there, but {why}"
         return said or (self._elsewhere(parts) if anywhere else "")
 
-    def _files(self, root: str, parts: Sequence[str]) -> Iterator[str]:
+    def _files(self, root: str, parts: Sequence[str], *, spaces: bool) -> Iterator[str]:
         """What Python would take, of what is there."""
         base = "/".join([root, *parts] if root else parts)
         for path in (f"{base}/__init__.py", f"{base}.py"):
@@ -52,7 +53,7 @@ class LeftOut:
                 yield path
                 return
         folder = self._top / base
-        if folder.is_dir() and next(folder.glob("*.py"), None) is not None:
+        if spaces and folder.is_dir() and next(folder.glob("*.py"), None) is not None:
             yield f"{base}/"
 
     def _elsewhere(self, parts: Sequence[str]) -> str:
@@ -64,7 +65,7 @@ class LeftOut:
         for folder in folders:
             if folder.startswith(".") or folder in NEVER or _is_environment(self._top / folder):
                 continue
-            for path in self._files(folder, parts):
+            for path in self._files(folder, parts, spaces=False):
                 remedy = f'roots = ["{folder}"] in [tool.yonder]'
                 return f"{path} is there, but modules are not looked for in {folder}/: {remedy}"
         return ""

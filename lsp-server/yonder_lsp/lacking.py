@@ -7,12 +7,15 @@ Pure but for the project's package folders, which are listed. What is not instal
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from yonder import installed, wire
 from yonder.core import environment
 from yonder.importing import Import, imports
-from yonder_lsp import columns
+from yonder.leftout import LeftOut
+from yonder.tree import Rules
+from yonder_lsp import columns, uris
 
 Json = dict[str, Any]
 WARNING, INFORMATION = 2, 3
@@ -91,6 +94,33 @@ class Lacking:
                 heavy = not difference.there and not one.optional
                 said.append((WARNING if heavy else INFORMATION, f"{words} (docs/dependencies.md)"))
         return said
+
+
+def staying(text: str, uri: str, workspace: str, rules: Rules) -> list[Json]:
+    """The imports of modules that are in the document's folder and do not travel with what runs, with the reason and the
+    remedy."""
+    try:
+        found = imports(text)
+    except (SyntaxError, MemoryError):
+        return []
+    lines = columns.split_lines(text)
+    folder, own = uris.folder_of(uri, workspace), str(Path(uris.to_path(uri) or "/").parent)
+    near = [] if own == folder or not uris.within(own, folder) else [Path(own).relative_to(folder).as_posix()]
+    left = LeftOut(folder, rules)
+    marks = []
+    for one in found:
+        said = next((words for name in one.names if (words := left.module(name, near, anywhere=False))), "")
+        if said:
+            marks.append(_mark(one, lines, INFORMATION if one.optional else WARNING, f"{said}."))
+    return marks
+
+
+def left_after_all(failure: wire.Failure, folder: str, rules: Rules) -> str:
+    """A run did not find a module that is here: a sentence with the remedy, else ""."""
+    if failure.type != "ModuleNotFoundError":
+        return ""
+    name = failure.message.removeprefix("No module named ").partition(";")[0]
+    return LeftOut(folder, rules).module(name[1:-1]) if name[:1] == "'" == name[-1:] else ""
 
 
 def _mark(one: Import, lines: list[str], severity: int, message: str) -> Json:

@@ -29,15 +29,16 @@ class Trees:
         self._workspace = workspace
         self._text = text
         self._warn = warn
-        self._rules = Rules()
+        self.rules = Rules()
+        """What the settings say of the code that travels."""
         self._kept: dict[str, Kept] = {}
         self._maybe: dict[str, str] = {}  # paths and URIs of documents that may differ from the disk
 
     def settings(self, found: Settings) -> None:
         """What they say of the code that travels is another now, or not."""
         rules = Rules(found.include, found.exclude, found.roots)
-        if rules != self._rules:
-            self._rules = rules
+        if rules != self.rules:
+            self.rules = rules
             self.close()
 
     # ── documents ──
@@ -88,7 +89,7 @@ class Trees:
             outside = [name for name in self._kept if name != self._workspace]
             if len(outside) >= MOST_OUTSIDE:
                 self._kept.pop(outside[0]).close()
-            kept = self._kept[folder] = Kept(folder, self._rules, self._warn)
+            kept = self._kept[folder] = Kept(folder, self.rules, self._warn)
         return kept
 
     def close(self) -> None:

@@ -22,12 +22,12 @@ import msgspec
 from yonder import wire
 from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
-from yonder_lsp import captures, cells, interpreter, live, protocol
+from yonder_lsp import captures, cells, interpreter, live, protocol, uris
 from yonder_lsp import status as states
 from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
 from yonder_lsp.documents import Document
 from yonder_lsp.fetching import Fetching
-from yonder_lsp.lacking import Lacking
+from yonder_lsp.lacking import Lacking, left_after_all, staying
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.pace import Paced
@@ -356,13 +356,16 @@ class Window:
             self._runs_news.poke()
 
     async def _look_for_paths(self, edited: set[str]) -> None:
-        """Name what these documents read that is on this machine only, where something of the workspace runs elsewhere."""
+        """Name what these documents import and does not travel, and what they read that is on this machine only, where
+        something of the workspace runs elsewhere."""
         await self._begun.wait()  # before that the settings are not known
         moment = self.trees.whole() if self.workspace.elsewhere else None
         files = (await moment.snapshot()).files if moment is not None and edited else {}
         for uri in edited:
-            text = self._text(uri).text if moment is not None else ""
-            found = await asyncio.to_thread(only_here, text, self.workspace.folder, files.__contains__)
+            text = self._text(uri).text
+            read = text if moment is not None else ""
+            found = await asyncio.to_thread(only_here, read, self.workspace.folder, files.__contains__)
+            found += await asyncio.to_thread(staying, text, uri, self.workspace.folder, self.trees.rules)
             if found != self._only_here.pop(uri, []):
                 self._only_here |= {uri: found} if found else {}
                 self._publish({uri})
@@ -451,9 +454,12 @@ class Window:
     def _run_ended(self, event: wire.RunEnded) -> None:
         self.log("info", f"run {event.run}: {event.outcome} after {event.seconds:.2f} s")
         self.running.ended(event.run)
-        if event.failure is not None and (note := here_after_all(event.failure, self.workspace.folder)):
-            self.notice("warning", note)
         uri = self._watch.uri(event.run)
+        if event.failure is not None:
+            note = here_after_all(event.failure, self.workspace.folder)
+            folder = uris.folder_of(uri or "", self.workspace.folder)
+            if note := note or left_after_all(event.failure, folder, self.trees.rules):
+                self.notice("warning", f"{note.rstrip('.')}.")
         if uri and uri in self._lacking.files:
             self._background(self._weigh(uri))
         # An interrupt was asked for: where it struck is no fault of that line.

@@ -108,5 +108,8 @@ def test_what_travels_or_is_not_there_is_not_spoken_of(project):
         assert said(project, module) == ""
     assert said(project, "gone") == ""  # another of that name does
     assert said(project, "tool", anywhere=False) == ""
+    put(project, **{".gitignore": "/build/\n", "build/setup.py": ""})
+    assert "build/ is there" in said(project, "build")
+    assert said(project, "build", anywhere=False) == ""  # an installed one may be meant
     assert said(project, "near", None, "sub") == ""
     assert said(project / "nowhere", "near") == ""

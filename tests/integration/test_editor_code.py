@@ -1,5 +1,6 @@
 """The whole way from an editor's text to running code: real server, real hub, a session on this machine."""
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -77,13 +78,23 @@ async def test_a_file_runs_with_what_lies_beside_it_and_above_it(folder):
         assert (state, text) == ("ok", "above near pack\n")
 
 
-async def test_what_is_ignored_is_not_there(folder):
+async def test_what_is_ignored_is_not_there_and_that_is_said_before_the_run_and_after_it(folder):
+    (folder / ".git").mkdir()
     put(folder, ".gitignore", "secret.py\n")
     put(folder, "secret.py")
     main = put(folder, "main.py", "import secret\n")
+    words = 'secret.py is there, but .gitignore leaves it out: include = ["secret.py"] in [tool.yonder].'
     async with window(folder) as editor:
-        state, _, _ = await ran(editor, editor.open(main))
-        assert state == "error"
+        published, noticed = editor.queue("textDocument/publishDiagnostics"), editor.queue("yonder/notice")
+        document = editor.open(main)
+        async with asyncio.timeout(60):
+            while not (found := (await published.get())["diagnostics"]):
+                continue
+            assert [one["message"] for one in found] == [words]
+            state, _, _ = await ran(editor, document)
+            assert state == "error"
+            while (await noticed.get()).sentence != words:
+                continue
 
 
 async def test_a_pool_in_a_session_runs_on_the_sessions_code(folder):

@@ -3,8 +3,10 @@
 import pytest
 
 from yonder import wire
-from yonder_lsp.lacking import INFORMATION, SESSION, WARNING, Lacking
+from yonder.tree import Rules
+from yonder_lsp.lacking import INFORMATION, SESSION, WARNING, Lacking, left_after_all, staying
 
+RULES = Rules()
 TEXT = "import os\nimport inside\ntry:\n    import faux\nexcept ImportError:\n    pass\nimport nowhere\n"
 
 
@@ -88,3 +90,41 @@ def test_places_are_the_editors(site):
     (mark,) = lacking.published("u")
     assert mark["range"] == {"start": {"line": 0, "character": 6}, "end": {"line": 0, "character": 17}}
     assert mark["source"] == "yonder"
+
+
+def test_an_import_that_does_not_travel_is_marked_with_the_remedy(tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".gitignore").write_text("made.py\n")
+    for name in ("made.py", "pkg/__init__.py", "pkg/made.py", "pkg/whole.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    text = "import pkg.whole\nx = '🎈'; from pkg import whole, made\ntry:\n    import made\nexcept ImportError:\n    pass\nimport numpy\n"
+
+    def said(text, name="main.py", rules=RULES, folder=tmp_path):
+        marks = staying(text, (tmp_path / name).as_uri(), str(folder), rules)
+        return [(mark["range"]["start"], mark["severity"], mark["message"]) for mark in marks]
+
+    words = '{} is there, but .gitignore leaves it out: include = ["{}"] in [tool.yonder].'
+    one = ({"line": 1, "character": 10}, WARNING, words.format("pkg/made.py", "pkg/made.py"))
+    two = ({"line": 3, "character": 4}, INFORMATION, words.format("made.py", "made.py"))
+    assert said(text) == [one, two]
+    assert said(text, rules=Rules(include=("pkg/made.py",))) == [two]
+    assert said(text, "pkg/main.py", Rules(include=("pkg/made.py",))) == []  # beside it lies one that travels
+    assert said(text, folder="") == [one, two]
+    assert said("import made", "..") != []
+    assert said("import made import") == []
+
+
+def test_a_run_that_missed_a_module_is_told_that_it_is_here(tmp_path):
+    (tmp_path / "libs").mkdir()
+    (tmp_path / "libs" / "tool.py").write_text("")
+
+    def said(message, kind="ModuleNotFoundError"):
+        return left_after_all(wire.Failure(kind, message, ""), str(tmp_path), Rules())
+
+    words = 'libs/tool.py is there, but modules are not looked for in libs/: roots = ["libs"] in [tool.yonder]'
+    assert said("No module named 'tool'") == words
+    assert said("No module named 'tool'; 'tool' is not a package") == words
+    assert said("No module named 'tool'", "ImportError") == ""
+    assert said("No module named 'numpy'") == ""
+    assert said("No module named tool") == said("") == ""
