@@ -102,9 +102,13 @@ class Loaded:
             if self._tree is None:
                 self._rules = self._settings()
                 tree = Tree(self.folder, self._rules, warn=_warn, seeds=self._seeds)
+                # What is imported from here on may be newer than what is looked at.
+                early = [(name, module.__spec__, self._path(module)) for name, module in self._own_modules()]
                 tree.look()
                 here = [path.rstrip("/") for path in (self._own, *sys.path) if _within(path, self.folder)]
                 self._first = tuple(dict.fromkeys(path[len(self.folder) + 1 :] for path in here))
+                files = tree.snapshot(self._first).files
+                self._specs = {name: spec for name, spec, path in early if path in files}
                 self._tree = tree
             return self._tree
 
@@ -134,17 +138,12 @@ class Loaded:
 
     def _follow(self, tree: Tree) -> None:
         """Look at the files of what was imported, or imported again, since the last time."""
-        first = self._snapshot is None and not self._specs
         self._seen = len(sys.modules)
-        there = tree.snapshot(self._first).files if first else {}
         specs = dict(self._specs)
         for name, module in self._own_modules():
-            if name in specs and specs[name] is module.__spec__:
-                continue
-            specs[name] = module.__spec__
-            path = self._path(module)
-            if path not in there:  # what was loaded before the first look was looked at by it
-                tree.take(path)
+            if name not in specs or specs[name] is not module.__spec__:
+                specs[name] = module.__spec__
+                tree.take(self._path(module))
         self._specs = specs  # at once: other threads look at them without the lock
 
     def _own_modules(self) -> list[tuple[str, ModuleType]]:

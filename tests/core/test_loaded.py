@@ -61,6 +61,18 @@ def test_a_module_that_is_imported_later_is_looked_at_then(folder):
     assert loaded.has(two)
 
 
+def test_a_module_that_is_imported_after_the_look_and_before_the_first_call_is_looked_at_again(folder):
+    put(folder, "yt_one.py", "x = 1")
+    put(folder, "yt_two.py", "y = 1")
+    imported("yt_two")
+    loaded = Loaded(str(folder))
+    loaded.contents({})  # a pool was opened
+    put(folder, "yt_one.py", "x = 22")
+    put(folder, "yt_two.py", "y = 22")
+    imported("yt_one")
+    assert dict(loaded.snapshot().files) == hashes(yt_one="x = 22", yt_two="y = 1")
+
+
 def test_a_module_that_is_reloaded_is_looked_at_again_and_others_are_not(folder):
     put(folder, "yt_one.py", "x = 1")
     put(folder, "yt_two.py", "y = 1")
