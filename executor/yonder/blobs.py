@@ -1,6 +1,6 @@
 """Large parts of arguments that are the same again: named by their content, and sent once.
 
-    a buffer of 256 kB or more ─▶ name: known? ─▶ the name alone travels with the call
+    256 kB or more, unless set ─▶ name: known? ─▶ the name alone travels with the call
                                     └─ new ─▶ Stow, once for this conversation ─▶ … and Drop, when others need the room
 
 What belongs here: names, what the hub has been given, what goes first. What this file must not know: pickles, calls. On one
@@ -16,7 +16,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from yonder import segments
+from yonder import segments, wire
 from yonder.parcel import Named
 from yonder.wire import BLOB, Drop, PoolSpec, Stow
 
@@ -58,7 +58,7 @@ def _glance(content: memoryview) -> tuple[int, bytes]:
     size = content.nbytes
     found = hashlib.blake2b(digest_size=8, salt=_SALT)
     for part in range(8):
-        at = part * (size - _SAMPLE) // 7
+        at = part * max(0, size - _SAMPLE) // 7
         found.update(content[at : at + _SAMPLE])
     return size, found.digest()
 
@@ -86,7 +86,7 @@ class Blobs:
         self, say: Callable[[Stow | Drop], None], *, near: bool, most: int | None = None, least: int = LEAST
     ) -> None:
         self._say = say
-        self._least = least
+        self.least = least or wire.MAX_MESSAGE
         self._near = near
         self._most = most or min(MOST_NEAR if near else MOST_FAR, segments.memory() // 4)
         self._blobs: OrderedDict[bytes, _Blob] = OrderedDict()  # the one that was used longest ago first
@@ -104,7 +104,7 @@ class Blobs:
 
     def use(self, content: memoryview) -> bytes | None:
         """Its name, for a call that says `done` with it later; None: it travels with the call. Raises as `say` does."""
-        if not 0 < self._least <= content.nbytes <= self._most or (self._near and not FAST):
+        if not self.least <= content.nbytes <= self._most or (self._near and not FAST):
             return None
         if self._near and not self._again(content):
             return None
@@ -204,6 +204,7 @@ class Packing(segments.Hold):
     def __init__(self, blobs: Blobs, *, near: bool) -> None:
         super().__init__(segments.OWN)
         self._blobs = blobs
+        self.least = blobs.least
         self._near = near
         self.digests: list[bytes] = []
 

@@ -262,9 +262,9 @@ def packed(
 ) -> tuple[wire.Body, Carried | None]:
     """A call's arguments as bytes, and the handles in them: one that is an argument itself arrives as its object. `at`: the
     first argument, where the object of that handle lives. Raises SerializationError."""
-    put, name = (hold.put, hold.name) if hold is not None else (None, None)
+    put = hold.put if hold is not None else None
     if at is None and not holding.in_use():
-        return payload.pack_call(args, kwargs, put, name), None
+        return payload.pack_call(args, kwargs, put, hold), None
     here = seat.current()
     keeper = here.keeper if here is not None else None
     needs: list[bytes] = []
@@ -279,7 +279,7 @@ def packed(
 
     values = args if at is None else (at, *args)
     named = {name: prepared(value) for name, value in kwargs.items()}
-    body = payload.pack_call([prepared(value) for value in values], named, put, name)
+    body = payload.pack_call([prepared(value) for value in values], named, put, hold)
     carried = holding.noted()
     if carried is not None:
         carried.needs = needs

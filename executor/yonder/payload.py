@@ -8,15 +8,17 @@ tasks, who asks. Bodies are pickles of protocol 5 made by cloudpickle, the large
 from __future__ import annotations
 
 import hashlib
+import itertools
 import linecache
 import pickle
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, TracebackType
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import cloudpickle
 import msgspec
@@ -31,6 +33,9 @@ SEARCH_SECONDS = 2.0
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _SMALL = _ATOMS - {bytes}
 _PICKLE = b"\x80\x05"
+_FEW = 3
+_FRAME = 128 * 1024
+"""Bytes that a pickler never collects in one piece: it writes about half as many."""
 BESIDE = 16 * 1024
 """Bytes of a buffer that is worth a place of its own beside the stream."""
 _RUNTIME = (
@@ -49,8 +54,14 @@ Place = Callable[[Sequence[parcel.Buffer]], bytes | None]
 """Where large bodies may be put for a receiver on this machine; gives what to send instead (`segments`), None when it cannot."""
 
 
-Naming = Callable[[memoryview], parcel.Named | None]
-"""What may travel in the place of a large buffer (`blobs`); None: the buffer itself."""
+class Naming(Protocol):
+    """Who knows what may travel in the place of large contents, from `least` bytes on (`blobs`)."""
+
+    @property
+    def least(self) -> int: ...
+
+    def name(self, content: memoryview, /) -> parcel.Named | None:
+        """None: the content itself."""
 
 
 class _Provision:
@@ -102,19 +113,39 @@ class _Stream:
 
     def body(self, place: Place | None, naming: Naming | None, *, lent: bool) -> Body:
         parts: list[memoryview | parcel.Named] = list(self._buffers)
+        stream: Sequence[parcel.Buffer | parcel.Named] = self._written
         if naming is not None:
-            parts = [naming(view) or view for view in self._buffers]
-        size = sum(map(len, self._written)) + sum(len(part) for part in parts if isinstance(part, memoryview))
-        if not self._buffers and size <= LARGE:
+            parts = [naming.name(view) or view for view in self._buffers]
+            stream = self._named(naming)
+        size = sum(len(piece) for piece in (*stream, *parts) if not isinstance(piece, parcel.Named))
+        alone = not parts and (stream is self._written or not any(isinstance(one, parcel.Named) for one in stream))
+        if alone and size <= LARGE:
             return b"".join(self._written)
         if size < segments.LEAST:
             place = None
-        pieces = parcel.sealed(self._written, parts) if parts else self._written
+        pieces = self._written if alone else parcel.sealed(stream, parts)
         if place is not None and (body := place(pieces)) is not None:
             return body
         if size <= LARGE:
             return b"".join(pieces)
         return cast(Body, pieces) if lent else [bytes(piece) for piece in pieces]  # copies what may change, not bytes
+
+    def _named(self, naming: Naming) -> Sequence[parcel.Buffer | parcel.Named]:
+        """What was written, with names for large bytes and texts, and for long stretches of small values. Where such a
+        stretch begins and ends, other arguments may be in the same piece: these pieces travel."""
+        if len(self._written) < _FEW or sum(map(len, self._written)) < naming.least:
+            return self._written
+        found: list[parcel.Buffer | parcel.Named] = []
+        for large, run in itertools.groupby(self._written, lambda piece: len(piece) >= max(naming.least, _FRAME)):
+            pieces = list(run)
+            if large:
+                found += [naming.name(memoryview(piece)) or piece for piece in pieces]
+            elif len(pieces) < _FEW:
+                found += pieces
+            else:
+                middle = b"".join(pieces[1:-1])
+                found += (pieces[0], naming.name(memoryview(middle)) or middle, pieces[-1])
+        return found
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
@@ -144,7 +175,38 @@ def unpack(body: Body) -> Any:
     if not parcel.is_parcel(data):
         return pickle.loads(data)  # noqa: S301 - as above
     stream, buffers = parcel.opened(data, _provision.fetch)
-    return pickle.loads(stream, buffers=buffers)  # noqa: S301 - as above
+    if len(stream) == 1:
+        return pickle.loads(stream[0], buffers=buffers)  # noqa: S301 - as above
+    return pickle.load(_Stretches(stream), buffers=buffers)  # noqa: S301 - as above
+
+
+class _Stretches:
+    """The file that an unpickler reads: a stream in several places. Large bytes go from there to where they belong."""
+
+    def __init__(self, views: list[memoryview]) -> None:
+        self._views = deque(views)
+
+    def readinto(self, target: bytearray | memoryview) -> int:
+        """See io.RawIOBase; less than there is room for only at the end."""
+        into, at = memoryview(target), 0
+        while at < len(into) and self._views:
+            view = self._views.popleft()
+            some = view[: len(into) - at]
+            into[at : at + len(some)] = some
+            at += len(some)
+            if len(some) < len(view):
+                self._views.appendleft(view[len(some) :])
+        return at
+
+    def read(self, size: int) -> bytes:
+        """See io.RawIOBase."""
+        found = bytearray(min(size, sum(map(len, self._views))))
+        self.readinto(found)
+        return bytes(found)
+
+    def readline(self) -> bytes:
+        """Pickles of protocol 5 have no lines."""
+        return b""
 
 
 def _own(body: Body) -> memoryview:
@@ -278,7 +340,7 @@ def _plain(value: object, depth: int) -> bool:
     """Is it made of builtin values only, and small? Then the plain pickler does, at a tenth of the cost."""
     kind = type(value)
     if kind in _ATOMS:
-        return kind is not bytes or len(cast(bytes, value)) <= LARGE
+        return (kind is not bytes and kind is not str) or len(cast(bytes, value)) <= LARGE
     if depth == 0 or (kind is not tuple and kind is not list and kind is not dict):
         return False
     items = list(value.values()) if isinstance(value, dict) else value

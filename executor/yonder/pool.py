@@ -64,7 +64,7 @@ class Pool(Calls):
     ones that the program itself has imported are), `env` extra environment variables. `dependencies` "report": packages that
     executors elsewhere lack are told of; "lock": they are installed there, from the lock file; "off" (docs/dependencies.md).
     Functions that take along more than `capture_warning` bytes (100 MB) raise a CaptureWarning, once each; 0: never.
-    Arrays and the like of `blob_bytes` (256 kB) or more in arguments travel once however many calls they are in; 0: with each.
+    Contents of arguments of `blob_bytes` (256 kB) or more travel once however many calls they are in; 0: with each.
     """
 
     def __init__(
@@ -252,8 +252,8 @@ class Pool(Calls):
         except CannotRun:
             pass  # the hub is gone: there is nothing left to close
         finally:
+            line.left()  # first: what was kept for its calls is given back with the rest
             line.board.leave()
-            line.left()
             for events in list(self._watchers):
                 events.end()
             for spawned in list(line.spawned):

@@ -164,7 +164,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "blob_bytes",
         "bytes",
         _POOL.blob_bytes,
-        "Buffers in arguments that are as large are named by their content and sent once to each worker; 0: none.",
+        "Contents of arguments from this size on travel once to each machine, however many calls have them; 0: none.",
     ),
     Key("pool", "env", "names", (), "Variables for this pool alone, by name."),
     Key("pool", "env_file", "path", "", "A file of `NAME=value` lines for this pool alone."),

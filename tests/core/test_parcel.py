@@ -22,7 +22,7 @@ def test_what_was_sealed_is_opened(stream, parts):
     data = bytearray().join(parcel.sealed(stream, [memoryview(part) for part in parts]))
     found, buffers = parcel.opened(memoryview(data))
     assert parcel.is_parcel(data)
-    assert bytes(found) == b"".join(stream)
+    assert b"".join(found) == b"".join(stream)
     assert [bytes(buffer) for buffer in buffers] == parts
     assert not any(buffer.readonly for buffer in buffers)
 
@@ -48,6 +48,18 @@ def test_a_part_may_be_named_by_its_hash():
         parcel.opened(memoryview(data))
 
 
+def test_a_stretch_of_the_stream_may_be_named_too():
+    named, part = parcel.Named(b"h" * 32, 5), parcel.Named(b"i" * 32, 7)
+    data = bytearray().join(parcel.sealed([b"a", b"b", named, named, b"c"], [memoryview(b"here"), part]))
+    assert parcel.names(memoryview(data)) == [named, named, part]
+    fetched = {named: b"there", part: b"far"}
+    stream, buffers = parcel.opened(memoryview(data), lambda part: memoryview(fetched[part]))
+    assert b"".join(stream) == b"abtheretherec"
+    assert [bytes(buffer) for buffer in buffers] == [b"here", b"far"]
+    with pytest.raises(SerializationError, match="cannot be fetched here"):
+        parcel.opened(memoryview(data))
+
+
 @given(cut=st.integers(0, 400), flips=st.lists(st.tuples(st.integers(0, 90), st.integers(0, 255)), max_size=4))
 def test_a_damaged_one_is_refused_in_words_or_gives_some_bytes(cut, flips):
     data = bytearray().join(parcel.sealed([b"stream"], [memoryview(b"x" * 100), memoryview(b"y" * 90)]))
@@ -57,7 +69,7 @@ def test_a_damaged_one_is_refused_in_words_or_gives_some_bytes(cut, flips):
         stream, buffers = parcel.opened(memoryview(data)[:cut])
     except SerializationError:
         return
-    assert len(stream) + sum(map(len, buffers)) <= cut
+    assert sum(map(len, stream)) + sum(map(len, buffers)) <= cut
 
 
 def test_a_head_that_claims_more_than_there_is():

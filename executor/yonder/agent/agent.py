@@ -156,6 +156,7 @@ class Agent:
             work=self._work,
         )
         self._provider = Provider(self._send)
+        self._stowing = asyncio.Lock()
 
     # ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,6 +210,8 @@ class Agent:
                 self._beside(self._sweep(executor))
             case wire.LookForFiles() | wire.ReadFile():
                 self._beside(self._file(message))
+            case wire.Stow() | wire.Drop():
+                self._beside(self._part(message))
             case wire.Survey():
                 self._send(wire.Surveyed(installed.survey()))
             case wire.Provide():
@@ -240,6 +243,15 @@ class Agent:
         elif desks is not None:
             part = await asyncio.to_thread(desks.read, asked)
             self.bulk.send(part) if self.bulk is not None else self._send(part)
+
+    async def _part(self, message: wire.Stow | wire.Drop) -> None:
+        """In the order in which the hub says it, and in a thread: they are large."""
+        async with self._stowing:
+            if isinstance(message, wire.Drop):
+                await asyncio.to_thread(self._store.discard, message.refs)
+                return
+            sentence = await asyncio.to_thread(self._store.stow, message.ref, message.body)
+        self._send(wire.Stowed(message.ref, sentence))
 
     def _work(self, executor: str) -> str:
         return self._desks.of(executor) if self._desks is not None else ""

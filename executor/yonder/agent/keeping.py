@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any, cast
 
 from yonder import payload, wire
+from yonder.agent import shelf
 from yonder.agent.parts import Part
 from yonder.agent.portrait import facts_of
 from yonder.errors import SerializationError
@@ -22,7 +23,9 @@ from yonder.parcel import Named
 class Keeping:
     """Implements seat.Keeper."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: str = "") -> None:
+        """`store` is where the agent puts what is for all workers of its machine."""
+        self._store = store
         self.holdings = Holdings()
         self._objects: dict[bytes, Any] = {}
         self._copies: dict[bytes, tuple[Part, list[Grip]]] = {}
@@ -94,7 +97,8 @@ class Keeping:
 
     def stow(self, message: wire.Stow) -> None:
         if len(message.ref) == wire.BLOB:
-            self._parts[message.ref] = Part(message.body)
+            file = shelf.part(self._store, message.place) if message.place else None
+            self._parts[message.ref] = Part(message.body, file)
             return
         self._copies[message.ref] = Part(message.body), self.holdings.delivered(message.refs)
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import weakref
+from pathlib import Path
 from typing import Any, cast
 
 from yonder import segments, wire
@@ -22,13 +23,17 @@ _filed: weakref.WeakSet[Part] = weakref.WeakSet()
 
 class Part:
     """What came with Stow: words that say where it lies on this machine, or the bytes, which are put where every call can
-    map them without a copy."""
+    map them without a copy; or nothing, where it lies in this `file` of the agent's."""
 
-    def __init__(self, body: wire.Body) -> None:
+    def __init__(self, body: wire.Body, file: Path | None = None) -> None:
         pieces: list[Any] = body if isinstance(body, list) else [body]
         self._reference = b""
         self._data: memoryview | None = None
         self._file = -1
+        self._lies_in = file
+        if file is not None:
+            self.size = file.stat().st_size if file.is_file() else -1
+            return
         if len(pieces) == 1 and segments.is_reference(pieces[0]):
             self._reference = cast(bytes, pieces[0])
             self.size = segments.size_of(self._reference)
@@ -54,9 +59,21 @@ class Part:
         """Writable, and seen by nobody else. Raises ExecutorLost when whoever had it is gone."""
         if self._reference:
             return segments.take(self._reference)
+        if self._lies_in is not None:
+            return self._mapped(self._lies_in)
         if self._data is not None:
             return memoryview(bytearray(self._data))
         return segments.view(self._file, self.size)
+
+    def _mapped(self, file: Path) -> memoryview:
+        try:
+            opened = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise segments.Gone(f"a part of the arguments cannot be read on this machine: {error.strerror}") from error
+        try:
+            return segments.view(opened, self.size)
+        finally:
+            os.close(opened)
 
     def __del__(self) -> None:
         if self._file >= 0:

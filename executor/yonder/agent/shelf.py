@@ -33,6 +33,11 @@ def bytecode(file: str, digest: bytes) -> str:
     return hashlib.sha256(b"\0".join((digest, tag.encode(), file.encode("utf-8", "surrogateescape")))).hexdigest()[:32]
 
 
+def part(store: str | Path, name: bytes) -> Path:
+    """Where a large part of arguments lies in a store."""
+    return Path(store, "parts", name.hex())
+
+
 class Shelf:
     """`folder` is the store, `worker` whose link is set."""
 

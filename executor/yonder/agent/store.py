@@ -3,6 +3,7 @@
     <store>/blobs/<hash>           a file's content            <store>/bytecode/<key>   written by workers (`shelf`)
     <store>/snapshots/<hash>       `Snapshot.encoded()`        <store>/views/<worker>   a worker's link to its root
     <store>/roots/<hash>/…         hard links, where the owner's folder is not on this machine
+    <store>/parts/<name>           a large part of arguments, which workers map
 
 What belongs here: writing, answering, deleting, all by what snapshots say is there. What this file must not know: modules,
 who asks for what.
@@ -16,6 +17,7 @@ import hashlib
 import itertools
 import os
 import shutil
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -26,7 +28,10 @@ from yonder.snapshot import Snapshot, applied, content, outside, version
 PREFIX = "code-"
 CODE = (".py", ".pyi", ".pyc", ".so", ".pyd")
 _SOME = 16
-_FLAT = ("blobs", "snapshots", "bytecode", "views")
+_FLAT = ("blobs", "snapshots", "bytecode", "views", "parts")
+
+SPARE = 256 * 1024**2
+"""Bytes of the disk that large parts leave free."""
 
 
 def place(hub: str, agent: str) -> Path:
@@ -44,6 +49,7 @@ class Store:
         self._have: set[bytes] = set()
         self._trouble = ""
         self._lock = -1
+        self._opening = threading.Lock()
 
     # ── what the hub says ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,6 +107,25 @@ class Store:
                     _delete(self._folder / "bytecode" / key)
             self._users = +self._users
 
+    def stow(self, name: bytes, body: wire.Body) -> str:
+        """Write a part down, for workers to map; why not, "" when it is there. In any thread."""
+        if len(name) != wire.BLOB:
+            return "that is no name"
+        try:
+            self._open()
+            if shutil.disk_usage(self._folder).free < wire.weight(body) + SPARE:
+                return f"there is no room for it in {self._folder}"
+            _write(str(shelf.part(self._folder, name)), body)
+        except OSError as error:
+            return f"it cannot be written to {self._folder}: {error.strerror or error}"
+        return ""
+
+    def discard(self, names: list[bytes]) -> None:
+        """Nobody will open these parts any more. In any thread."""
+        for name in names:
+            if len(name) == wire.BLOB:
+                _delete(shelf.part(self._folder, name))
+
     def bury(self, worker: str) -> None:
         """A worker has ended."""
         _delete(self._folder / "views" / shelf.view(worker))
@@ -128,8 +153,11 @@ class Store:
         return made
 
     def _open(self) -> None:
-        if self._lock >= 0:
-            return
+        with self._opening:
+            if self._lock < 0:
+                self._make()
+
+    def _make(self) -> None:
         for folder in (self._folder, *(self._folder / name for name in (*_FLAT, "roots"))):
             folder.mkdir(mode=0o700, exist_ok=True)
         lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -229,7 +257,7 @@ def _delete(file: Path) -> None:
         file.unlink()
 
 
-def _write(file: str, data: bytes) -> None:
+def _write(file: str, data: wire.Body) -> None:
     """All of it or nothing, for this user's eyes, and not to be written to: links to it lie among the user's data.
 
     Plain calls: a workspace has thousands of files, and pathlib takes longer than the disk."""
@@ -237,9 +265,10 @@ def _write(file: str, data: bytes) -> None:
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            for piece in data if isinstance(data, list) else [data]:
+                left = memoryview(piece)
+                while left:
+                    left = left[os.write(descriptor, left) :]
         finally:
             os.close(descriptor)
         os.rename(partial, file)  # noqa: PTH104

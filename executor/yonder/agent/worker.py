@@ -78,7 +78,7 @@ class Worker:
         self._guard.install()
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
-        self._keeping = Keeping()
+        self._keeping = Keeping(born.store)
         self._gone = self._keeping.holdings.gone
         self._holds: list[Grip] = []  # of the handles in the arguments of the current task
         self._stage = Stage(

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from yonder import wire
 from yonder.errors import BootFailed
+from yonder.hub.cellar import Cellar
 from yonder.hub.code import Library
 from yonder.hub.connection import Conversation
 from yonder.hub.shelves import Shelf
@@ -82,6 +83,7 @@ class Agent:
     def __init__(self, agent: str, conversation: Conversation, floor: Floor, library: Library) -> None:
         self.id = agent
         self.shelf = Shelf(self._stow, library)
+        self.cellar = Cellar(self._stow)
         self.beside: Conversation | None = None
         """Its second conversation, where it has one: what is large holds up no word of the first."""
         self._stowing: Conversation | None = None
@@ -117,8 +119,8 @@ class Agent:
         self.say(message)
         return await order.done
 
-    def _stow(self, message: wire.Blobs | wire.Publish | wire.Unpublish) -> None:
-        """Code goes over one conversation from the first to the last, so that it arrives in order."""
+    def _stow(self, message: wire.Blobs | wire.Publish | wire.Unpublish | wire.Stow | wire.Drop) -> None:
+        """What is kept there goes over one conversation from the first to the last, so that it arrives in order."""
         if self._stowing is None:
             self._stowing = self.beside or self._conversation
         self._stowing.send(message)
@@ -164,6 +166,8 @@ class Agent:
                 self._swept(executor, left)
             case wire.Published():
                 self.shelf.published(message)
+            case wire.Stowed():
+                self.cellar.stowed(message)
             case wire.Surveyed(environment=environment):
                 for survey in self._surveys[:1]:
                     self._surveys.remove(survey)

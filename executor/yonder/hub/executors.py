@@ -252,6 +252,8 @@ class Executors:
         """Both of its lanes said hello."""
         executor = self.all.get(worker.executor)
         if executor is not None and not executor.ending:
+            agent = self.agent_of(executor)
+            worker.cellar = agent.cellar if agent is not None and agent.elsewhere else None
             executor.resident.welcome(worker, lambda why: self._welcomed(executor, worker, why))
 
     def ready_again(self, worker: Worker) -> None:

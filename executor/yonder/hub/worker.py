@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from yonder import wire
+from yonder.hub.cellar import Cellar
 from yonder.hub.code import Library
 from yonder.hub.connection import Conversation
 
@@ -137,6 +138,9 @@ class Worker:
         self._functions: dict[bytes, None] = {}
         self._open: set[str] = set()
         self.near = False  # it may be named memory of this machine's processes
+        self.cellar: Cellar | None = None  # of its machine, where that is another one
+        self._waits = 0
+        self._unsaid: list[ToCall] = []
         self._relayed = False  # its lanes come over the link of another machine
         self._hub = hub
         self._call: Conversation | None = None
@@ -189,8 +193,24 @@ class Worker:
             self._call.hold(held)
 
     def say(self, message: ToCall) -> None:
-        if self._call is not None:
+        if self._waits:
+            self._unsaid.append(message)
+        elif self._call is not None:
             self._call.send(message)
+
+    def wait(self) -> Callable[[ToCall], None]:
+        """What is said from here on waits until what this returns is called, once, with what has to be said first."""
+        self._waits += 1
+        return self._go_on
+
+    def _go_on(self, first: ToCall) -> None:
+        if self._call is not None and self.alive:
+            self._call.send(first)
+        self._waits -= 1
+        if not self._waits:
+            unsaid, self._unsaid = self._unsaid, []
+            for message in unsaid if self.alive else []:
+                self.say(message)
 
     def control(self, message: wire.Raise | wire.Look | wire.Typed | wire.Allow) -> None:
         if self._control is not None:

@@ -216,6 +216,7 @@ from yonder.wire.remotes import (
     Release,
     Spill,
     Stow,
+    Stowed,
 )
 from yonder.wire.shapes import (
     Column,
@@ -428,6 +429,7 @@ __all__ = [
     "Step",
     "Stop",
     "Stow",
+    "Stowed",
     "Submit",
     "Survey",
     "Surveyed",

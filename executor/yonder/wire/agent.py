@@ -9,6 +9,7 @@ from yonder.wire.code import Blobs, Publish, Published, Unpublish
 from yonder.wire.environment import Provide, Provided, Providing, Survey, Surveyed
 from yonder.wire.events import Descriptor
 from yonder.wire.files import FilePart, FilesFound, LookForFiles, ReadFile
+from yonder.wire.remotes import Drop, Stow, Stowed
 from yonder.wire.shapes import ExitReport
 
 
@@ -122,6 +123,8 @@ HubToAgent = (
     | Provide
     | LookForFiles
     | ReadFile
+    | Stow
+    | Drop
 )
 AgentToHub = (
     Hello
@@ -138,6 +141,7 @@ AgentToHub = (
     | Provided
     | FilesFound
     | FilePart
+    | Stowed
 )
 AgentBulk = Hello | FilePart
 """What it says beside, where that holds up nothing else."""

@@ -5,6 +5,7 @@
     hub ── Drop ──▶ worker            nobody holds it any more
     hub ── Lost ──▶ every holder      it is no more, and why
     hub ── Stow ──▶ worker            a copy of one that lives elsewhere, for the calls that follow
+    hub ── Stow ──▶ agent ── Stowed ──▶ hub    a large part of arguments, for all workers of that machine
     client ── Get, Spill, Put ──▶ hub
 
 A message that carries handles in a body names them in `refs`: the hub gives their receiver a hold on each before it says the
@@ -68,11 +69,20 @@ class Lost(Msg, frozen=True, tag=True):
 
 class Stow(Msg, frozen=True, tag=True):
     """Until Drop: the pickled value of an object that lives elsewhere, with these handles inside; or, also from client to
-    hub, a large part of arguments, by the name of its content."""
+    hub, a large part of arguments, by the name of its content. From hub to agent: such a part, for any of its workers;
+    answered by Stowed. `place`: it lies in the worker's machine's store under this name, and the body is empty."""
 
     ref: bytes
     body: Body
     refs: list[bytes] = []
+    place: bytes = b""
+
+
+class Stowed(Msg, frozen=True, tag=True):
+    """The part lies in the agent's store; `sentence` says why not, where it does not."""
+
+    ref: bytes
+    sentence: str = ""
 
 
 class Fetch(Msg, frozen=True, tag=True):

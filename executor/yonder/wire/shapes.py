@@ -31,7 +31,7 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True):
     calls that wait. `image` is what executors are made from where the platform has images ("" = the one of this version),
     `options` what only this backend knows; the backend says what is allowed. `dependencies`: lock (what the code's own side
     has locked is installed on executors), report (differences are told), off (nobody looks). Functions that take along more
-    than `capture_warning` bytes are warned of; arguments' buffers of `blob_bytes` or more are named by their content and
+    than `capture_warning` bytes are warned of; contents of arguments of `blob_bytes` or more are named by their content and
     sent once (0: none is).
     `outputs` are patterns of files that the program fetches as soon as they are written.
     """
