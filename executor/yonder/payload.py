@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol, cast
 import cloudpickle
 import msgspec
 
-from yonder import culprit, dates, likeness, parcel, segments, tensors
+from yonder import culprit, dates, errors, likeness, parcel, segments, tensors
 from yonder.errors import ExecutorLost, RemoteTraceback, SerializationError, YonderError
 from yonder.wire import LARGE, Body, Failure, Frame, whole
 
@@ -78,13 +78,13 @@ def provide(fetch: parcel.Fetch) -> None:
     _provision.fetch = fetch
 
 
-def pack(value: object, place: Place | None = None, *, lent: bool = False) -> Body:
+def pack(value: object, place: Place | None = None, *, lent: bool = False, name: str = "") -> Body:
     """A value as a body; what it holds may change as soon as this returns, or, `lent`, when the body has been sent: then
-    nothing of it is copied. Raises SerializationError that says which part of it did not travel."""
+    nothing of it is copied. Raises SerializationError that says which part of it did not travel; `name` is what it is."""
     try:
         return _dumps(value, place, lent=lent)
     except Exception as error:  # a `__reduce__` of the user's may raise anything
-        raise _refused(f"{_called(value)} cannot travel to another process", "", value, error) from error
+        raise _refused(f"{name or _called(value)} cannot travel to another process", name, value, error) from error
 
 
 def _dumps(value: object, place: Place | None = None, naming: Naming | None = None, *, lent: bool = False) -> Body:
@@ -284,9 +284,9 @@ def _refused(sentence: str, root: str, value: object, error: Exception) -> Seria
     end = time.monotonic() + SEARCH_SECONDS
     steps, part, words = culprit.Search(_refusal, lambda: time.monotonic() > end).descend(value, _words(error))
     path = " -> ".join(([root] if root else []) + steps)
-    where = f"; the part that does not is {path}, {_called(part)}" if steps else ""
     what = f" ({_called(value)})" if root and not steps else ""
-    return SerializationError(f"{sentence}{what}: {words}{where}", path=path)
+    why = f"{path} is {_called(part)} ({words})" if steps else words  # which part comes first: an editor has one line
+    return SerializationError(f"{sentence}{what}: {why}", path=path)
 
 
 # ── chunks: several calls of one function in one message ──────────────────────────────────────────────────────────────
@@ -433,10 +433,10 @@ def failure(error: BaseException, user_folder: str, *, user_file: str = "") -> F
     only = "".join(told.format_exception_only()).strip()
     _, _, message = only.rpartition("\n") if isinstance(error, SyntaxError) else ("", "", only)
     name = _type_name(type(error))
-    prefix = (name + ": ", type(error).__name__ + ": ")
-    for start in prefix:
-        message = message.removeprefix(start)
-    if message in {name, type(error).__name__}:
+    names = (f"{type(error).__module__}.{type(error).__qualname__}", name, type(error).__name__)
+    for one in names:
+        message = message.removeprefix(one + ": ")
+    if message in names:
         message = ""
     return Failure(name, message[:MAX_TEXT] + place, text, frames)
 
@@ -455,7 +455,7 @@ def _is_runtime(file: str) -> bool:
 
 def _type_name(kind: type[BaseException]) -> str:
     module = kind.__module__
-    return kind.__qualname__ if module in {"builtins", "__main__"} else f"{module}.{kind.__qualname__}"
+    return kind.__qualname__ if module in {"builtins", "__main__", errors.__name__} else f"{module}.{kind.__qualname__}"
 
 
 def _frame(summary: traceback.FrameSummary, folder: str, user_file: str) -> Frame:

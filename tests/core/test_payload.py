@@ -44,6 +44,12 @@ def test_closures_and_classes_travel_by_value():
 def test_what_does_not_travel_is_named():
     with pytest.raises(SerializationError, match=r"a value of type _thread\.lock cannot travel"):
         payload.pack(threading.Lock())
+    with pytest.raises(
+        SerializationError, match=r"^the result cannot travel .* \(a value of type _thread\.lock\): TypeErr"
+    ):
+        payload.pack(threading.Lock(), name="the result")
+    with pytest.raises(SerializationError, match=r": the result -> \[1\] is a value of type _thread\.lock \(TypeErr"):
+        payload.pack([1, threading.Lock()], name="the result")
     with pytest.raises(SerializationError, match="argument 2 cannot travel"):
         payload.pack_call((1, threading.Lock()), {})
     with pytest.raises(SerializationError, match="argument 'guard' cannot travel"):
@@ -150,6 +156,11 @@ def test_a_syntax_error_says_where_it_is_unless_it_is_in_the_text_that_was_run()
     own = payload.failure(_failing("def f(:\n", "/ws/a.py"), "/ws", user_file="/ws/a.py")
     assert own.message == "invalid syntax"
     assert [(frame.file, frame.line) for frame in own.frames] == [("/ws/a.py", 1)]
+
+
+def test_an_error_of_ours_is_called_by_its_name():
+    told = payload.failure(_failing("from yonder import RemoteLost\nraise RemoteLost('gone')\n", "/ws/a.py"), "/ws")
+    assert (told.type, told.message) == ("RemoteLost", "gone")
 
 
 def test_a_message_that_cannot_be_shown():

@@ -386,7 +386,7 @@ async def test_what_cannot_be_looked_at_costs_the_run_and_not_the_session(sessio
     await session.on({"helper.py": odd}, "import helper\nstate = 1")
     shown, modules, _ = await session.on({"helper.py": odd + "x = 1\n"}, "state")
     assert (shown, modules) == (
-        "yonder.errors.YonderError: modules have changed, and what is loaded cannot be looked at: RuntimeError('no')",
+        "YonderError: modules have changed, and what is loaded cannot be looked at: RuntimeError('no')",
         [],
     )
     assert await session.on({"helper.py": odd}, "state") == ("1", [], {})

@@ -279,7 +279,7 @@ async def test_the_members_of_a_chunk_have_ends_of_their_own(hub):
     assert [payload.unpack(one.body) for one in found if one.outcome == "ok"] == [6, 2, 1]
     assert [one.failure.type for one in found if one.failure] == [
         "ZeroDivisionError",
-        "yonder.errors.SerializationError",
+        "SerializationError",
         "TypeError",
     ]
     assert type(payload.exception(found[1].body, found[1].failure)) is ZeroDivisionError

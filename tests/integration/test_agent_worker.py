@@ -55,7 +55,7 @@ async def test_a_result_that_does_not_travel_is_named(hub):
     worker = await hub.worker("pool")
     done = await hub.call(worker, threading.Lock)
     assert not done.ok
-    assert done.failure.type == "yonder.errors.SerializationError"
+    assert done.failure.type == "SerializationError"
     assert "lock" in done.failure.message
 
 

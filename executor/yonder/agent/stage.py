@@ -110,7 +110,7 @@ class Stage:
         """Raises SerializationError, also for a value that is too large; `what` names it. `near`: it may be put into memory
         that is shared, where the receiver can open that. To be said before user code goes on."""
         self._workspace.register()
-        body = payload.pack(value, segments.OWN.put if near and self.near else None, lent=True)
+        body = payload.pack(value, segments.OWN.put if near and self.near else None, lent=True, name=what)
         if (size := len(body) if type(body) is bytes else wire.weight(body)) > MAX_RESULT:
             raise SerializationError(f"{what} is {size:,} bytes large; at most {MAX_RESULT:,} travel at once")
         if holding.in_use():
