@@ -368,7 +368,14 @@ os.register_at_fork(after_in_child=OWN.forked)
 
 # ── in ──
 
-_mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+_mapped: list[weakref.ref[mmap.mmap]] = []
+"""Without callbacks: one would run wherever the last view goes, in user code that is just being interrupted, too."""
+
+
+def _crowded() -> bool:
+    if len(_mapped) >= MOST_MAPPED:
+        _mapped[:] = [one for one in _mapped if one() is not None]
+    return len(_mapped) >= MOST_MAPPED
 
 
 def is_reference(data: object) -> bool:
@@ -420,14 +427,14 @@ def _opened(path: str) -> Iterator[int]:
 def view(fd: int, size: int, *, at: int = 0, read: bool = False) -> memoryview:
     """Bytes of a file from `at` on, writable and seen by nobody else: mapped, or copied where that is better. Raises OSError,
     and Gone when the file is shorter."""
-    if size < MAPPED_FROM or len(_mapped) >= MOST_MAPPED:
+    if size < MAPPED_FROM or _crowded():
         return _copied(fd, size, at)
     found = mmap.mmap(fd, at + size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     if read:
         with contextlib.suppress(OSError):  # an old kernel; then they come one by one
             for start in range(0, size, _PAGES):
                 found.madvise(_POPULATE_READ, start, min(_PAGES, size - start))
-    _mapped.add(found)  # it has the file open too, and the lock with it, for as long as it lives
+    _mapped.append(weakref.ref(found))  # it has the file open too, and the lock with it, for as long as it lives
     return memoryview(found)[at:]
 
 

@@ -152,3 +152,46 @@ def test_models_share_what_they_shared(tmp_path):
         """,
     )
     assert out.splitlines() == ["True True True"]
+
+
+def test_what_a_failed_call_was_given_goes_with_it(tmp_path):
+    said = program(
+        tmp_path,
+        """
+        import gc, sys, weakref, yonder
+        class Large: pass
+        def begin():
+            gc.disable()
+            sys.given = []  # the functions' globals are copies, each of its own
+        def note(one):
+            sys.given.append(weakref.ref(one))
+        def fails(one):
+            note(one)
+            raise ValueError("no")
+        def steps(one):
+            note(one)
+            yield 1
+            raise ValueError("no")
+        class Actor:
+            def __init__(self, one=None):
+                if one is not None: fails(one)
+            def fails(self, one): fails(one)
+        def left():
+            return [int(one() is not None) for one in sys.given]
+        def attempt(function, *args):
+            try:
+                function(*args)
+            except (ValueError, yonder.YonderError):
+                pass
+        with yonder.Pool(max=1) as pool:
+            pool.call(begin)
+            attempt(pool.call, fails, Large())
+            attempt(lambda: list(pool.stream(steps, Large())))
+            attempt(lambda: list(pool.map(fails, [Large() for _ in range(4)], chunksize=4)))
+            attempt(pool.place, Actor, Large())
+            with pool.place(Actor) as actor:
+                attempt(actor.fails, Large())
+            print(pool.call(left))
+        """,
+    )
+    assert said == f"{[0] * 8}\n"

@@ -101,6 +101,7 @@ class Actor:
         counts = self._stage.counts(self.task)
         if ran.value is None:
             self._failed(numbers, ran.error, counts)
+            del ran  # see Ran
             return
         for number, value in zip(numbers, ran.value, strict=True):
             self._answer(number, value, counts)

@@ -36,6 +36,7 @@ class Chunk:
                 self._ends.append(self._failed(ran.error))
                 if ran.interrupted or stage.guard.missed:
                     self._ends += [Outcome("cancelled")] * (len(members) - len(self._ends))
+            del ran  # see Ran
         body = payload.pack_outcomes(self._ends)
         if len(body) > MAX_RESULT:
             error = f"the results of {len(members)} calls are {len(body):,} bytes large together; send fewer at once"

@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 
 class Ran(msgspec.Struct, Generic[T], frozen=True):
-    """What came of user code: a value, or what it raised. `interrupted`: by an interrupt of ours."""
+    """What came of user code: a value, or what it raised. `interrupted`: by an interrupt of ours.
+
+    An error leads to the frames that it came through, their callers' and so to the variable that it stands in: who leaves
+    it there keeps all that user code had, until Python looks for such circles."""
 
     value: T | None
     error: BaseException | None = None

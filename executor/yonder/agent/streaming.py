@@ -84,7 +84,10 @@ class Stream:
         while True:
             made = guard.run(lambda: self._next(items))
             if made.value is None or guard.missed:
-                return self._broken(items, made)
+                try:
+                    return self._broken(items, made)
+                finally:
+                    del made  # see Ran
             if isinstance(made.value, _Over):
                 return Ran(made.value.value)
             self._n += 1

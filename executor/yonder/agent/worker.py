@@ -244,19 +244,21 @@ class Worker:
             return
         if mode.kind == "stream":
             self._credit.begin(call.task, mode.credit)
-            returned = Stream(stage, self._credit, call.task).run(call)
-            ran = self._packed(returned)
+            ran = self._packed(Stream(stage, self._credit, call.task).run(call))
         elif mode.kind == "actor":
             placed = self._place(call, mode)
             if placed is None:
                 return
             ran = Ran(None, placed.error, placed.interrupted)
+            del placed  # see Ran
         elif mode.chunk:
             outcomes = Chunk(stage).run(call.function, call.arguments)
             ran = Ran(None if outcomes.value is None else (outcomes.value, ""), outcomes.error, outcomes.interrupted)
+            del outcomes
         else:
             ran = self._guard.run(lambda: self._evaluate(call, keep=mode.keep))
         self._over(call.task, ran)
+        del ran
 
     def _evaluate(self, call: wire.Call, *, keep: bool) -> tuple[wire.Body, str]:
         stage = self._stage
@@ -311,9 +313,12 @@ class Worker:
             return Actor(self._stage, call.task, self._stage.run(function, arguments, keywords), mode)
 
         made = self._guard.run(make)
-        if made.value is None:
-            return made
-        self._actor = made.value
+        try:
+            if made.value is None:
+                return made
+            self._actor = made.value
+        finally:
+            del made  # see Ran
         self._actor.flush()
         self._say(wire.Placed(call.task, self._actor.methods))
         return None
