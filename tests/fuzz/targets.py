@@ -12,6 +12,7 @@ from yonder import wire
 from yonder.agent import birth
 from yonder.core.channels import MOST_CHANNELS, Bytes, Track
 from yonder.core.joining import Admission, Admitted
+from yonder.hub.code import Library
 
 LIMIT = 4096
 ROOM = 4 + wire.MAX_FRAME
@@ -114,4 +115,25 @@ def admission(data: bytes) -> None:
     assert not isinstance(door.judge(hello, hello.id), Admitted)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {one.__name__: one for one in (parser, message, track, zygote, admission)}
+def code(data: bytes) -> None:
+    """What a program, or an owner, says of its code: the hub's library answers each, and nothing stays when it has left."""
+    library = Library()
+    words = wire.Parser(wire.Blobs | wire.Publish, limit=LIMIT)
+    try:
+        for word in words.feed(data):
+            if isinstance(word, wire.Blobs):
+                library.blobs("liar", word)
+            else:
+                told = library.publish("liar", word)
+                assert told.snapshot == word.snapshot
+                assert bool(told.sentence) == (library.get(word.snapshot) is None)
+            assert 0 <= library.size <= len(data)
+    except wire.WireError:
+        pass
+    library.left("liar")
+    assert (len(library), library.size) == (0, 0)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    one.__name__: one for one in (parser, message, track, zygote, admission, code)
+}

@@ -175,6 +175,14 @@ class Store:
             return
         making = root.with_name(f".{root.name}")
         _uproot(making, snapshot)
+        try:
+            self._fill(making, snapshot)
+            making.rename(root)
+        except OSError:  # the disk is full, or one path is a file and a folder
+            _uproot(making, snapshot)
+            raise
+
+    def _fill(self, making: Path, snapshot: Snapshot) -> None:
         making.mkdir(mode=0o700)
         made = {""}
         for path, digest in snapshot.files.items():
@@ -187,7 +195,6 @@ class Store:
                 os.link(source, target)
             except OSError:  # a file system without hard links, or too many of them
                 shutil.copyfile(source, target)
-        making.rename(root)
 
 
 def _here(snapshot: Snapshot) -> bool:
