@@ -98,6 +98,15 @@ async def test_a_package_and_its_parts(session):
     )
 
 
+async def test_a_file_under_two_names_is_loaded_again_under_both(hub):
+    worker = await hub.worker("session")
+    for text in ("x = 1\n", "x = 2\n"):
+        snapshot = await hub.publish({"src/pkg/part.py": text}, roots=("", "src"))
+        code = "import pkg.part, src.pkg.part\npkg.part.x, src.pkg.part.x"
+        done = await hub.block(worker, code, snapshot=snapshot)
+    assert done.preview.text == "(2, 2)"
+
+
 async def test_circular_imports_are_loaded_again(session):
     files = {"a.py": "import b\nx = 1\n", "b.py": "import a\ndef y(): return a.x\n"}
     await session.on(files, "import a")

@@ -94,7 +94,7 @@ class Sight:
 
     def __init__(self) -> None:
         self._names: dict[str, tuple[Look, ...]] = {}
-        self._looks: dict[tuple[str, str], tuple[str, Look]] = {}
+        self._looks: dict[tuple[str, str], Look] = {}  # by folder and whole name: one file may have several
         self._listings: dict[str, tuple[frozenset[str], set[str]]] = {}
         self._contents: dict[str, tuple[bytes | None, set[str]]] = {}
 
@@ -104,9 +104,7 @@ class Sight:
 
     def look(self, folder: str, module: str, tree: Tree) -> Look:
         """Look for a module in a folder, and remember what was there. `module` is its whole name."""
-        name = module.rpartition(".")[2]
-        found = tree.look(folder, name)
-        self._looks[folder, name] = module, found
+        found = self._looks[folder, module] = tree.look(folder, _last(module))
         return found
 
     def listing(self, folder: str, module: str, tree: Tree) -> set[str]:
@@ -126,9 +124,7 @@ class Sight:
     def differing(self, tree: Tree) -> set[str]:
         """The modules whose look-ups have another end in `tree`; empty when all of them end as they did."""
         found = {name for name, looks in self._names.items() if tree.top(name) != looks}
-        for (folder, name), (module, look) in self._looks.items():
-            if tree.look(folder, name) != look:
-                found.add(module)
+        found |= {module for (folder, module), look in self._looks.items() if tree.look(folder, _last(module)) != look}
         for folder, (names, readers) in self._listings.items():
             if names != tree.folders.get(folder, frozenset()):
                 found |= readers
@@ -140,12 +136,16 @@ class Sight:
     def renew(self, tree: Tree, but: Collection[str] = ()) -> None:
         """Everything was looked up again in `tree`, but what was looked up for these modules."""
         self._names.update({name: tree.top(name) for name in self._names if name not in but})
-        for key, (module, _) in self._looks.items():
+        for folder, module in self._looks:
             if module not in but:
-                self._looks[key] = module, tree.look(*key)
+                self._looks[folder, module] = tree.look(folder, _last(module))
         for folder, (_, readers) in self._listings.items():
             if readers.isdisjoint(but):
                 self._listings[folder] = frozenset(tree.folders.get(folder, ())), readers
         for path, (_, readers) in self._contents.items():
             if readers.isdisjoint(but):
                 self._contents[path] = tree.files.get(path), readers
+
+
+def _last(module: str) -> str:
+    return module.rpartition(".")[2]
