@@ -17,8 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yonder import wire
 from yonder.agent import peek_text
 from yonder.agent.peek import look
+from yonder.holding import Holdings
+from yonder.remotes import Remote
 from yonder.wire import Answer, Query, Step
 
 
@@ -219,6 +222,12 @@ def test_prefix_first_limit_and_order_are_the_same_every_time() -> None:
 # ── previews ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def handle(preview: str, lost: str = "") -> Remote[Any]:
+    grip = Holdings().delivered([b"r"])[0]
+    grip.lost = lost
+    return Remote(wire.Facts(b"r", "ndarray", 8000, preview=preview), grip)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -248,6 +257,8 @@ def test_prefix_first_limit_and_order_are_the_same_every_time() -> None:
         (int, "<class int>"),
         (sys, "<module sys>"),
         (object(), "<object object>"),
+        (handle("array(3, int64)"), "<yonder.Remote array(3, int64), 8 kB>"),
+        (handle("", "it was on worker w"), "<yonder.Remote ndarray, lost: it was on worker w>"),
     ],
 )
 def test_values_in_short(value: object, text: str) -> None:

@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from yonder.agent import peek_raw as raw
+from yonder.holding import Handle
 
 ATOM = 150
 ITEMS = 5
@@ -255,9 +256,18 @@ def plain_object(value: Any) -> str:
         return f"{kind.__name__}({kind.__str__(value)})"
     if kind is datetime.datetime and (value.tzinfo is None or type(value.tzinfo) is datetime.timezone):
         return f"datetime({datetime.datetime.__str__(value)})"
+    if raw.derives(kind, Handle):
+        return _handle(value)
     if id(kind) in _PATHS and _plain_parts(value):
         return cut(f"{kind.__name__}({kind.__str__(value)!r})")
     return ""
+
+
+def _handle(value: Handle) -> str:
+    """An object elsewhere, by the facts that its handle has."""
+    facts, hold = (Handle.__dict__[name].__get__(value) for name in ("_facts", "_hold"))
+    where = f"lost: {hold.lost}" if hold is not None and hold.lost else size(facts.size)
+    return line(f"<yonder.Remote {facts.preview or facts.type}, {where}>")
 
 
 def _plain_parts(path: object) -> bool:
