@@ -43,6 +43,7 @@ class Shelf:
 
     def __init__(self, folder: str, worker: str) -> None:
         self._folder = Path(folder)
+        self._bytecode = str(self._folder / "bytecode")
         self.view = str(self._folder / "views" / view(worker))
 
     def snapshot(self, digest: bytes) -> Snapshot:
@@ -84,10 +85,15 @@ class Shelf:
 
     def code(self, file: str, digest: bytes) -> tuple[CodeType, list[Asked]]:
         """What a file of that content compiles to, and what it imports as it is executed. Raises what compiling raises."""
-        kept = self._folder / "bytecode" / bytecode(file, digest)
-        with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
-            code, imports = marshal.loads(kept.read_bytes())  # noqa: S302 - written by ourselves, in a private folder
-            return code, imports
+        place = f"{self._bytecode}/{bytecode(file, digest)}"
+        try:
+            with open(place, "rb") as opened:  # noqa: PTH123 - for each module of each new process
+                code, imports = marshal.loads(opened.read())  # noqa: S302 - written by ourselves, in a private folder
+        except (OSError, EOFError, ValueError, TypeError):
+            return self._compiled(file, digest, Path(place))
+        return code, imports
+
+    def _compiled(self, file: str, digest: bytes, kept: Path) -> tuple[CodeType, list[Asked]]:
         source = self.content(digest)
         code = compile(source, file, "exec", dont_inherit=True)
         imports = asked(code)

@@ -70,6 +70,13 @@ def main(born: birth.Birth, fds: list[int]) -> int:
     return Worker(born, mouth, life).serve()
 
 
+def ahead() -> None:
+    """What a zygote does once for all workers: how messages are decoded is made out from their classes, which takes as
+    long as all the rest of a worker's beginning."""
+    for kind in (wire.HubToCall, wire.HubToControl):
+        wire.Parser(kind)
+
+
 class Worker:
     def __init__(self, born: birth.Birth, mouth: Mouth, life: int) -> None:
         self._child = False

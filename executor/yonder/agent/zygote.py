@@ -47,6 +47,7 @@ def main() -> None:
     package = importlib.import_module("yonder")
     for name in package.__all__:  # for user code, like everything that is imported ahead
         getattr(package, name)
+    worker.ahead()
     Zygote(sock).serve()
     os._exit(0)
 
