@@ -322,7 +322,7 @@ def error_of(done: wire.CallDone) -> BaseException:
                 done.sentence or "every slot of the pool is held by a call that waits for the same pool"
             )
         case "remote_lost":
-            return RemoteLost(f"a remote object is lost: {done.sentence}")
+            return RemoteLost(done.sentence)
         case "closed":
             return PoolClosed(done.sentence or "the pool was closed before the call began")
         case _:

@@ -273,6 +273,10 @@ class Call:
         """The handles in it are its client's from now on."""
         return self.room.keeps.give(word.refs, id(word), self.taker) if word.refs and not self._answered else []
 
+    def _objects(self) -> list[bytes]:
+        """What it cannot be without."""
+        return self._needs
+
     def dropped(self, drop: events.Drop) -> wire.CallDone:
         """Its end as the pool decides it. Returns what was said."""
         report = self.death if drop.outcome == "lost" else None
@@ -281,8 +285,11 @@ class Call:
             sentence = f"the call's deadline passed while its code was on the way to executor {self.executor}"
         outcome: wire.CallOutcome = drop.outcome
         if self.home is not None and drop.outcome == "lost" and (self.only_copies or not self.attempt):
-            gone = next((ref for ref in self._needs if self.room.keeps.find(ref, self) is None), b"")
-            outcome, sentence = "remote_lost", self.room.keeps.loss(gone) if gone else sentence
+            gone = next((ref for ref in self._objects() if self.room.keeps.find(ref, self) is None), b"")
+            outcome, sentence = (
+                "remote_lost",
+                self.room.keeps.loss(gone) if gone else f"a remote object is lost: {sentence}",
+            )
         done = wire.CallDone(
             self.number,
             outcome,

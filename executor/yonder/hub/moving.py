@@ -55,6 +55,9 @@ class Fetch(Call):
     def _opening(self, worker: Worker) -> wire.Call | wire.Fetch:
         return wire.Fetch(self._task, self._ref)
 
+    def _objects(self) -> list[bytes]:
+        return [self._ref]
+
 
 class Approach:
     """One call until it can begin. Implements clients.Asked."""
