@@ -121,7 +121,8 @@ def marked(name: str, values: Iterable[str]) -> list[int]:
 
 def _environ(pid: int) -> list[bytes]:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        with open(f"/proc/{pid}/environ", "rb", 0) as opened:  # noqa: PTH123 - of every process, at every worker's end
+            return opened.read().split(b"\0")
     except OSError:  # gone, or another user's
         return []
 
