@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from yonder import holding, seat, wire
-from yonder.agent.portrait import facts_of
 from yonder.errors import PoolClosed, RemoteLost, UsageError
 from yonder.future import Future, ToldFuture
 from yonder.line import Line, announce, begin, waited
@@ -158,6 +157,8 @@ def keep(value: T) -> Remote[T]:
 
 def put(line: Line, value: T) -> Remote[T]:
     """Have the hub of that pool keep the value. Raises SerializationError, PoolClosed."""
+    from yonder.agent.portrait import facts_of  # with all that looks at values; most programs never put one
+
     facts = facts_of(os.urandom(wire.REF), value)
     body = line.pack_value(value)
     carried = holding.noted()
