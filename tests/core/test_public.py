@@ -4,11 +4,14 @@ import ast
 import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import yonder
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_public_names():
@@ -97,3 +100,15 @@ def test_the_verbs_of_a_pool():
         "submit",
         "with_options",
     }
+
+
+def test_every_package_is_in_what_is_installed():
+    """An editable installation finds them all; a wheel has those that are named."""
+    named = set(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"])
+    roots = (ROOT / "executor", ROOT / "lsp-server")
+    there = {
+        str(file.parent.relative_to(root)).replace("/", ".")
+        for root in roots
+        for file in root.glob("yonder*/**/__init__.py")
+    }
+    assert there == named
