@@ -201,10 +201,10 @@ def test_the_doctor_looks_at_engine_image_and_network(engine):
         text = f'[tool.yonder.pools.box]\nbackend = "docker"\nimage = "{engine.image}"\n[tool.yonder.session]\nbackend = "docker"\n'
         (program.folder / "pyproject.toml").write_text(text + 'image = "yonder-none:1"\n')
         said = program.yonder("doctor", cwd=program.folder).stdout
-    assert "ok      docker engine" in said
-    assert f"ok      docker image: {engine.image}" in said
-    assert "ok      docker network: bridge: executors dial" in said
-    assert "broken  docker image: the engine has no image yonder-none:1" in said
+    assert "ok      docker engine (pools box, session)" in said
+    assert f"ok      docker image (pool box): {engine.image}" in said
+    assert "ok      docker network (pools box, session): bridge: executors dial" in said
+    assert "broken  docker image (pool session): the engine has no image yonder-none:1" in said
 
 
 def test_an_engine_that_does_not_answer_is_named(engine):
