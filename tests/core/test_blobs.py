@@ -24,7 +24,7 @@ from yonder.errors import ExecutorLost, SerializationError
 from yonder.holding import Taken
 from yonder.hub.cellar import Cellar
 from yonder.hub.parts import Parts
-from yonder.hub.shelf import SHELF, Shelved
+from yonder.hub.spill import SPILL, Spilled
 from yonder.hub.worker import Worker
 from yonder.parcel import Named
 
@@ -333,8 +333,8 @@ def test_a_call_that_never_left_keeps_nothing_busy():
 # ── the hub ──
 
 
-def big(size: int = 10) -> Shelved:
-    return SHELF.keep(bytes(size))
+def big(size: int = 10) -> Spilled:
+    return SPILL.keep(bytes(size))
 
 
 class Paper(Worker):

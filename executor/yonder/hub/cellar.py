@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from yonder import wire
-from yonder.hub.shelf import Shelved
+from yonder.hub.spill import Spilled
 
 MOST_BYTES = 4 * 1024**3
 """What lies on one machine at most. Clients say what goes first, and never name what a call of theirs may need."""
@@ -29,7 +29,7 @@ class Cellar:
         self._coming: dict[bytes, list[Told]] = {}
         self.bytes = 0
 
-    def put(self, name: bytes, content: Shelved, told: Told) -> None:
+    def put(self, name: bytes, content: Spilled, told: Told) -> None:
         """Have this lie there under a name that was never used before for anything else."""
         if name in self._coming:
             self._coming[name].append(told)

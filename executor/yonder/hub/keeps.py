@@ -16,7 +16,7 @@ from typing import Protocol
 
 from yonder import wire
 from yonder.hub.clients import Client
-from yonder.hub.shelf import SHELF
+from yonder.hub.spill import SPILL
 from yonder.hub.worker import Named, Worker
 from yonder.paths import spell
 
@@ -47,7 +47,7 @@ class Entry:
         self.facts = facts
         self.room = room
         self.worker = worker
-        self.value = SHELF.keep(body) if body is not None else None
+        self.value = SPILL.keep(body) if body is not None else None
         self.holders: dict[Hashable, int] = {}
 
     @property
@@ -187,7 +187,7 @@ class Keeps:
 
     def settle(self, entry: Entry, body: wire.Body, holder: Hashable, refs: list[bytes]) -> None:
         """Its value is here from now on, with these handles inside, which `holder` has; its worker may let go of it."""
-        worker, entry.worker, entry.value = entry.worker, None, SHELF.keep(body)
+        worker, entry.worker, entry.value = entry.worker, None, SPILL.keep(body)
         self.give(refs, holder, entry)
         if worker is not None:
             self._unpin(worker, entry)

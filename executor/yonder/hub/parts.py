@@ -13,7 +13,7 @@ from weakref import WeakSet
 from yonder import wire
 from yonder.hub.cellar import Cellar
 from yonder.hub.room import passed_on
-from yonder.hub.shelf import SHELF, Shelved
+from yonder.hub.spill import SPILL, Spilled
 from yonder.hub.worker import Worker
 
 MOST = 16_384
@@ -26,7 +26,7 @@ class _Part:
 
     __slots__ = ("cellars", "given", "name", "value")
 
-    def __init__(self, value: Shelved) -> None:
+    def __init__(self, value: Spilled) -> None:
         self.value = value
         self.name = os.urandom(wire.BLOB)
         self.given: WeakSet[Worker] = WeakSet()
@@ -50,7 +50,7 @@ class Parts:
         if len(message.ref) != wire.BLOB or message.ref in self._parts:
             return
         if len(self._parts) < MOST and self.bytes + size <= MOST_BYTES:
-            self._parts[message.ref] = _Part(SHELF.keep(message.body))
+            self._parts[message.ref] = _Part(SPILL.keep(message.body))
             self.bytes += size
 
     def drop(self, digests: Iterable[bytes]) -> None:

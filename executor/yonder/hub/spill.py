@@ -20,14 +20,14 @@ SMALL = 64 * 1024
 PIECE = 1024 * 1024
 
 
-class Shelved:
+class Spilled:
     """One value."""
 
-    __slots__ = ("_body", "_counted", "_filing", "_pages", "_shelf", "size")
+    __slots__ = ("_body", "_counted", "_filing", "_pages", "_spill", "size")
 
-    def __init__(self, shelf: Shelf, body: Body, *, counted: bool) -> None:
+    def __init__(self, spill: Spill, body: Body, *, counted: bool) -> None:
         self.size = weight(body)
-        self._shelf = shelf
+        self._spill = spill
         self._counted = counted
         self._body: Body | None = body
         self._pages: mmap.mmap | None = None
@@ -65,28 +65,28 @@ class Shelved:
 
     def __del__(self) -> None:
         if self._counted:
-            self._shelf.taken -= self.size
+            self._spill.taken -= self.size
 
 
-class Shelf:
+class Spill:
     """All of one hub's. `taken` counts the large ones in memory."""
 
     def __init__(self, memory: int = MEMORY) -> None:
         self._memory = memory
         self.taken = 0
 
-    def keep(self, body: Body) -> Shelved:
+    def keep(self, body: Body) -> Spilled:
         """Keep a value for as long as somebody has what this returns. On the hub's loop, which does not wait for a disk."""
         size = weight(body)
         if size <= SMALL:
-            return Shelved(self, body, counted=False)
+            return Spilled(self, body, counted=False)
         if self.taken + size <= self._memory:
             self.taken += size
-            return Shelved(self, body, counted=True)
-        shelved = Shelved(self, body, counted=False)
+            return Spilled(self, body, counted=True)
+        shelved = Spilled(self, body, counted=False)
         asyncio.get_running_loop().run_in_executor(None, shelved.file)
         return shelved
 
 
-SHELF = Shelf()
+SPILL = Spill()
 """This process's: it has one hub."""

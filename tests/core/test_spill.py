@@ -7,8 +7,8 @@ import tempfile
 import numpy as np
 
 from yonder import payload, wire
-from yonder.hub import shelf
-from yonder.hub.shelf import SMALL, Shelf, Shelved
+from yonder.hub import spill
+from yonder.hub.spill import SMALL, Spill, Spilled
 from yonder.wire import whole
 
 
@@ -17,7 +17,7 @@ def value(letter: str, size: int = 3 * SMALL) -> list[bytes]:
 
 
 async def test_so_much_stays_in_memory_and_the_rest_goes_to_files():
-    kept = Shelf(memory=4 * SMALL)
+    kept = Spill(memory=4 * SMALL)
     first, small = kept.keep(value("a")), kept.keep(b"small")
     assert kept.taken == 3 * SMALL
     second = kept.keep(value("b"))
@@ -36,7 +36,7 @@ def test_without_room_on_the_disk_it_stays_in_memory(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    kept = Shelved(Shelf(), value("a"), counted=False)
+    kept = Spilled(Spill(), value("a"), counted=False)
     kept.file()
     assert not kept.filed
     assert kept.body() == value("a")
@@ -44,7 +44,7 @@ def test_without_room_on_the_disk_it_stays_in_memory(monkeypatch):
 
 def test_a_file_has_no_name_that_outlives_it(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    kept = Shelved(Shelf(), value("a", 3 * shelf.PIECE), counted=False)
+    kept = Spilled(Spill(), value("a", 3 * spill.PIECE), counted=False)
     kept.file()
     assert kept.filed
     assert list(tmp_path.iterdir()) == []
@@ -52,9 +52,9 @@ def test_a_file_has_no_name_that_outlives_it(tmp_path, monkeypatch):
 
 
 def test_what_lies_in_a_file_is_read_when_it_is_wanted_and_written_by_nobody():
-    array = np.arange(shelf.SMALL)
+    array = np.arange(spill.SMALL)
     body = payload.pack(array)
-    kept = Shelved(Shelf(), body, counted=False)
+    kept = Spilled(Spill(), body, counted=False)
     kept.file()
     pieces = kept.body()
     assert all(type(piece) is memoryview and piece.readonly for piece in pieces)
