@@ -104,7 +104,8 @@ function screen() {
 function ended(child) {
   return new Promise((resolve) => {
     child.once('exit', resolve);
-    for (const signal of /** @type {NodeJS.Signals[]} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.once(signal, resolve);
+    // Heard for ever: npm passes Ctrl+C on, and a second one must not cut the ending short.
+    for (const signal of /** @type {NodeJS.Signals[]} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, resolve);
   });
 }
 
