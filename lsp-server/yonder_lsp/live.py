@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 from yonder import wire
 from yonder.errors import YonderError
 from yonder_lsp.sessions import Epoch
@@ -30,7 +32,8 @@ REMEMBERED = 256
 
 Peek = Callable[[str, wire.Query], Awaitable[wire.Answer]]
 K = TypeVar("K")
-_Question = tuple[str, str, tuple[wire.Step, ...]]
+_Question = tuple[str, int, bytes]
+"""Session, its process, and the whole query: another process's answer answers nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Live:
     async def ask(self, document: str, epoch: Epoch, query: wire.Query, within: float) -> Look:
         """One look, answered in `within` seconds whatever the session does. A newer look of the same document and kind
         of question releases this one."""
-        question: _Question = (epoch.session, query.what, tuple(query.path))
+        question: _Question = (epoch.session, epoch.pid, msgspec.msgpack.encode(query))
         key = (epoch, question)
         known = self._known.get(key)
         if known is not None and not epoch.busy:
@@ -84,7 +87,7 @@ class Live:
         finally:
             waiting.cancel()
         if flight.done() and not flight.cancelled():
-            return Look(flight.result() or before, late=flight.result() is None and before is not None)
+            return Look(flight.result() or before, late=flight.result() is None)
         if not released.is_set():
             self._missed()
         return Look(before, late=True)

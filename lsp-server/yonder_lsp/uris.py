@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import pathname2url
 
 MAIN = "main"
 _DRIVE = re.compile(r"/([A-Za-z]):")
@@ -29,6 +28,8 @@ def to_path(uri: str) -> str:
 
 def to_uri(path: str) -> str:
     """The URI of a file, as VS Code writes it."""
+    from urllib.request import pathname2url  # with it come HTTP and TLS, which a server that starts need not wait for
+
     return "file://" + pathname2url(path)
 
 

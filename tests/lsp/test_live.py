@@ -130,6 +130,30 @@ async def test_an_older_answer_helps_when_a_new_one_is_late(eyes: Live, session:
     assert look.late
 
 
+async def test_a_restarted_session_is_not_answered_for_by_the_one_before(eyes: Live, session: Session) -> None:
+    session.prompt = True
+    await eyes.ask(DOC, IDLE, members("x"), 5)
+    session.prompt = False
+    for epoch in (Epoch("main", 8, 1, busy=False), Epoch("main", 8, 1, busy=True)):
+        look = await eyes.ask(DOC, epoch, members("x"), SOON)
+        assert (look.answer, look.late) == (None, True)
+
+
+async def test_a_reply_of_the_process_before_is_not_taken_for_the_new_one(eyes: Live, session: Session) -> None:
+    assert (await eyes.ask(DOC, BUSY, members("x"), SOON)).late
+    session.asked[0][1].set_result(answer("x"))  # it was under way while the session was restarted
+    await settled()
+    assert (await eyes.ask(DOC, Epoch("main", 8, 1, busy=True), members("x"), SOON)).answer is None
+
+
+async def test_another_part_of_a_table_is_another_question(eyes: Live, session: Session) -> None:
+    session.prompt = True
+    whole = wire.Query("members", [wire.Step("name", "x")])
+    for query in (whole, wire.Query("members", whole.path, prefix="a"), wire.Query("members", whole.path, limit=3)):
+        await eyes.ask(DOC, IDLE, query, 5)
+    assert session.names() == ["x", "x", "x"]
+
+
 async def test_the_newest_question_of_a_document_releases_the_one_before(eyes: Live, session: Session) -> None:
     first = asyncio.create_task(eyes.ask(DOC, BUSY, members("x"), 60))
     await settled()
@@ -174,7 +198,8 @@ async def test_a_cut_connection_is_no_miss(eyes: Live, session: Session) -> None
         task = asyncio.create_task(eyes.ask(DOC, BUSY, members("x"), 60))
         await settled()
         session.asked[-1][1].set_exception(CannotRun("cut"))
-        assert (await task).answer is None
+        look = await task
+        assert (look.answer, look.late) == (None, True)  # nothing is known: the editor asks again at the next key
     assert not eyes.slow
 
 
