@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from yonder.agent.peek import look
+from yonder.agent.peek_names import Names
 from yonder.wire import Answer, Query, Step
 
 
@@ -473,6 +474,17 @@ def test_no_table_runs_anything(space: dict[Any, Any], what: Any) -> None:
     assert look(space, Query(what), 1).members
 
 
+def test_the_names_with_their_hints_run_nothing(space: dict[Any, Any]) -> None:
+    names = Names(clock=lambda: 0.0)  # so that no pass ends before all of them were looked at
+    with watched() as record:
+        first = look(space, Query("names"), 1, names)
+        again = look(space, Query("names", since=first.mark), 1, names)
+    assert list(record) == []
+    assert first.found
+    assert len(first.rows) == len([name for name in space if type(name) is str and not name.startswith("__")])
+    assert (again.rows, again.gone) == ([], [])
+
+
 def test_evil_keys_of_the_namespace_itself(space: dict[Any, Any]) -> None:
     space[Evil("looked_for")] = 1
     space["other"] = 2
@@ -533,6 +545,8 @@ def test_nothing_is_kept() -> None:
     for what in ("members", "describe", "keys", "signature"):
         look(space, Query(what, [Step("name", "seen")]), 1)  # type: ignore[arg-type]
     look(space, Query("variables"), 1)
+    told = Names()
+    assert len(look(space, Query("names"), 1, told).rows) == 2
     space.clear()
     assert [reference() for reference in gone] == [None, None]
 

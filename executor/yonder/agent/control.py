@@ -21,6 +21,7 @@ from yonder.agent import peek
 from yonder.agent.console import Console
 from yonder.agent.guard import Guard
 from yonder.agent.lane import Lane
+from yonder.agent.peek_names import Names
 from yonder.agent.recorder import EVERY, Recorder
 from yonder.agent.streaming import Credit
 
@@ -45,6 +46,7 @@ class Control:
         self._guard = guard
         self._credit = credit
         self._namespace = namespace
+        self._told = Names()
         self._sending = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -129,7 +131,7 @@ class Control:
         sys.setswitchinterval(_QUICK)
         try:
             namespace, generation = self._namespace()
-            answer = peek.look(namespace, message.query, generation)
+            answer = peek.look(namespace, message.query, generation, self._told)
             self.send(wire.Looked(message.id, answer))
         finally:
             sys.setswitchinterval(before)

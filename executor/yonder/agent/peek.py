@@ -7,7 +7,7 @@ It runs on the worker's side thread while user code runs on the main one. It nev
 person's, and keeps no reference to anything it saw. (What it cannot prevent: while it holds an object the main thread may
 drop its own last reference, and then the object's end happens here.)
 
-What belongs here: the six questions. What this file must not know: sockets, the worker, what user code is running.
+What belongs here: the questions. What this file must not know: sockets, the worker, what user code is running.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Any, Final, assert_never
 
+import msgspec
+
 from yonder.agent import peek_call, peek_imports, peek_path, peek_text
 from yonder.agent import peek_raw as raw
+from yonder.agent.peek_names import Names
 from yonder.agent.peek_path import Lost, Sight
 from yonder.agent.peek_stores import Stores
 from yonder.wire import Answer, Fact, Member, Query, Step
@@ -28,35 +31,25 @@ _FAR: Final = frozenset(map(id, (object, type)))
 _listings = peek_imports.Listings()
 
 
-def look(namespace: dict[str, Any], query: Query, generation: int) -> Answer:
-    """Answer one query about a namespace. Never raises: what cannot be seen is said in `Answer.why`."""
+def look(namespace: dict[str, Any], query: Query, generation: int, names: Names | None = None) -> Answer:
+    """Answer one query about a namespace. Never raises: what cannot be seen is said in `Answer.why`.
+
+    `names` is what was told of the namespace's names before; without it they are told as a whole.
+    """
     began = perf_counter()
     try:
-        answer = _Look(namespace).answer(query)
+        answer = _Look(namespace, names).answer(query)
     except Exception as error:  # noqa: BLE001 - a look that fails must not end the side thread; the reason goes to the asker
         answer = Answer(found=False, why=f"this could not be looked at ({raw.name_of(type(error))})")
-    return Answer(
-        found=answer.found,
-        why=answer.why,
-        type=answer.type,
-        short=answer.short,
-        facts=answer.facts,
-        doc=answer.doc,
-        signature=answer.signature,
-        parameters=answer.parameters,
-        file=answer.file,
-        line=answer.line,
-        members=answer.members,
-        generation=generation,
-        micros=int((perf_counter() - began) * 1e6),
-    )
+    return msgspec.structs.replace(answer, generation=generation, micros=int((perf_counter() - began) * 1e6))
 
 
 class _Look:
     """One question being answered; everything it found goes with it."""
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, Any], names: Names | None) -> None:
         self._namespace = namespace
+        self._names = names
         self._stores = Stores()
         self._guard = peek_text.Guard()
         self._budget = peek_text.Budget()
@@ -66,6 +59,8 @@ class _Look:
         match query.what:
             case "variables":
                 return self._variables(query)
+            case "names":
+                return (self._names or Names()).answer(self._namespace, query.since, self._stores)
             case "imports":
                 return self._imports(query)
             case "members":
@@ -92,7 +87,8 @@ class _Look:
             return Answer(found=False, why=sight.why)
         if sight.value is ABSENT and sight.kind is None:
             return Answer(found=False, why=sight.note, type=sight.hint)
-        return Answer(found=True, type=_type_text(sight), members=_chosen(self._members_of(sight), query))
+        kin = raw.kin(sight.kind) if sight.kind is not None else 0
+        return Answer(found=True, type=_type_text(sight), members=_chosen(self._members_of(sight), query), kin=kin)
 
     def _members_of(self, sight: Sight) -> list[Member]:
         value = sight.value

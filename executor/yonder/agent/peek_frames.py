@@ -73,6 +73,14 @@ class Frames:
             ("memory", size(memory)),
         ]
 
+    def extent(self, value: object) -> tuple[int, int]:
+        """Rows and columns of a DataFrame or Series, and nothing else of it."""
+        blocks, axes = self._blocks(value)
+        first = self._plain_array(blocks[0]) if blocks else None
+        inner = self._array_shape(first) if first is not None else ()
+        rows = inner[-1] if inner else self._length(axes[-1]) if axes else 0
+        return rows, self._length(axes[0]) if len(axes) == 2 else 1
+
     # ── numpy and pandas, inside ──────────────────────────────────────────────────────────────────────────────────
 
     def memory(self, value: object) -> int:
@@ -88,7 +96,7 @@ class Frames:
         found = c_field(type(value), "shape", value) if self.is_array(value) else ABSENT
         return found if type(found) is tuple else ()
 
-    def _dtype(self, value: object) -> str:
+    def dtype(self, value: object) -> str:
         """`float64` from the dtype's C fields; its own `str` is Python code that may import."""
         dtype = c_field(type(value), "dtype", value)
         kind, width = c_field(type(dtype), "kind", dtype), c_field(type(dtype), "itemsize", dtype)
@@ -127,7 +135,7 @@ class Frames:
 
     def _values_dtype(self, values: object) -> str:
         if self.is_array(values):
-            return self._dtype(values)
+            return self.dtype(values)
         name = raw.name_of(type(values))
         return _EXTENSION_DTYPES.get(name, name)
 

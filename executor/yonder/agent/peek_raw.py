@@ -14,7 +14,7 @@ import operator
 import sys
 import types
 from collections import namedtuple
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property, partialmethod
 from itertools import repeat
 from typing import Any, Final
@@ -216,6 +216,33 @@ def c_field(kind: type, name: str, value: object) -> Any:
         return attribute.__get__(value)
     except _C_ERRORS:
         return ABSENT
+
+
+def c_reader(kind: type, name: str) -> Callable[[object], Any]:
+    """`c_field` for many values of one exact type: the attribute is looked up once."""
+    attribute = class_attribute(kind, name)[0]
+    if type(attribute) is not types.GetSetDescriptorType and type(attribute) is not types.MemberDescriptorType:
+        return lambda _value: ABSENT
+    get = attribute.__get__
+
+    def read(value: object) -> Any:
+        try:
+            return get(value)
+        except _C_ERRORS:
+            return ABSENT
+
+    return read
+
+
+def kin(kind: type) -> int:
+    """A number that changes when the classes of an MRO get other members: made of their names and of what kind each is."""
+    found = 0
+    for cls in mro(kind):
+        if cls is object:
+            continue
+        entries = [(name, id(type(value))) for name, value in class_items(cls) if type(name) is str]
+        found = hash((found, tuple(entries)))
+    return found & 0x7FFFFFFF or 1
 
 
 def c_call(kind: type, name: str, value: object, *arguments: object) -> Any:

@@ -70,7 +70,7 @@ class Stores(Frames):
             facts = dict(self.tensor(value))
             return f"{raw.name_of(kind)}({facts['shape']}, {facts['dtype']}, {facts['device']})"
         if self.is_array(value):
-            return f"array({shape(self._array_shape(value))}, {self._dtype(value)})"
+            return f"array({shape(self._array_shape(value))}, {self.dtype(value)})"
         if self.is_frame(value) or self.is_series(value):
             facts = dict(self.frame(value))
             return f"{raw.name_of(kind)}({facts['shape']})"
@@ -105,7 +105,7 @@ class Stores(Frames):
         if self.is_array(value):
             total = c_field(type(value), "nbytes", value)
             memory = [("memory", size(total))] if type(total) is int else []
-            return [("shape", shape(self._array_shape(value))), ("dtype", self._dtype(value)), *memory]
+            return [("shape", shape(self._array_shape(value))), ("dtype", self.dtype(value)), *memory]
         if self.is_frame(value) or self.is_series(value):
             return self.frame(value)
         return self.network(value, late) if self.is_network(value) else []

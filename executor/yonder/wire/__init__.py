@@ -176,6 +176,7 @@ from yonder.wire.looking import (
     Member,
     Parameter,
     Query,
+    Row,
     Step,
 )
 from yonder.wire.owner import (
@@ -419,6 +420,7 @@ __all__ = [
     "RestartSession",
     "Resume",
     "Role",
+    "Row",
     "RunEnded",
     "Seconds",
     "SessionChanged",

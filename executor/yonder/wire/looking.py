@@ -23,12 +23,14 @@ class Query(Part, frozen=True):
            keys      string keys or columns of the object at `path`
            signature of the callable at `path`
            imports   importable top-level modules (path []) or the submodules and members of the module named by path
+           names     the namespace as rows with hints, as the difference since the answer whose `mark` is `since`
     """
 
-    what: Literal["members", "describe", "variables", "keys", "signature", "imports"]
+    what: Literal["members", "describe", "variables", "keys", "signature", "imports", "names"]
     path: list[Step] = []
     prefix: str = ""
     limit: int = 5000
+    since: int = 0
 
 
 class Member(Part, frozen=True):
@@ -54,11 +56,30 @@ class Parameter(Part, frozen=True):
     keyword: bool = True
 
 
+class Row(Part, frozen=True):
+    """One name with what stands under it: `short` is a hint (`Tensor[32, 10] float32`) or a value in short.
+
+    `kin` is a number that objects share whose classes have the same members as they are now, 0 for what is no instance.
+    """
+
+    name: str
+    kind: str
+    type: str
+    short: str = ""
+    step: Step | None = None
+    children: int = 0
+    size: int = -1
+    kin: int = 0
+
+
 class Answer(Part, frozen=True):
     """The reply to any Query; only the fields that fit are filled. `found` false: no such path; `why` says it in words.
 
     `type` is the object's type name (qualified when not builtin), `short` a preview, `doc` the documentation's first
     paragraphs, `file`/`line` where it is defined.
+
+    Of names: `rows` that are new or changed and `gone` ones, or with `whole` all there is; `total` counts the namespace's
+    names, also those that were left out; `mark` is what to ask with next. `kin` of members: see Row.
     """
 
     found: bool
@@ -74,3 +95,9 @@ class Answer(Part, frozen=True):
     members: list[Member] = []
     generation: int = 0
     micros: int = 0
+    rows: list[Row] = []
+    total: int = 0
+    gone: list[str] = []
+    whole: bool = False
+    mark: int = 0
+    kin: int = 0
