@@ -20,6 +20,7 @@ import msgspec
 
 from yonder.agent import peek_call, peek_imports, peek_path, peek_text
 from yonder.agent import peek_raw as raw
+from yonder.agent.peek_children import Children
 from yonder.agent.peek_names import Names
 from yonder.agent.peek_path import Lost, Sight
 from yonder.agent.peek_stores import Stores
@@ -71,6 +72,10 @@ class _Look:
                 return self._keys(query)
             case "signature":
                 return self._signature(query.path)
+            case "children":
+                return Children(self._namespace, self._stores, self._guard, self._budget).answer(query)
+            case "statistics":
+                return Answer(found=False, why="statistics read the data, which is not done here")
             case _:
                 assert_never(query.what)
 

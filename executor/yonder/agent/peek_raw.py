@@ -121,10 +121,11 @@ def items(mapping: Any) -> list[tuple[Any, Any]]:
 def find(mapping: Any, key: str | int) -> Any:
     """The value under an exact key, or ABSENT, without running the `__eq__` of any other key.
 
-    A plain look-up compares with whatever else has the same hash, so it is only used when all keys are real strings.
+    A plain look-up compares with whatever else has the same hash, so it is only used when all keys are real strings (or
+    real numbers, for a number).
     """
     try:
-        if all(map(operator.is_, map(type, dict.keys(mapping)), repeat(str))):
+        if all(map(operator.is_, map(type, dict.keys(mapping)), repeat(type(key)))):
             return dict.get(mapping, key, ABSENT)
     except RuntimeError:  # the dict changed under the check: fall through to the copy
         return _scan(items(mapping), key)
@@ -178,7 +179,8 @@ def instance_dict(value: object) -> dict[Any, Any]:
     """The dict of an instance; a new empty one when it has none or hides it. It may be of a subclass: do not ask its truth.
 
     `value.__dict__` may be a property. The interpreter's own accessor stands in the class that introduced the dict, as a
-    get-set descriptor of that very class; anything else under that name was put there by somebody.
+    get-set (of a class written in C also as a member) descriptor of that very class; anything else under that name was put
+    there by somebody.
     """
     kind = type(value)
     if is_class(value):
@@ -189,7 +191,7 @@ def instance_dict(value: object) -> dict[Any, Any]:
         accessor = class_own(cls, "__dict__")
         if accessor is ABSENT:
             continue
-        if type(accessor) is not types.GetSetDescriptorType or accessor.__objclass__ is not cls:
+        if not is_field(accessor) or accessor.__objclass__ is not cls:
             return {}
         try:
             found = accessor.__get__(value)
@@ -207,10 +209,15 @@ def slot(descriptor: Any, value: object) -> Any:
         return ABSENT
 
 
+def is_field(attribute: object) -> bool:
+    """A field of a class written in C: reading it runs C code alone."""
+    return type(attribute) is types.GetSetDescriptorType or type(attribute) is types.MemberDescriptorType
+
+
 def c_field(kind: type, name: str, value: object) -> Any:
     """A get-set or member field of an exact type, or ABSENT. A Python property of that name is not run."""
     attribute = class_attribute(kind, name)[0]
-    if type(attribute) is not types.GetSetDescriptorType and type(attribute) is not types.MemberDescriptorType:
+    if not is_field(attribute):
         return ABSENT
     try:
         return attribute.__get__(value)

@@ -24,13 +24,28 @@ class Query(Part, frozen=True):
            signature of the callable at `path`
            imports   importable top-level modules (path []) or the submodules and members of the module named by path
            names     the namespace as rows with hints, as the difference since the answer whose `mark` is `since`
+           children  rows of what is inside the object at `path` ([] = the namespace), `limit` of them from number
+                     `offset` on, only those with `prefix` in their name or type
+           statistics of the numbers at `path`, as rows; this one reads the data, for at most `seconds`
     """
 
-    what: Literal["members", "describe", "variables", "keys", "signature", "imports", "names"]
+    what: Literal[
+        "members",
+        "describe",
+        "variables",
+        "keys",
+        "signature",
+        "imports",
+        "names",
+        "children",
+        "statistics",
+    ]
     path: list[Step] = []
     prefix: str = ""
     limit: int = 5000
     since: int = 0
+    offset: int = 0
+    seconds: float = 0.0
 
 
 class Member(Part, frozen=True):
@@ -59,7 +74,9 @@ class Parameter(Part, frozen=True):
 class Row(Part, frozen=True):
     """One name with what stands under it: `short` is a hint (`Tensor[32, 10] float32`) or a value in short.
 
-    `kin` is a number that objects share whose classes have the same members as they are now, 0 for what is no instance.
+    `step` leads from the object to it (None: no safe path does), `children` is about how many rows it has inside (0: none),
+    `size` its bytes where its metadata says them (-1: unknown). `kin` is a number that objects share whose classes have the
+    same members as they are now, 0 for what is no instance.
     """
 
     name: str
@@ -79,7 +96,8 @@ class Answer(Part, frozen=True):
     paragraphs, `file`/`line` where it is defined.
 
     Of names: `rows` that are new or changed and `gone` ones, or with `whole` all there is; `total` counts the namespace's
-    names, also those that were left out; `mark` is what to ask with next. `kin` of members: see Row.
+    names, also those that were left out; `mark` is what to ask with next. `kin` of members: see Row. Of children: `total`
+    counts the rows of all pages.
     """
 
     found: bool
