@@ -457,7 +457,7 @@ def test_the_spies_do_record(space: dict[Any, Any], way: str) -> None:
     assert record
 
 
-@pytest.mark.parametrize("what", ["members", "describe", "keys", "signature", "children"])
+@pytest.mark.parametrize("what", ["members", "describe", "keys", "signature", "children", "source"])
 def test_no_path_runs_anything(space: dict[Any, Any], what: Any) -> None:
     for path in paths(space):
         answer, record = seen(space, Query(what, path))

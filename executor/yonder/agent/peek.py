@@ -18,7 +18,8 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from yonder.agent import peek_call, peek_imports, peek_path, peek_text
+from yonder import wire
+from yonder.agent import peek_call, peek_imports, peek_path, peek_source, peek_text
 from yonder.agent import peek_raw as raw
 from yonder.agent.peek_children import Children
 from yonder.agent.peek_names import Names
@@ -39,10 +40,19 @@ def look(namespace: dict[str, Any], query: Query, generation: int, names: Names 
     """
     began = perf_counter()
     try:
-        answer = _Look(namespace, names).answer(query)
+        answer = _answer(namespace, query, names)
     except Exception as error:  # noqa: BLE001 - a look that fails must not end the side thread; the reason goes to the asker
         answer = Answer(found=False, why=f"this could not be looked at ({raw.name_of(type(error))})")
     return msgspec.structs.replace(answer, generation=generation, micros=int((perf_counter() - began) * 1e6))
+
+
+def _answer(namespace: dict[str, Any], query: Query, names: Names | None) -> Answer:
+    if not query.within:
+        return _Look(namespace, names).answer(query)
+    inside = peek_source.names_of(query.within)
+    if inside is None:
+        return Answer(found=False, why=f"no module of {query.within} is loaded in the session")
+    return _Look(inside, None).answer(query)
 
 
 class _Look:
@@ -76,6 +86,8 @@ class _Look:
                 return Children(self._namespace, self._stores, self._guard, self._budget).answer(query)
             case "statistics":
                 return Answer(found=False, why="statistics read the data, which is not done here")
+            case "source":
+                return self._source(query.path)
             case _:
                 assert_never(query.what)
 
@@ -142,6 +154,7 @@ class _Look:
             doc=peek_call.summary(value),
             signature=f"{_callable_name(value, path)}{signature.text}" if signature else "",
             parameters=list(signature.parameters) if signature else [],
+            signatures=self._overloads(sight, path) if signature else [],
             file=file,
             line=line,
         )
@@ -227,7 +240,23 @@ class _Look:
             signature=f"{_callable_name(sight.value, path)}{found.text}",
             parameters=list(found.parameters),
             doc=peek_call.summary(sight.value),
+            signatures=self._overloads(sight, path),
         )
+
+    def _overloads(self, sight: Sight, path: list[Step]) -> list[wire.Signature]:
+        name = _callable_name(sight.value, path)
+        found = peek_call.overloads(sight.value, self._writer, bound=sight.bound)
+        return [wire.Signature(f"{name}{one.text}", list(one.parameters)) for one in found]
+
+    def _source(self, path: list[Step]) -> Answer:
+        value, why = peek_source.written(self._namespace, path, self._stores)
+        if value is ABSENT:
+            return Answer(found=False, why=why)
+        found = peek_source.source(value)
+        if isinstance(found, Lost):
+            return Answer(found=False, why=found.why)
+        facts = [Fact("home", found.home)] + ([Fact("coding", found.coding)] if found.coding else [])
+        return Answer(found=True, short=found.name, facts=facts, file=found.file, line=found.line, text=found.text)
 
     # ── imports ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -24,6 +24,7 @@ from yonder.wire import Parameter
 
 ABSENT = raw.ABSENT
 _FOLLOW = 10
+_OVERLOADS = 12
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 _DOC_CHARACTERS = 1500
 _BAD_ESCAPE: Final = re.compile(r"""\\[^nrt'"\\]""")
@@ -75,7 +76,10 @@ def unwrap(value: Any) -> tuple[Any, int, frozenset[str]]:
         elif raw.is_class(value):
             value, skip = _constructor(value), skip + 1
         else:
-            break
+            wrapped = raw.find(raw.instance_dict(value), "__wrapped__")  # functools.lru_cache, numpy's dispatchers
+            if type(wrapped) is not types.FunctionType:
+                break
+            value = wrapped
     return value, skip, given
 
 
@@ -117,6 +121,19 @@ def signature(value: Any, writer: Writer, *, bound: bool = False) -> Signature |
     if id(type(target)) in _TEXT_SIGNED:
         return _of_text(raw.exact(target.__text_signature__), skip) or _of_doc(value)
     return _of_doc(value) if raw.is_class(value) else None
+
+
+def overloads(value: Any, writer: Writer, *, bound: bool = False) -> list[Signature]:
+    """The `typing.overload` variants of a callable, as typing has registered them. [] when it has none."""
+    target, skip, given = call_target(value)
+    if type(target) is not types.FunctionType:
+        return []
+    found = raw.known("typing", "_overload_registry")
+    for name in (raw.exact(target.__module__), raw.exact(target.__qualname__)):
+        found = raw.find(found, name) if raw.is_dict(found) else ABSENT
+    variants = [one for _, one in raw.items(found)] if raw.is_dict(found) else []
+    functions = [one for one in variants if type(one) is types.FunctionType]
+    return [_of_function(one, skip + bound, given, writer) for one in functions[:_OVERLOADS]]
 
 
 def _of_function(function: Any, skip: int, given: frozenset[str], writer: Writer) -> Signature:
@@ -306,6 +323,9 @@ def documentation(value: Any) -> str:
         text = raw.exact(value.__doc__)
     elif kind is types.MethodType or kind is staticmethod or kind is classmethod:
         text = documentation(value.__func__)
+    else:
+        wrapped = raw.find(raw.instance_dict(value), "__wrapped__")
+        text = raw.exact(wrapped.__doc__) if type(wrapped) is types.FunctionType else ""
     return inspect.cleandoc(text) if text else ""
 
 

@@ -15,7 +15,7 @@ import sys
 import types
 from collections import namedtuple
 from collections.abc import Callable, Iterable
-from functools import cached_property, partialmethod
+from functools import cached_property, lru_cache, partialmethod
 from itertools import repeat
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ _METHOD_TYPES: Final = (
     staticmethod,
     classmethod,
     partialmethod,
+    type(lru_cache(len)),
 )
 _PROPERTY_TYPES: Final = (property, types.GetSetDescriptorType, cached_property, types.DynamicClassAttribute)
 KIND_BY_TYPE: Final[dict[int, str]] = {

@@ -177,6 +177,7 @@ from yonder.wire.looking import (
     Parameter,
     Query,
     Row,
+    Signature,
     Step,
 )
 from yonder.wire.owner import (
@@ -425,6 +426,7 @@ __all__ = [
     "Seconds",
     "SessionChanged",
     "SessionState",
+    "Signature",
     "Spill",
     "Stale",
     "Status",

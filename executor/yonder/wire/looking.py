@@ -27,6 +27,9 @@ class Query(Part, frozen=True):
            children  rows of what is inside the object at `path` ([] = the namespace), `limit` of them from number
                      `offset` on, only those with `prefix` in their name or type
            statistics of the numbers at `path`, as rows; this one reads the data, for at most `seconds`
+           source    where the object at `path` is written: file, line, and the file's text
+
+    `within` names the file of a loaded module: its names are looked at instead of the session's. "" is the session.
     """
 
     what: Literal[
@@ -39,6 +42,7 @@ class Query(Part, frozen=True):
         "names",
         "children",
         "statistics",
+        "source",
     ]
     path: list[Step] = []
     prefix: str = ""
@@ -46,6 +50,7 @@ class Query(Part, frozen=True):
     since: int = 0
     offset: int = 0
     seconds: float = 0.0
+    within: str = ""
 
 
 class Member(Part, frozen=True):
@@ -89,11 +94,20 @@ class Row(Part, frozen=True):
     kin: int = 0
 
 
+class Signature(Part, frozen=True):
+    """One way to call something, with its name in front."""
+
+    text: str
+    parameters: list[Parameter] = []
+
+
 class Answer(Part, frozen=True):
     """The reply to any Query; only the fields that fit are filled. `found` false: no such path; `why` says it in words.
 
     `type` is the object's type name (qualified when not builtin), `short` a preview, `doc` the documentation's first
-    paragraphs, `file`/`line` where it is defined.
+    paragraphs, `file`/`line` where it is defined. `signatures` are the overloads of a callable that has some (`signature` is
+    then its implementation's). `text` is the file's of a source, whose facts are "home" (block, snapshot, file or generated)
+    and perhaps "coding" (then `text` is latin-1, each letter a byte in that coding).
 
     Of names: `rows` that are new or changed and `gone` ones, or with `whole` all there is; `total` counts the namespace's
     names, also those that were left out; `mark` is what to ask with next. `kin` of members: see Row. Of children: `total`
@@ -119,3 +133,5 @@ class Answer(Part, frozen=True):
     whole: bool = False
     mark: int = 0
     kin: int = 0
+    signatures: list[Signature] = []
+    text: str = ""
