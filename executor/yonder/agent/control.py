@@ -22,6 +22,7 @@ from yonder.agent.console import Console
 from yonder.agent.guard import Guard
 from yonder.agent.lane import Lane
 from yonder.agent.peek_names import Names
+from yonder.agent.peek_statistics import Statistics
 from yonder.agent.recorder import EVERY, Recorder
 from yonder.agent.streaming import Credit
 
@@ -47,6 +48,7 @@ class Control:
         self._credit = credit
         self._namespace = namespace
         self._told = Names()
+        self._statistics = Statistics(lambda number, answer: self.send(wire.Looked(number, answer)), namespace)
         self._sending = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -61,7 +63,7 @@ class Control:
         threading.Thread(target=self._serve, name="yonder-control", daemon=True).start()
 
     def send(self, message: wire.Message) -> None:
-        """Called by the side thread, and by the main thread while user code is off."""
+        """Called by the side thread, by statistics, and by the main thread while user code is off."""
         with self._sending:
             self._lane.send(message)
 
@@ -116,6 +118,8 @@ class Control:
                     self.send(wire.Raised(task, self._guard.interrupt(task)))
                 case wire.Allow(task=task, upto=upto):
                     self._credit.allow(task, upto)
+                case wire.Look(id=number, query=query) if query.what == "statistics":
+                    self._statistics.ask(number, query)
                 case wire.Look():
                     self._look(message)
                 case wire.Typed(id=ident, text=text):

@@ -14,6 +14,7 @@ from yonder.agent.peek_raw import c_call, c_field
 from yonder.agent.peek_text import size
 
 ABSENT = raw.ABSENT
+_MANAGERS = "pandas.core.internals.managers"
 _EXTENSION_DTYPES = {
     "StringArray": "str",
     "ArrowStringArray": "str",
@@ -50,7 +51,7 @@ class Frames:
 
     def frame(self, value: object) -> list[tuple[str, str]]:
         """A DataFrame's or Series' size, columns, dtypes and memory, from its blocks."""
-        blocks, axes = self._blocks(value)
+        blocks, axes = self.blocks(value)
         rows, dtypes, memory = 0, dict[str, int](), self.memory(value)
         for values in blocks:
             array = self._plain_array(values)
@@ -75,7 +76,7 @@ class Frames:
 
     def extent(self, value: object) -> tuple[int, int]:
         """Rows and columns of a DataFrame or Series, and nothing else of it."""
-        blocks, axes = self._blocks(value)
+        blocks, axes = self.blocks(value)
         first = self._plain_array(blocks[0]) if blocks else None
         inner = self._array_shape(first) if first is not None else ()
         rows = inner[-1] if inner else self._length(axes[-1]) if axes else 0
@@ -86,7 +87,7 @@ class Frames:
     def memory(self, value: object) -> int:
         """Bytes of a DataFrame's or Series' blocks."""
         total = 0
-        for values in self._blocks(value)[0]:
+        for values in self.blocks(value)[0]:
             for held in (self._plain_array(values), self._arrow(values)):
                 count = 0 if held is None else c_field(type(held), "nbytes", held)
                 total += count if type(count) is int else 0
@@ -108,14 +109,18 @@ class Frames:
         code = c_field(type(dtype), "str", dtype)
         return {"b": "bool", "O": "object"}.get(kind) or (code if type(code) is str else "?")
 
-    def _blocks(self, value: object) -> tuple[list[object], list[object]]:
+    def is_manager(self, store: object) -> bool:
+        """What a frame or series keeps its blocks in."""
+        kinds = [self._known(_MANAGERS, name) for name in ("BlockManager", "SingleBlockManager")]
+        return any(type(store) is kind for kind in kinds)
+
+    def blocks(self, value: object) -> tuple[list[object], list[object]]:
         """The arrays a frame or series is made of, and its axes (columns first, rows last)."""
         store = raw.find(raw.instance_dict(value), "_mgr")
         kind = type(store)
-        managers = [self._known("pandas.core.internals.managers", n) for n in ("BlockManager", "SingleBlockManager")]
-        if not any(kind is manager for manager in managers):
+        if not self.is_manager(store):
             return [], []
-        if kind is managers[0]:
+        if kind is self._known(_MANAGERS, "BlockManager"):
             blocks, axes = c_field(kind, "blocks", store), c_field(kind, "axes", store)
         else:
             own = raw.instance_dict(store)
@@ -173,7 +178,7 @@ class Frames:
 
     def columns(self, frame: object, limit: int) -> list[tuple[str, str]]:
         """The string column names of a DataFrame, with dtypes where the frame has worked out which block holds which."""
-        blocks, axes = self._blocks(frame)
+        blocks, axes = self.blocks(frame)
         if len(axes) != 2:
             return []
         listed = self._listed(raw.find(raw.instance_dict(axes[0]), "_data"), limit)
