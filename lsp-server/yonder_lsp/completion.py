@@ -83,6 +83,11 @@ def members(found: Iterable[wire.Member], *, note: str = "", globals_: bool = Fa
     ]
 
 
+def only_live(found: Iterable[wire.Member], bound: Container[str]) -> list[wire.Member]:
+    """What another Python server cannot know: neither bound by the text nor a builtin."""
+    return [member for member in found if member.rank < 2 and member.name not in bound]
+
+
 def keys(found: Iterable[wire.Member], quote: str, *, close: bool) -> list[Entry]:
     """Keys for `frame["…`; without a quote yet both quotes are inserted. `close`: the bracket is not there yet."""
     entries = []

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from yonder import wire
 from yonder_lsp import columns
 
@@ -86,6 +88,11 @@ def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
     if answer.file:
         parts.append(span(f"{answer.file}:{answer.line}" if answer.line else answer.file))
     return "\n\n".join(parts)
+
+
+def beside(answer: wire.Answer) -> wire.Answer:
+    """The same with the first paragraph of its documentation: another server's card stands above this one."""
+    return msgspec.structs.replace(answer, doc=answer.doc.strip().partition("\n\n")[0])
 
 
 def _signed(name: str, signature: str) -> str:

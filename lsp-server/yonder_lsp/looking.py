@@ -15,7 +15,7 @@ from typing import Any, TypeVar, assert_never
 import msgspec
 
 from yonder import wire
-from yonder_lsp import completion, cursor, hover, live, protocol, scope, uris
+from yonder_lsp import bound, completion, cursor, hover, live, protocol, scope, uris
 from yonder_lsp.completion import Entry
 from yonder_lsp.documents import Document
 from yonder_lsp.sessions import Session, Sessions
@@ -24,9 +24,6 @@ from yonder_lsp.static import Facts, Query, Static, What
 Json = dict[str, Any]
 T = TypeVar("T")
 Begin = Callable[[], "asyncio.Task[Facts] | None"]
-_DECLARED = frozenset(
-    {"function", "builtin_function_or_method", "method", "type", "builtin function", "class", "module"}
-)
 
 
 @dataclass(slots=True)
@@ -93,7 +90,10 @@ class Looking:
                 names, keywords = await _both(self._names(document, session), self._keywords(document, session, call))
                 facts, missed = await _within(begun, live.COMPLETION if not session.alive else live.COMPLETION_CACHED)
                 late = names.late or keywords.late or missed
-                own = completion.members(_members(names), globals_=True)
+                found = _members(names)
+                if self._scene.others:
+                    found = completion.only_live(found, bound.names(document.text))
+                own = completion.members(found, globals_=True)
                 used = call.used if call else frozenset[str]()
                 python = [] if self._scene.others else completion.python_names()
                 parameters = completion.parameters(keywords.answer.parameters if keywords.answer else (), used)
@@ -182,7 +182,8 @@ class Looking:
                     stale=self._rebound(document, session, name, line),
                     busy=session.state == "busy",
                 )
-                text = hover.markdown(str(found.path[-1].value), look.answer, where)
+                answer = hover.beside(look.answer) if self._scene.others else look.answer
+                text = hover.markdown(str(found.path[-1].value), answer, where)
         if not text:
             facts, _ = await _within(self._begin("hover", document, offset), live.HOVER)
             text = hover.block(facts.text, "text") if facts.text else ""
@@ -201,7 +202,7 @@ class Looking:
             query = wire.Query("signature", list(call.function))
             look = await self._look(document, session, query, live.SIGNATURE)
             answer = look.answer
-            if answer is not None and answer.found and not (self._scene.others and answer.type in _DECLARED):
+            if answer is not None and answer.found:
                 return hover.signature(str(call.function[-1].value), answer, call.index, call.keyword)
         facts, _ = await _within(self._begin("signature", document, offset), live.SIGNATURE)
         if not facts.signature:

@@ -2,7 +2,8 @@
 
 `Static` is the asking side (in the language server); `python -m yonder_lsp.static` the answering one, the only place that
 imports jedi. They exchange JSON with a four-byte length before it. Names only: a type or signature of each item would
-cost seconds. What this file must not know: live objects, LSP.
+cost seconds. The answering process ends with its questions, whatever jedi is doing; and by itself when it has grown.
+What this file must not know: live objects, LSP.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import queue
+import signal
 import struct
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, Literal
 
@@ -22,6 +27,9 @@ from yonder_lsp.completion import Named
 PATIENCE = 3.0
 STARTING = 10.0
 RESPAWN_PAUSE = 1.0
+LONGEST_REST = 60.0
+LARGEST = 2_000_000  # characters: a larger text would hold up the loop that sends it, and jedi for longer than PATIENCE
+GROWN = 600 << 20  # bytes: jedi never forgets a module that it has read
 _LENGTH = struct.Struct("<I")
 What = Literal["complete", "hover", "signature"]
 
@@ -39,13 +47,15 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the static source knows: `names` as (name, kind) pairs, `text` for a hover, `signature` with `parameters`."""
+    """What the static source knows: `names` as (name, kind) pairs, `text` for a hover, `signature` with `parameters`.
+    `leaving`: the process that answered has grown too large, and ends."""
 
     names: list[tuple[str, str]] = []
     text: str = ""
     signature: str = ""
     parameters: list[str] = []
     index: int = 0
+    leaving: bool = False
 
     def named(self) -> list[Named]:
         return [Named(name, kind) for name, kind in self.names]
@@ -55,19 +65,28 @@ _EMPTY = Facts()
 
 
 class Static:
-    """`command` starts the answering process."""
+    """`command` starts the answering process. One that had to be killed twice in a row rests, each time longer: a text
+    on which jedi hangs must not keep a core busy."""
 
-    def __init__(self, log: Callable[[str], None], *, command: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, log: Callable[[str], None], *, command: tuple[str, ...] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._log = log
+        self._clock = clock
         self._command = command or (sys.executable, "-P", "-m", "yonder_lsp.static")
         self._process: asyncio.subprocess.Process | None = None
         self._slot: tuple[Query, asyncio.Future[Facts]] | None = None
         self._more = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._fresh = True
+        self._killed = 0
+        self._rested = 0.0
 
     async def ask(self, query: Query) -> Facts:
-        """Facts, or empty ones when a newer question took the slot or the process had to be killed."""
+        """Facts, or empty ones when a newer question took the slot, the process had to be killed or rests, or the text
+        is too large."""
+        if len(query.text) > LARGEST or self._clock() < self._rested:
+            return _EMPTY
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
         answer: asyncio.Future[Facts] = asyncio.get_running_loop().create_future()
@@ -102,11 +121,19 @@ class Static:
         except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.DecodeError) as error:
             self._log(f"the static engine was ended and starts again: {type(error).__name__}")
             await self._kill()
-            if isinstance(error, OSError):
+            self._rest()
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                 await asyncio.sleep(RESPAWN_PAUSE)
             return _EMPTY
-        self._fresh = False
+        self._fresh, self._killed = False, 0
+        if facts.leaving:
+            await self._kill()
         return facts
+
+    def _rest(self) -> None:
+        self._killed += 1
+        if self._killed > 1:
+            self._rested = self._clock() + min(LONGEST_REST, PATIENCE * 2**self._killed)
 
     async def _exchange(self, query: Query) -> Facts:
         process = self._process
@@ -131,7 +158,7 @@ class Static:
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                _end(process)
             await process.wait()
 
     async def close(self) -> None:
@@ -143,6 +170,14 @@ class Static:
         if self._slot is not None and not self._slot[1].done():
             self._slot[1].set_result(_EMPTY)
         await self._kill()
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """With everything it started: jedi asks the project's Python in a process of its own."""
+    if process.returncode is None and hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 # ── the answering process ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -181,29 +216,47 @@ class _Engine:
         return self._projects[key]
 
 
-def serve(reading: BinaryIO, writing: BinaryIO) -> None:
-    """Answer until the asking side is gone. A question that jedi fails on has no facts."""
+def serve(questions: queue.SimpleQueue[Query], writing: BinaryIO) -> None:
+    """Answer until this process has grown too large. A question that jedi fails on has no facts."""
     engine = _Engine()
-    while True:
-        head = reading.read(4)
-        if len(head) < 4:
-            return
-        (size,) = _LENGTH.unpack(head)
-        query = msgspec.json.decode(reading.read(size), type=Query)
+    leaving = False
+    while not leaving:
+        query = questions.get()
         try:
             facts = engine.answer(query)
         except Exception:  # noqa: BLE001 - jedi raises anything on unfinished code; to a typing person that is "nothing known"
             facts = _EMPTY
-        body = msgspec.json.encode(facts)
+        leaving = _memory() > GROWN
+        body = msgspec.json.encode(msgspec.structs.replace(facts, leaving=leaving))
         writing.write(_LENGTH.pack(len(body)) + body)
         writing.flush()
+
+
+def _memory() -> int:
+    """The most that this process has had, in bytes; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _listen(reading: BinaryIO, questions: queue.SimpleQueue[Query]) -> None:
+    """Questions as they come. Their end is the end of the process, in the middle of an answer, too: nobody reads it."""
+    with contextlib.suppress(msgspec.DecodeError):
+        while len(head := reading.read(4)) == 4:
+            (size,) = _LENGTH.unpack(head)
+            questions.put(msgspec.json.decode(reading.read(size), type=Query))
+    os._exit(0)
 
 
 def main() -> None:
     # Whatever a library prints must not get between the answers.
     writing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, writing)
+    questions: queue.SimpleQueue[Query] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, questions), daemon=True).start()
+    serve(questions, writing)
 
 
 if __name__ == "__main__":

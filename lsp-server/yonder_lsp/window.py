@@ -26,6 +26,7 @@ from yonder_lsp import captures, cells, interpreter, live, protocol, uris
 from yonder_lsp import status as states
 from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
 from yonder_lsp.documents import Document
+from yonder_lsp.engine import EngineInUse
 from yonder_lsp.fetching import Fetching
 from yonder_lsp.lacking import Lacking, left_after_all, staying
 from yonder_lsp.lifecycle import Lifecycle
@@ -76,7 +77,7 @@ class Window:
         self._watch = Watch()
         self._edited: set[str] = set()
         self._only_here: dict[str, list[dict[str, Any]]] = {}
-        self._static: Static | None = None
+        self._engine = EngineInUse(lambda: Static(lambda text: self.log("info", text)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -107,7 +108,7 @@ class Window:
         )
         self.eyes = live.Live(self.lifecycle.peek, clock=time.monotonic, slow_changed=self._status_news.poke)
         self._scene = Scene(folder=options.folder, defaults=item_defaults)
-        self.looking = Looking(self._scene, self._sessions, self.eyes, self._engine, time.time)
+        self.looking = Looking(self._scene, self._sessions, self.eyes, self._engine.now, time.time)
         self._apply_settings()
 
     # ── coming and going ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,8 +177,7 @@ class Window:
         for task in tuple(self._tasks):
             task.cancel()
         await self.lifecycle.close()
-        if self._static is not None:
-            await self._static.close()
+        await self._engine.close()
         self.eyes.forget()
         self.storing.close()
 
@@ -288,15 +288,7 @@ class Window:
         chosen = self.workspace.settings
         self._scene.looking = chosen.looking != "static-only"
         self._scene.others = chosen.other_language_server
-
-    def _engine(self) -> Static | None:
-        """The static engine if it is wanted: never a second one beside another Python language server."""
-        chosen = self.workspace.settings
-        if chosen.static == "none" or (chosen.static == "auto" and chosen.other_language_server):
-            return None
-        if self._static is None:
-            self._static = Static(lambda text: self.log("info", text))
-        return self._static
+        self._background(self._engine.apply(chosen))
 
     # ── documents ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,9 +1,13 @@
 """The static engine: names from jedi, one question at a time, the newest wins, a stuck process is replaced."""
 
 import asyncio
+import os
+import signal
+import struct
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from yonder_lsp import static
@@ -22,8 +26,10 @@ while True:
         time.sleep(1000)
     if query["text"] == "die":
         sys.exit(1)
+    if query["text"] == "grown":
+        count = 100
     count += 1
-    body = json.dumps({"names": [[query["text"], str(count)]]}).encode()
+    body = json.dumps({"names": [[query["text"], str(count)]], "leaving": count > 100}).encode()
     sys.stdout.buffer.write(struct.pack("<I", len(body)) + body)
     sys.stdout.buffer.flush()
 """
@@ -69,6 +75,38 @@ async def test_a_process_that_hangs_is_replaced(
     assert lines
 
 
+async def test_one_that_hangs_again_and_again_rests(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    engine = Static(lines.append, command=(sys.executable, "-c", PARROT), clock=lambda: now)
+    try:
+        await engine.ask(query("warm"))
+        monkeypatch.setattr(static, "PATIENCE", 0.1)
+        monkeypatch.setattr(static, "STARTING", 0.1)
+        for _ in range(2):
+            assert await engine.ask(query("hang")) == Facts()
+        monkeypatch.setattr(static, "STARTING", 20.0)
+        assert await engine.ask(query("too early")) == Facts()
+        assert len(lines) == 2, "a process was started in the rest"
+        now += static.LONGEST_REST
+        assert (await engine.ask(query("rested"))).names == [("rested", "1")]
+    finally:
+        await engine.close()
+
+
+async def test_a_text_that_is_too_large_starts_nothing(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Static(lines.append, command=("there-is-no-such-program",))
+    monkeypatch.setattr(static, "LARGEST", 10)
+    assert await engine.ask(query("x" * 11)) == Facts()
+    assert lines == [], "nothing failed to start"
+    await engine.close()
+
+
+async def test_one_that_has_grown_is_replaced_after_its_answer(parrot: Static, lines: list[str]) -> None:
+    assert (await parrot.ask(query("grown"))).names == [("grown", "101")]
+    assert (await parrot.ask(query("fresh"))).names == [("fresh", "1")]
+    assert lines == []
+
+
 async def test_a_process_that_dies_is_replaced(parrot: Static) -> None:
     assert await parrot.ask(query("die")) == Facts()
     assert (await parrot.ask(query("again"))).names == [("again", "1")]
@@ -108,3 +146,58 @@ async def test_jedi_knows_names_docs_and_signatures(tmp_path: Path) -> None:
         assert await engine.ask(Query("complete", "x = (", "", 99, 99, "", "")) == Facts()
     finally:
         await engine.close()
+
+
+# A server that has asked its engine, says which processes that made, and stays.
+SERVER = r"""
+import asyncio, sys
+from yonder_lsp.static import Query, Static
+
+async def main():
+    engine = Static(print)
+    await engine.ask(Query("complete", "import os\nos.", "", 1, 3, "", ""))
+    print(engine._process.pid, flush=True)
+    asyncio.create_task(engine.ask(Query("complete", "x = [" + "1, " * 600_000 + "]\nx.", "", 1, 2, "", "")))
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+async def test_it_ends_with_the_server_whatever_jedi_is_doing() -> None:
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
+    assert server.stdout is not None
+    try:
+        engine = int(await asyncio.wait_for(server.stdout.readline(), 60))
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+    await server.wait()
+    async with asyncio.timeout(20):
+        while _alive(engine):  # noqa: ASYNC110 - only its parent is told when a process ends
+            await asyncio.sleep(0.02)
+
+
+def _alive(pid: int) -> bool:
+    """What the system says; one that nobody has buried yet is dead."""
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat")
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+async def test_it_ends_with_its_questions_in_the_middle_of_an_answer() -> None:
+    pipe = asyncio.subprocess.PIPE
+    engine = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "yonder_lsp.static", stdin=pipe, stdout=pipe
+    )
+    assert engine.stdin is not None
+    assert engine.stdout is not None
+    for text in ("import os\nos.", "x = [" + "1, " * 600_000 + "]\nx."):  # the second takes jedi longer than a test may
+        body = msgspec.json.encode(query(text, 1, len(text) - text.index("\n") - 1))
+        engine.stdin.write(struct.pack("<I", len(body)) + body)
+        await engine.stdin.drain()
+    await asyncio.wait_for(engine.stdout.readexactly(4), 60)
+    engine.stdin.close()
+    assert await asyncio.wait_for(engine.wait(), 8) == 0

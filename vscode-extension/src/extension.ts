@@ -1,8 +1,8 @@
 // Composes the extension: makes the parts, connects them, and lets go of them in order. Nothing else happens here.
 import * as vscode from "vscode";
+import { besideMiddleware } from "./beside";
 import { SELECTOR, Server } from "./client";
 import { Commands } from "./commands";
-import { completionMiddleware } from "./completion";
 import { Errors } from "./errors";
 import { Heartbeat } from "./heartbeat";
 import { InlineResults } from "./inline";
@@ -10,6 +10,7 @@ import { InputBoxes } from "./input";
 import { Interpreter } from "./interpreter";
 import { Lenses } from "./lenses";
 import { Log } from "./log";
+import { DECIDING } from "./others";
 import { OUTPUT_SCHEME, OutputDocuments } from "./outputDocument";
 import { Panel, PANEL_VIEW } from "./panel";
 import { Runs } from "./runs";
@@ -34,7 +35,7 @@ export function activate(context: vscode.ExtensionContext): void {
     command: (report) => window.command(report),
     initOptions: () => window.initOptions(),
     middleware: {
-      ...completionMiddleware(),
+      ...besideMiddleware(),
       provideCodeLenses: (document, token, next) => {
         lenses.asked(document.uri.toString());
         return next(document, token);
@@ -113,7 +114,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.workspace.onDidCloseTextDocument((document) => lenses.closed(document.uri.toString())),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("yonder.server.python")) void server.restart().catch(() => undefined); // the status bar says why
-      else if (event.affectsConfiguration("yonder")) void configure();
+      else if (["yonder", ...DECIDING].some((name) => event.affectsConfiguration(name))) void configure();
     }),
     vscode.extensions.onDidChange(() => void configure()),
     interpreter.onChanged(() => void configure()),

@@ -1,21 +1,13 @@
 // The editor's `yonder.*` settings as the server needs them.
 // What belongs here: reading them. What it must not know: what they do.
 import * as vscode from "vscode";
+import { otherServer } from "./others";
 import type { Settings } from "./protocol.gen";
 
-/** Extensions that already complete Python; beside them the static half of Yonder stays quiet. */
-const OTHER_SERVERS = [
-  "ms-python.vscode-pylance",
-  "ms-pyright.pyright",
-  "detachhead.basedpyright",
-  "meta.pyrefly",
-  "astral-sh.ty",
-  "anysphere.cursorpyright",
-  "KylinIdeTeam.kylin-python",
-];
-
+/** Does another extension complete Python here? Beside it the static half of Yonder stays quiet. */
 export function otherLanguageServer(): boolean {
-  return OTHER_SERVERS.some((id) => vscode.extensions.getExtension(id) !== undefined);
+  const settings = vscode.workspace.getConfiguration();
+  return otherServer((id) => vscode.extensions.getExtension(id) !== undefined, (name) => settings.get(name)) !== undefined;
 }
 
 export function readSettings(scope: vscode.Uri | undefined): Settings {
