@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from concurrent.futures._base import CANCELLED
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import Any, Protocol, TypeVar, cast
 
 from yonder import payload, wire
@@ -39,6 +39,9 @@ class Hold(Protocol):
 
     def release(self) -> None: ...
 
+
+_CANCELLED = (CANCELLED, CANCELLED_AND_NOTIFIED)
+_OVER = (FINISHED, CANCELLED, CANCELLED_AND_NOTIFIED)
 
 _NOT_UNPACKED = Exception("an exception that nobody has asked for yet")
 """Stands in a future for the exception that its holder will unpack."""
@@ -123,12 +126,29 @@ class Future(concurrent.futures.Future[T]):
 
     def set_running_or_notify_cancel_once(self) -> bool:
         """Like set_running_or_notify_cancel, and harmless when the call runs already."""
+        if self._state == RUNNING:  # only who comes here ends it
+            return True
         with self._condition:  # one step: the hub's thread comes here while the program's may cancel
-            if self.running():
+            if self._state == PENDING:
+                self._state = RUNNING
                 return True
             return not self.done() and self.set_running_or_notify_cancel()
 
     # ── what its holder asks ──
+
+    # Asked ten times a call. A state is one word, and what belongs to it was written before: there is nothing to lock.
+
+    def done(self) -> bool:
+        """Has it ended, or been cancelled?"""
+        return self._state in _OVER
+
+    def cancelled(self) -> bool:
+        """Has it been cancelled?"""
+        return self._state in _CANCELLED
+
+    def running(self) -> bool:
+        """Does it run now?"""
+        return self._state == RUNNING
 
     @property
     def files(self) -> list[File]:
@@ -158,6 +178,9 @@ class Future(concurrent.futures.Future[T]):
     def _wait(self, timeout: float | None) -> None:
         if self._board.foreign():
             raise UsageError("this call belongs to the process that made it; its end never comes to a forked child")
+        if not self._board.nested:
+            self._help(timeout)
+            return
         with self._board.waiting([self]):
             self._help(timeout)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
-from yonder import holding, payload, preflight, seat, wire
+from yonder import holding, payload, seat, wire
 from yonder.blobs import Blobs, Packing
 from yonder.errors import PoolClosed, SerializationError
 from yonder.functions import Pickles, Sent
@@ -25,6 +25,7 @@ from yonder.telling import Telling
 
 if TYPE_CHECKING:
     from yonder.loaded import Loaded  # only plain programs import it
+    from yonder.preflight import Watch
 
 MAX_CALL = wire.MAX_MESSAGE - 1024 * 1024
 """Bytes of a function and its arguments together."""
@@ -79,7 +80,7 @@ class Line:
             board.published = self._telling.answered
             board.explain = loaded.explain
         self._sent = Sent()
-        self._watch = preflight.Watch(self.spec.capture_warning)
+        self._watch: Watch | None = None
         self._lock = threading.Lock()
         self._blobs = Blobs(board.send, near=self._near, least=self.spec.blob_bytes)
         if board.alone:
@@ -93,8 +94,16 @@ class Line:
     def pack(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
         """A function as (digest, bytes). Raises SerializationError."""
         packed = self._pickles.packed(fn)
-        self._watch.leaving(fn, len(packed[1]))
+        if 0 < self.spec.capture_warning < len(packed[1]):
+            self._weigh(fn, len(packed[1]))
         return packed
+
+    def _weigh(self, fn: Callable[..., Any], size: int) -> None:
+        if self._watch is None:
+            from yonder.preflight import Watch  # with all that looks into functions; most take little along
+
+            self._watch = Watch(self.spec.capture_warning)
+        self._watch.leaving(fn, size)
 
     def travels(self, path: str) -> bool:
         """Does the file of that path go along with the code? In a worker that is not known: it is taken to."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, cast
 
-from yonder import installed, requirements, seat, telling, wire
+from yonder import seat, telling, wire
 from yonder.calls import Calls
 from yonder.choices import STRATEGIES
 from yonder.core.scaling import Strategy
@@ -30,7 +30,6 @@ from yonder.files import File, Outputs, left_behind, listed
 from yonder.hubs import PROGRAM
 from yonder.line import Line
 from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
-from yonder.preflight import Call, Preflight, look, paths_of
 from yonder.remote import RemoteFunction
 from yonder.remotes import Remote, put
 from yonder.switchboard import Switchboard
@@ -38,6 +37,7 @@ from yonder.watch import Events
 
 if TYPE_CHECKING:
     from yonder.loaded import Loaded
+    from yonder.preflight import Preflight
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -207,6 +207,8 @@ class Pool(Calls):
         """What `submit(fn, *args, **kwargs)` would do, without doing it: what the function takes along and how large that
         is, what does not pickle and where it stands, the program's modules that it needs, packages and Pythons that differ
         where it would run. Raises PoolClosed, and TypeError for what is no function."""
+        from yonder.preflight import Call, look, paths_of  # most programs never ask
+
         self._line.check()
         elsewhere = not PROGRAM.shares_python(self._line.spec.backend)
         known = cast(wire.Environments, self._line.board.ask(wire.AskEnvironments)).known if elsewhere else {}
@@ -334,6 +336,8 @@ def limit(*, executors: int | None = None, gpus: int | None = None, executor_hou
 
 def what_is_needed(folder: str, *, lock: bool) -> wire.Needs:
     """This program's Python, the packages that its own modules use, and (lock) how to get them elsewhere. Raises UsageError."""
+    from yonder import installed, requirements  # only who goes elsewhere asks
+
     here = installed.survey()
     used = sorted(installed.distributions(installed.tops_used()).values())
     if not lock:

@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from yonder import seat, segments, wire
+from yonder import holding, seat, segments, wire
 from yonder.agent import birth, preview
 from yonder.agent.acting import Actor
 from yonder.agent.adopting import Code, Outdated, Renewal
@@ -86,7 +86,6 @@ class Worker:
         self._looping = Looping(self._guard)
         self._namespace = Namespace(self._guard, self._looping, born.folder)
         self._keeping = Keeping(born.store)
-        self._gone = self._keeping.holdings.gone
         self._holds: list[Grip] = []  # of the handles in the arguments of the current task
         self._stage = Stage(
             self._guard, self._looping, born.folder, self._say, self._flush, self._counts, self._keeping
@@ -188,15 +187,17 @@ class Worker:
 
     def _counts(self, task: int) -> tuple[int, int]:
         """The numbers of the last control-lane message and the last output of an open task so far."""
-        self._stay_home()
+        if self._child:
+            self._stay_home()
         output = self._mouth.heard(task)
         return self._recorder.count(), output
 
     def _say(self, message: wire.CallToHub) -> None:
-        self._stay_home()
-        for kept in self._keeping.news():  # it may be named in the message
-            self._lane.send(kept)
-        if not self._gone.empty():
+        if self._child:
+            self._stay_home()
+        if holding.in_use():
+            for kept in self._keeping.news():  # it may be named in the message
+                self._lane.send(kept)
             self._release()
         self._lane.send(message)
 
@@ -209,8 +210,7 @@ class Worker:
         """The task is over: what it was given is not held any more, and the hub hears what has gone with it."""
         self._holds = []
         self._stage.said()
-        if not self._gone.empty():
-            self._release()
+        self._release()
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,7 +222,8 @@ class Worker:
 
     def _end(self, task: int) -> tuple[int, int]:
         """User code is over; the numbers of the task's last control-lane message and last output."""
-        self._stay_home()
+        if self._child:
+            self._stay_home()
         self._guard.end()
         self._guard.install()
         output = self._mouth.settle(task)
@@ -231,10 +232,9 @@ class Worker:
         return control, output
 
     def _stay_home(self) -> None:
-        """If user code forked, and the child came all the way back here: it has nothing more to do."""
-        if self._child:
-            flush_streams()
-            os._exit(0)
+        """User code forked, and the child came all the way back here: it has nothing more to do."""
+        flush_streams()
+        os._exit(0)
 
     def _call(self, call: wire.Call) -> None:
         stage, mode = self._stage, call.mode or _ONCE
@@ -305,7 +305,8 @@ class Worker:
         micros = max(self._stage.nanos // 1000, 1)  # 0 would say that it is not known
         self._say(wire.Done(task, told is None, body, control, output, summary, told, micros, self._stage.refs()))
         del ran
-        self._let_go()
+        if holding.in_use():
+            self._let_go()
         if self._imports is not None and (modules := self._imports.fresh()):
             self._control.send(wire.Imported(modules))
 

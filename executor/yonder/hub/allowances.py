@@ -13,6 +13,8 @@ from yonder import wire
 from yonder.core.budget import Claim, Limits, divide
 from yonder.core.meter import Meter
 
+_NONE = Limits()
+
 
 class Claimant(Protocol):
     """A pool, as far as this file needs it."""
@@ -41,7 +43,7 @@ class Allowances:
     @property
     def bound(self) -> bool:
         """Is there any limit?"""
-        return self._limits != Limits() or self._meter.limit is not None
+        return self._limits != _NONE or self._meter.limit is not None
 
     def limit(self, executors: int, gpus: int, hours: float) -> None:
         """At most so many executors and GPUs in all pools together at any time, and so many executor-hours in all, those

@@ -149,7 +149,7 @@ class Conversation(asyncio.BufferedProtocol):
         if not self._backlog and not wire.heavy(message):
             self._transport.write(wire.frames(message))
             return
-        self._backlog.append((wire.parts(message), message))
+        self._backlog.append((iter(wire.parts(message)), message))
         self._pump()
 
     def _pump(self) -> None:

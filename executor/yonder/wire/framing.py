@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -88,8 +88,7 @@ def heavy(message: Message) -> bool:
 
 def loads(message: Message) -> list[Any]:
     """Its bodies that came in pieces."""
-    bodies = [getattr(message, name) for name in _BODIES.get(type(message), ())]
-    return [body for body in bodies if isinstance(body, list)]
+    return [body for name in _BODIES.get(type(message), ()) if isinstance(body := getattr(message, name), list)]
 
 
 def whole(body: Body) -> bytes | bytearray:
@@ -104,14 +103,15 @@ def weight(body: Body) -> int:
     return sum(map(len, body)) if isinstance(body, list) else len(body)
 
 
-def parts(message: Message) -> Iterator[bytes]:
+def parts(message: Message) -> Iterable[bytes]:
     """One message as length-prefixed frames, a few at a time, so that a large one is never held twice.
 
     Raises WireError when it is larger than MAX_MESSAGE.
     """
-    if not heavy(message):
-        yield _framed(message)
-        return
+    return _parts(message) if heavy(message) else (_framed(message),)
+
+
+def _parts(message: Message) -> Iterator[bytes]:
     light: dict[str, Any] = {}
     for name in _BODIES[type(message)]:
         body = getattr(message, name)
