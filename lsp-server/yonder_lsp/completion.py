@@ -121,14 +121,19 @@ def static(found: Iterable[Named], bucket: int) -> list[Entry]:
     ]
 
 
-def python_names() -> list[Entry]:
-    """Builtins and keywords, which every namespace has."""
+def python_names(known: Container[str] = ()) -> list[Entry]:
+    """Builtins and keywords, which every namespace has, without those that are `known` already: what the session has under
+    such a name is what the person means, whatever it is."""
     entries = []
     for name in dir(builtins):
+        if name in known:
+            continue
         value = getattr(builtins, name)
         kind = _CLASS if isinstance(value, type) else _FUNCTION if callable(value) else _VARIABLE
         entries.append(Entry(name, kind, bucket_of(name, BUILTIN)))
-    return entries + [Entry(word, _KEYWORD, BUILTIN) for word in keyword.kwlist if word not in dir(builtins)]
+    return entries + [
+        Entry(word, _KEYWORD, BUILTIN) for word in keyword.kwlist if word not in dir(builtins) and word not in known
+    ]
 
 
 def merge(*sources: Sequence[Entry]) -> list[Entry]:

@@ -95,7 +95,7 @@ class Looking:
                     found = completion.only_live(found, bound.names(document.text))
                 own = completion.members(found, globals_=True)
                 used = call.used if call else frozenset[str]()
-                python = [] if self._scene.others else completion.python_names()
+                python = [] if self._scene.others else completion.python_names({entry.label for entry in own})
                 parameters = completion.parameters(keywords.answer.parameters if keywords.answer else (), used)
                 return [parameters, own, completion.static(facts.named(), completion.GLOBAL), python], late
             case cursor.Key(path=path, quote=quote):

@@ -354,8 +354,8 @@ def everything(a: int, /, b: Optional[str] = None, *rest: int, c: str = "x", **m
         (everything, "(a: int, /, b: Optional[str] = None, *rest: int, c: str = 'x', **more: Any) -> list[int]"),
         (functools.partial(everything, 1, c="x"), "(b: Optional[str] = None, *rest: int, **more: Any) -> list[int]"),
         (Point, "(x: int, y: float = 0.5, password: str = <redacted>) -> None"),
-        (len, "(obj)"),
-        (sorted, "(iterable, *, key=None, reverse=False)"),
+        (len, "(obj, /)"),
+        (sorted, "(iterable, /, *, key=None, reverse=False)"),
         (lambda *, only: only, "(*, only)"),
     ],
 )

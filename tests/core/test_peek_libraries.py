@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pydantic
 import pytest
 import torch
 from torch import nn
@@ -204,3 +205,65 @@ def test_a_deep_network_is_counted_until_the_time_is_over() -> None:
     answer = ask("describe", nn.Sequential(*(nn.Linear(2, 2) for _ in range(5000))))
     assert answer.found
     assert answer.micros < 500_000
+
+
+# ── pydantic ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class User(pydantic.BaseModel):
+    name: str
+    age: int = 3
+    password: str = "hunter2"
+    tags: list[str] = pydantic.Field(default_factory=list)
+    first: int = pydantic.Field(default=1, alias="begins")
+
+
+class Own(pydantic.BaseModel):
+    name: str
+
+    def __init__(self, line: str, *, strip: bool = True) -> None:
+        raise AssertionError("a model was made")
+
+
+def test_a_model_is_called_with_its_fields() -> None:
+    answer = ask("signature", User)
+    assert answer.signature == (
+        "User(*, name: str, age: int = 3, password: str = <redacted>, tags: list[str] = …, begins: int = 1)"
+    )
+    assert [one.name for one in answer.parameters] == ["name", "age", "password", "tags", "begins"]
+
+
+def test_a_model_with_a_constructor_of_its_own_is_called_with_that() -> None:
+    assert ask("signature", Own).signature == "Own(line: str, *, strip: bool = True) -> None"
+
+
+def test_a_models_own_signature_is_not_made_by_looking() -> None:
+    class Fresh(pydantic.BaseModel):
+        name: str
+
+    before = dict(vars(Fresh))
+    ask("signature", Fresh)
+    assert vars(Fresh) == before
+    assert "Signature" not in type(vars(Fresh)["__signature__"]).__name__
+
+
+# ── what runs, and what is far too much ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_a_generator_runs() -> None:
+    def counting():
+        yield 1
+
+    assert ask("describe", counting()).short == "<generator test_what_a_generator_runs.<locals>.counting>"
+
+
+def test_of_a_hundred_thousand_attributes_only_so_many_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Holder:
+        def method(self) -> None: ...
+
+    holder = Holder()
+    holder.__dict__.update({f"name_{number}": number for number in range(100_000)})
+    looked: list[object] = []
+    monkeypatch.setattr("yonder.agent.peek._detail", lambda value: str(looked.append(value) or ""))
+    names = [member.name for member in ask("members", holder, limit=300).members]
+    assert (len(names), len(looked)) == (300, 300)

@@ -101,3 +101,9 @@ def test_names_of_python_itself() -> None:
     assert entries["lambda"].kind == 14
     assert entries["ValueError"].kind == 7
     assert len(entries) == len(c.python_names())
+
+
+def test_what_the_session_has_under_a_builtins_name_is_told_once() -> None:
+    labels = {entry.label for entry in c.python_names({"exit", "None"})}
+    assert not {"exit", "None"} & labels
+    assert {"print", "while"} <= labels

@@ -105,9 +105,11 @@ class _Look:
         if sight.value is ABSENT and sight.kind is None:
             return Answer(found=False, why=sight.note, type=sight.hint)
         kin = raw.kin(sight.kind) if sight.kind is not None else 0
-        return Answer(found=True, type=_type_text(sight), members=_chosen(self._members_of(sight), query), kin=kin)
+        return Answer(
+            found=True, type=_type_text(sight), members=_chosen(self._members_of(sight, query.limit), query), kin=kin
+        )
 
-    def _members_of(self, sight: Sight) -> list[Member]:
+    def _members_of(self, sight: Sight, limit: int) -> list[Member]:
         value = sight.value
         if value is ABSENT:
             return _class_members(sight.kind or object, {})
@@ -116,7 +118,8 @@ class _Look:
             _class_members(value, members)
             return _class_members(type(value), members, far=True)
         members = {}
-        for name, item in raw.items(raw.instance_dict(value)):
+        # More than can be told would only be sorted and thrown away, while user code waits for the interpreter.
+        for name, item in peek_text.first(raw.instance_dict(value), limit):
             if type(name) is str:
                 kind = raw.kind_of(item)
                 members[name] = Member(

@@ -18,6 +18,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Final
 
+from yonder.agent import peek_models
 from yonder.agent import peek_raw as raw
 from yonder.agent.peek_text import HIDDEN, Writer, cut, secret_name
 from yonder.wire import Parameter
@@ -114,6 +115,9 @@ def _is_network(kind: type) -> bool:
 
 def signature(value: Any, writer: Writer, *, bound: bool = False) -> Signature | None:
     """The signature of anything callable, or None. `bound`: `value` was reached through an instance."""
+    model = peek_models.fields(value) if raw.is_class(value) else None
+    if model is not None:
+        return _of_fields(model, writer)
     target, skip, given = call_target(value)
     skip += bound
     if type(target) is types.FunctionType:
@@ -121,6 +125,17 @@ def signature(value: Any, writer: Writer, *, bound: bool = False) -> Signature |
     if id(type(target)) in _TEXT_SIGNED:
         return _of_text(raw.exact(target.__text_signature__), skip) or _of_doc(value)
     return _of_doc(value) if raw.is_class(value) else None
+
+
+def _of_fields(model: list[peek_models.Field], writer: Writer) -> Signature:
+    parameters = []
+    for name, hint, default, made in model:
+        label = name if hint is ABSENT else f"{name}: {annotation(hint)}"
+        if made or default is not ABSENT:
+            hidden = secret_name(name) and type(default) is str
+            label += f" = {'…' if made else HIDDEN if hidden else cut(writer.value(default, 1), 60)}"
+        parameters.append(Parameter(name, label))
+    return Signature(f"(*, {', '.join(one.label for one in parameters)})" if parameters else "()", tuple(parameters))
 
 
 def overloads(value: Any, writer: Writer, *, bound: bool = False) -> list[Signature]:
@@ -212,6 +227,8 @@ def _of_text(text: str, skip: int) -> Signature | None:
         parameters.append(Parameter(given.kwarg.arg, f"**{given.kwarg.arg}", keyword=False))
     kept = tuple(parameter for parameter in parameters if parameter.name not in dropped)
     labels = [parameter.label for parameter in kept]
+    if positional := sum(one.arg not in dropped for one in given.posonlyargs):
+        labels.insert(positional, "/")
     if given.kwonlyargs and not given.vararg:
         labels.insert(len(labels) - len(given.kwonlyargs) - (given.kwarg is not None), "*")
     return Signature(f"({', '.join(labels)})", kept)

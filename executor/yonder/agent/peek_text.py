@@ -37,6 +37,7 @@ _PLAIN_REPR: Final = frozenset(
     id(kind) for kind in (float, complex, bool, type(None), type(...), type(NotImplemented), decimal.Decimal)
 )
 _PLAIN_STR: Final = frozenset(id(kind) for kind in (datetime.date, datetime.timedelta))
+_RUNNING: Final = frozenset(id(kind) for kind in (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType))
 _PATHS: Final = frozenset(id(kind) for kind in (pathlib.PosixPath, pathlib.PurePosixPath))
 
 Special = Callable[[object], str]
@@ -193,6 +194,8 @@ class Writer:
             return f"{raw.name_of(kind)}.{raw.exact(member) or '?'}"
         if raw.derives(kind, BaseException):
             return self._exception(value, depth)
+        if id(kind) in _RUNNING:
+            return f"<{raw.name_of(kind)} {raw.exact(raw.c_field(kind, '__qualname__', value))}>"
         fields = field_values(value)
         if fields is None:
             return f"<{raw.type_name(kind)} object>"
