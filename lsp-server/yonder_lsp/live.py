@@ -23,6 +23,7 @@ COMPLETION_CACHED = 0.040
 HOVER = 0.100
 SIGNATURE = 0.060
 RESOLVE = 0.150
+DEFINITION = 0.150
 VARIABLES = 2.0
 
 MISSES = 3
@@ -106,6 +107,8 @@ class Live:
         except (TimeoutError, YonderError):
             return None  # cut off, or no such session any more: nothing is known, and typing is never disturbed
         self._replied()
+        if answer.text:
+            return answer  # a file's whole text is kept on disk, by who shows it
         _remember(self._known, key, answer)
         if answer.found:
             _remember(self._last, key[1], answer)

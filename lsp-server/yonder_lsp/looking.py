@@ -52,7 +52,7 @@ class Looking:
         self._scene = scene
         self._sessions = sessions
         self._eyes = eyes
-        self._static = static
+        self._engine = static
         self._clock = clock
 
     # ── completion ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -61,8 +61,8 @@ class Looking:
         asked = cursor.question(document.text, offset)
         if asked is None or (trigger in ("[", '"', "'") and not isinstance(asked, cursor.Key)):
             return None
-        session = self._session(document)
-        sources, late = await self._sources(document, session, asked, lambda: self._begin("complete", document, offset))
+        session = self.session(document)
+        sources, late = await self._sources(document, session, asked, lambda: self.begin("complete", document, offset))
         entries = completion.merge(*sources)
         end = document.position(offset)
         start = document.position(asked.start)
@@ -99,7 +99,7 @@ class Looking:
                 parameters = completion.parameters(keywords.answer.parameters if keywords.answer else (), used)
                 return [parameters, own, completion.static(facts.named(), completion.GLOBAL), python], late
             case cursor.Key(path=path, quote=quote):
-                look = await self._look(document, session, wire.Query("keys", list(path)), live.COMPLETION)
+                look = await self.look(document, session, wire.Query("keys", list(path)), live.COMPLETION)
                 close = not _closed_after(document, asked)
                 return [completion.keys(_members(look), quote, close=close)], look.late
             case cursor.Import(module=module):
@@ -127,9 +127,9 @@ class Looking:
         if scope.is_local(document.lines, name, line):
             facts, missed = await _within(static(), live.COMPLETION)
             return [completion.static(facts.named(), completion.CLASS)], missed
-        rebound = self._rebound(document, session, name, line)
+        rebound = self.rebound(document, session, name, line)
         begun = static() if rebound or self._eyes.slow else None
-        look = await self._look(document, session, wire.Query("members", list(path)), live.COMPLETION)
+        look = await self.look(document, session, wire.Query("members", list(path)), live.COMPLETION)
         own = completion.members(_members(look), note=completion.LAST_RUN if rebound else "")
         if own and not rebound:
             _drop(begun)
@@ -138,12 +138,12 @@ class Looking:
         return [completion.static(facts.named(), completion.CLASS), own], look.late or missed
 
     async def _names(self, document: Document, session: Session) -> live.Look:
-        return await self._look(document, session, wire.Query("members", []), live.COMPLETION)
+        return await self.look(document, session, wire.Query("members", []), live.COMPLETION)
 
     async def _keywords(self, document: Document, session: Session, call: cursor.Call | None) -> live.Look:
         if call is None or call.keyword:
             return live.NOTHING
-        return await self._look(document, session, wire.Query("signature", list(call.function)), live.COMPLETION)
+        return await self.look(document, session, wire.Query("signature", list(call.function)), live.COMPLETION)
 
     async def resolve(self, item: Json) -> Json:
         """An item with its description, from the live object."""
@@ -168,24 +168,24 @@ class Looking:
 
     async def hover(self, document: Document, offset: int) -> Json | None:
         found = cursor.target(document.text, offset)
-        session = self._session(document)
+        session = self.session(document)
         if found is None:
             return None
         text = ""
         name, line = str(found.path[0].value), document.position(found.start).line
         if not scope.is_local(document.lines, name, line):
-            look = await self._look(document, session, wire.Query("describe", list(found.path)), live.HOVER)
+            look = await self.look(document, session, wire.Query("describe", list(found.path)), live.HOVER)
             if look.answer is not None and look.answer.found:
                 where = hover.Where(
                     run=look.answer.generation or session.generation,
                     age=max(0.0, self._clock() - session.since),
-                    stale=self._rebound(document, session, name, line),
+                    stale=self.rebound(document, session, name, line),
                     busy=session.state == "busy",
                 )
                 answer = hover.beside(look.answer) if self._scene.others else look.answer
                 text = hover.markdown(str(found.path[-1].value), answer, where)
         if not text:
-            facts, _ = await _within(self._begin("hover", document, offset), live.HOVER)
+            facts, _ = await _within(self.begin("hover", document, offset), live.HOVER)
             text = hover.block(facts.text, "text") if facts.text else ""
         if not text:
             return None
@@ -196,15 +196,15 @@ class Looking:
         call = cursor.call_at(document.text, offset)
         if call is None:
             return None
-        session = self._session(document)
+        session = self.session(document)
         name, line = str(call.function[0].value), document.position(offset).line
         if not scope.is_local(document.lines, name, line):
             query = wire.Query("signature", list(call.function))
-            look = await self._look(document, session, query, live.SIGNATURE)
+            look = await self.look(document, session, query, live.SIGNATURE)
             answer = look.answer
             if answer is not None and answer.found:
                 return hover.signature(str(call.function[-1].value), answer, call.index, call.keyword)
-        facts, _ = await _within(self._begin("signature", document, offset), live.SIGNATURE)
+        facts, _ = await _within(self.begin("signature", document, offset), live.SIGNATURE)
         if not facts.signature:
             return None
         parameters = [{"label": label} for label in facts.parameters]
@@ -214,7 +214,7 @@ class Looking:
     async def variables(self, uri: str) -> protocol.VariablesResult:
         """The names of the document's session as rows."""
         document = Document(uri, "")
-        look = await self._look(document, self._session(document), wire.Query("variables"), live.VARIABLES)
+        look = await self.look(document, self.session(document), wire.Query("variables"), live.VARIABLES)
         if look.answer is None:
             return protocol.VariablesResult(variables=[])
         rows = zip(look.answer.members, look.answer.facts, strict=False)
@@ -226,7 +226,7 @@ class Looking:
 
     async def describe(self, document: Document, names: Iterable[str]) -> dict[str, wire.Answer]:
         """What the document's session has under these names, as far as it answers in time."""
-        session, found = self._session(document), dict[str, wire.Answer]()
+        session, found = self.session(document), dict[str, wire.Answer]()
         if not session.alive or not self._scene.looking:
             return found
         for name in names:
@@ -239,29 +239,40 @@ class Looking:
 
     # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _session(self, document: Document) -> Session:
+    def session(self, document: Document) -> Session:
+        """The session that a document belongs to, perhaps one that is not there."""
         session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
-        if session.alive and session.ran is None and document.text:
+        if session.alive and session.ran is None and document.text and not uris.is_remote(document.uri):
             # Taken over from an earlier life of this server: what ran is not known, and the text that stands there now
             # is the best guess. Later edits differ from it.
             session.ran = {line.strip() for line in document.lines}
         return session
 
-    async def _look(self, document: Document, session: Session, query: wire.Query, within: float) -> live.Look:
+    async def look(self, document: Document, session: Session, query: wire.Query, within: float) -> live.Look:
         """A look at live objects, unless the person wants none."""
         return await self._ask(document, session, query, within) if self._scene.looking else live.NOTHING
 
     async def _ask(self, document: Document, session: Session, query: wire.Query, within: float) -> live.Look:
         if not session.alive:
             return live.NOTHING
+        place = uris.remote_place(document.uri)
+        if place is not None:  # the text of a module there: its names are that module's
+            query = msgspec.structs.replace(query, within=place.file)
         return await self._eyes.ask(document.uri, session.epoch, query, within)
 
-    def _rebound(self, document: Document, session: Session, name: str, line: int) -> bool:
-        return session.ran is not None and scope.rebound(document.lines, name, line, session.ran)
+    def rebound(self, document: Document, session: Session, name: str, line: int) -> bool:
+        """Has the text above given the name another value than the session's? The text of a module is what ran."""
+        if session.ran is None or uris.is_remote(document.uri):
+            return False
+        return scope.rebound(document.lines, name, line, session.ran)
 
-    def _begin(self, what: What, document: Document, offset: int) -> asyncio.Task[Facts] | None:
+    async def static(self, what: What, document: Document, offset: int, seconds: float) -> Facts:
+        """What the static engine knows, if there is one and it says so in time."""
+        return (await _within(self.begin(what, document, offset), seconds))[0]
+
+    def begin(self, what: What, document: Document, offset: int) -> asyncio.Task[Facts] | None:
         """Ask the static engine, if there is one."""
-        engine = self._static()
+        engine = self._engine()
         if engine is None:
             return None
         at = document.position(offset)

@@ -385,6 +385,34 @@ class Variable(_Shape, frozen=True, kw_only=True):
     short: str
 
 
+class SourceParams(_Shape, frozen=True, kw_only=True):
+    """uri: of a `yonder-remote:` document."""
+
+    uri: str
+
+
+class SourceResult(_Shape, frozen=True, kw_only=True):
+    """The text; where `kept` is false it is gone, and `text` is a comment that says so."""
+
+    text: str
+    kept: bool
+
+
+class SourceAtParams(_Shape, frozen=True, kw_only=True):
+    """The expression at the start of `selection`."""
+
+    uri: str
+    selection: Range
+
+
+class SourceAt(_Shape, frozen=True, kw_only=True):
+    """uri "": there is none, and `sentence` says why."""
+
+    uri: str
+    range: Range
+    sentence: str = ""
+
+
 class ProvideParams(_Shape, frozen=True, kw_only=True):
     """How the executor core gets to the project's Python: install (pip into it) or without (a folder of our own)."""
 
@@ -455,6 +483,8 @@ REQUESTS: tuple[Method, ...] = (
     Method("yonder/files", FilesParams, FilesResult),
     Method("yonder/fetch", FetchParams, Fetched),
     Method("yonder/variables", UriParams, VariablesResult),
+    Method("yonder/source", SourceParams, SourceResult),
+    Method("yonder/sourceAt", SourceAtParams, SourceAt),
     Method("yonder/answer", AnswerParams, Nothing),
     Method("yonder/provide", ProvideParams, Sentence),
     Method("yonder/clearRuns", Nothing, Nothing),

@@ -30,6 +30,7 @@ HOT = frozenset(
         types.TEXT_DOCUMENT_HOVER,
         types.TEXT_DOCUMENT_SIGNATURE_HELP,
         types.TEXT_DOCUMENT_CODE_LENS,
+        types.TEXT_DOCUMENT_DEFINITION,
     }
 )
 

@@ -162,6 +162,10 @@ def _looking(server: Server) -> None:
         document, offset, _ = at(params)
         return rpc.raw(await server.window.looking.signature(document, offset))
 
+    async def definition(params: Any) -> rpc.Raw:
+        document, offset, _ = at(params)
+        return rpc.raw(await server.window.definition.find(document, offset))
+
     async def lenses(params: Any) -> rpc.Raw:
         return rpc.raw(server.window.lenses(params["textDocument"]["uri"]))
 
@@ -175,6 +179,7 @@ def _looking(server: Server) -> None:
     )
     register(types.COMPLETION_ITEM_RESOLVE, resolve)
     register(types.TEXT_DOCUMENT_HOVER, hover)
+    register(types.TEXT_DOCUMENT_DEFINITION, definition)
     register(types.TEXT_DOCUMENT_SIGNATURE_HELP, signature, types.SignatureHelpOptions(trigger_characters=["(", ","]))
     register(types.TEXT_DOCUMENT_CODE_LENS, lenses, types.CodeLensOptions(resolve_provider=False))
 

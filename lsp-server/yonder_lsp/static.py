@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
+from yonder_lsp import columns
 from yonder_lsp.completion import Named
 
 PATIENCE = 3.0
@@ -31,7 +32,7 @@ LONGEST_REST = 60.0
 LARGEST = 2_000_000  # characters: a larger text would hold up the loop that sends it, and jedi for longer than PATIENCE
 GROWN = 600 << 20  # bytes: jedi never forgets a module that it has read
 _LENGTH = struct.Struct("<I")
-What = Literal["complete", "hover", "signature"]
+What = Literal["complete", "hover", "signature", "definition"]
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -46,9 +47,18 @@ class Query(msgspec.Struct, frozen=True):
     python: str
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a name is made: `path` "" is the text that was asked about; line and UTF-16 columns count from 0."""
+
+    path: str
+    line: int
+    start: int
+    end: int
+
+
 class Facts(msgspec.Struct, frozen=True):
-    """What the static source knows: `names` as (name, kind) pairs, `text` for a hover, `signature` with `parameters`.
-    `leaving`: the process that answered has grown too large, and ends."""
+    """What the static source knows: `names` as (name, kind) pairs, `text` for a hover, `signature` with `parameters`,
+    `places` of a definition. `leaving`: the process that answered has grown too large, and ends."""
 
     names: list[tuple[str, str]] = []
     text: str = ""
@@ -56,6 +66,7 @@ class Facts(msgspec.Struct, frozen=True):
     parameters: list[str] = []
     index: int = 0
     leaving: bool = False
+    places: list[Place] = []
 
     def named(self) -> list[Named]:
         return [Named(name, kind) for name, kind in self.names]
@@ -200,6 +211,9 @@ class _Engine:
         if query.what == "hover":
             found = script.help(line, column) or script.infer(line, column)
             return Facts(text=found[0].docstring() if found else "")
+        if query.what == "definition":
+            found = script.goto(line, column, follow_imports=True)
+            return Facts(places=[_place(one, query.path) for one in found if one.line is not None])
         signatures = script.get_signatures(line, column)
         if not signatures:
             return _EMPTY
@@ -214,6 +228,15 @@ class _Engine:
             environment = query.python or None
             self._projects[key] = self._jedi.Project(query.folder or os.getcwd(), environment_path=environment)  # noqa: PTH109
         return self._projects[key]
+
+
+def _place(name: Any, asked: str) -> Place:
+    """A name of jedi's as a place; modules are their first line."""
+    path = str(name.module_path or "")
+    here = name.get_line_code()
+    start, end = name.column, name.column + (0 if name.type == "module" else len(name.name))
+    where = (columns.to_utf16(here, start), columns.to_utf16(here, end))
+    return Place("" if path == asked else path, name.line - 1, *where)
 
 
 def serve(questions: queue.SimpleQueue[Query], writing: BinaryIO) -> None:

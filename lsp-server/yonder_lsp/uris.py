@@ -7,10 +7,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlsplit
 
 MAIN = "main"
+REMOTE = "yonder-remote"
 _DRIVE = re.compile(r"/([A-Za-z]):")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_BARE = re.compile(r"[A-Za-z]:[\\/]|<")
+_DIGEST = re.compile(r"[0-9a-f]{40}")
+
+
+class RemotePlace(NamedTuple):
+    """A file as a session has it: the content's name, what the session calls the file, and which session that is."""
+
+    digest: str
+    file: str
+    session: str
 
 
 def to_path(uri: str) -> str:
@@ -35,7 +48,13 @@ def to_uri(path: str) -> str:
 
 def shown_path(uri: str) -> str:
     """What a traceback shows for this document."""
-    return to_path(uri) or unquote(uri)
+    place = remote_place(uri)
+    return place.file if place is not None else to_path(uri) or unquote(uri)
+
+
+def shown(path: str) -> str:
+    """The document's URI from what `shown_path` made of it."""
+    return quote(path, safe=":/?#[]@!$&'()*+,;=") if _SCHEME.match(path) else to_uri(path)
 
 
 def title(uri: str) -> str:
@@ -52,7 +71,11 @@ def folder_of(uri: str, workspace: str) -> str:
 
 
 def session_of(uri: str, workspace: str) -> str:
-    """One session for all files of a workspace folder; without one, a session for each folder that holds files."""
+    """One session for all files of a workspace folder; without one, a session for each folder that holds files. The text
+    of a module belongs to the session that it was shown of."""
+    place = remote_place(uri)
+    if place is not None:
+        return place.session
     if workspace:
         return MAIN
     path = to_path(uri)
@@ -62,3 +85,26 @@ def session_of(uri: str, workspace: str) -> str:
 def within(path: str, folder: str) -> bool:
     """Is the file in the folder?"""
     return bool(folder) and Path(path).is_relative_to(folder)
+
+
+def is_remote(uri: str) -> bool:
+    """Is it the text of a module as a session has it?"""
+    return uri.startswith(f"{REMOTE}:")
+
+
+def remote(place: RemotePlace) -> str:
+    """The URI of such a text, whose path ends as the file's does."""
+    path = place.file.replace("\\", "/") if _BARE.match(place.file) else place.file
+    return f"{REMOTE}:/{place.digest}/{quote(path.lstrip('/'))}?{quote(place.session, safe='')}"
+
+
+def remote_place(uri: str) -> RemotePlace | None:
+    """What `remote` made a URI from, as VS Code gives it back; None for other URIs."""
+    if not is_remote(uri):
+        return None
+    parts = urlsplit(uri)
+    _, digest, *rest = [*unquote(parts.path).split("/", 2), "", ""]
+    if not _DIGEST.fullmatch(digest) or not rest[0]:
+        return None
+    file = rest[0] if _BARE.match(rest[0]) else f"/{rest[0]}"
+    return RemotePlace(digest, file, unquote(parts.query))

@@ -24,6 +24,7 @@ from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
 from yonder_lsp import captures, cells, interpreter, live, protocol, uris
 from yonder_lsp import status as states
+from yonder_lsp.definition import Definition
 from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
 from yonder_lsp.documents import Document
 from yonder_lsp.engine import EngineInUse
@@ -32,6 +33,7 @@ from yonder_lsp.lacking import Lacking, left_after_all, staying
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.pace import Paced
+from yonder_lsp.remote_source import RemoteSources
 from yonder_lsp.running import Running, publish
 from yonder_lsp.runs import code_words, kept_words
 from yonder_lsp.sessions import Sessions
@@ -109,6 +111,8 @@ class Window:
         self.eyes = live.Live(self.lifecycle.peek, clock=time.monotonic, slow_changed=self._status_news.poke)
         self._scene = Scene(folder=options.folder, defaults=item_defaults)
         self.looking = Looking(self._scene, self._sessions, self.eyes, self._engine.now, time.time)
+        kept = RemoteSources(self.workspace.storage / "remote-source")
+        self.definition = Definition(self._scene, self.looking, kept)
         self._apply_settings()
 
     # ── coming and going ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,6 +260,12 @@ class Window:
     async def variables(self, params: protocol.UriParams) -> protocol.VariablesResult:
         return await self.looking.variables(params.uri)
 
+    async def source(self, params: protocol.SourceParams) -> protocol.SourceResult:
+        return await self.definition.text(params.uri)
+
+    async def source_at(self, params: protocol.SourceAtParams) -> protocol.SourceAt:
+        return await self.definition.show(params, self._text(params.uri))
+
     async def answer(self, params: protocol.AnswerParams) -> protocol.Nothing:
         await self.lifecycle.send(wire.AnswerInput(params.id, params.text))
         return protocol.Nothing()
@@ -294,7 +304,7 @@ class Window:
 
     def lenses(self, uri: str) -> list[dict[str, Any]]:
         """One lens a cell."""
-        if not self.workspace.settings.code_lens:
+        if not self.workspace.settings.code_lens or uris.is_remote(uri):
             return []
         found = []
         for cell in cells.cells(self._text(uri).text):
@@ -304,6 +314,8 @@ class Window:
         return found
 
     def edited(self, uri: str, edits: list[Edit]) -> None:
+        if uris.is_remote(uri):
+            return  # a session's own text: nothing of it is run, judged or sent
         self.trees.edited(uri)
         self._publish(self._board.edited(uri, edits))
         self._edited.add(uri)

@@ -353,6 +353,30 @@ export interface Variable {
   readonly short: string;
 }
 
+/** uri: of a `yonder-remote:` document. */
+export interface SourceParams {
+  readonly uri: string;
+}
+
+/** The text; where `kept` is false it is gone, and `text` is a comment that says so. */
+export interface SourceResult {
+  readonly text: string;
+  readonly kept: boolean;
+}
+
+/** The expression at the start of `selection`. */
+export interface SourceAtParams {
+  readonly uri: string;
+  readonly selection: Range;
+}
+
+/** uri "": there is none, and `sentence` says why. */
+export interface SourceAt {
+  readonly uri: string;
+  readonly range: Range;
+  readonly sentence: string;
+}
+
 /** How the executor core gets to the project's Python: install (pip into it) or without (a folder of our own). */
 export interface ProvideParams {
   readonly choice: "install" | "without";
@@ -408,6 +432,8 @@ export interface Requests {
   readonly "yonder/files": { readonly params: FilesParams; readonly result: FilesResult };
   readonly "yonder/fetch": { readonly params: FetchParams; readonly result: Fetched };
   readonly "yonder/variables": { readonly params: UriParams; readonly result: VariablesResult };
+  readonly "yonder/source": { readonly params: SourceParams; readonly result: SourceResult };
+  readonly "yonder/sourceAt": { readonly params: SourceAtParams; readonly result: SourceAt };
   readonly "yonder/answer": { readonly params: AnswerParams; readonly result: Nothing };
   readonly "yonder/provide": { readonly params: ProvideParams; readonly result: Sentence };
   readonly "yonder/clearRuns": { readonly params: Nothing; readonly result: Nothing };

@@ -259,7 +259,10 @@ class _Look:
         if isinstance(found, Lost):
             return Answer(found=False, why=found.why)
         facts = [Fact("home", found.home)] + ([Fact("coding", found.coding)] if found.coding else [])
-        return Answer(found=True, short=found.name, facts=facts, file=found.file, line=found.line, text=found.text)
+        kind = raw.type_name(type(value))
+        return Answer(
+            found=True, type=kind, short=found.name, facts=facts, file=found.file, line=found.line, text=found.text
+        )
 
     # ── imports ───────────────────────────────────────────────────────────────────────────────────────────────────
 

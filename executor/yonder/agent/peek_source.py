@@ -119,7 +119,7 @@ def names_of(file: str) -> dict[str, Any] | None:
 
 def _is_of(module: object, file: str) -> bool:
     said = raw.exact(raw.find(raw.module_dict(module), "__file__"))
-    return bool(said) and (said == file or _owners(said) == file)
+    return bool(said) and (file in (said, said.replace("\\", "/")) or _owners(said) == file)
 
 
 # ── from an object to its file ────────────────────────────────────────────────────────────────────────────────────────
