@@ -164,7 +164,7 @@ async def test_the_static_engine_is_asked_where_the_text_moved_on(tmp_path: Path
     here = uris.to_uri(str(tmp_path / "cells.py"))
     assert await world.jump("Ne|t") == [(uris.to_uri(str(module)), 3, 6, 9)]
     assert engine.asked == []
-    document, offset = world.document("x = 1\nNe|t")
+    document, _ = world.document("x = 1\nNe|t")
     world.session.ran = {"x = 1"}
     changed = Document(document.uri, "class Net: ...\nNet")
     assert await world.definition.find(changed, 16) == [

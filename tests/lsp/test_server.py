@@ -96,7 +96,7 @@ async def test_it_says_what_it_can(folder: Path) -> None:
         assert can["completionProvider"]["triggerCharacters"] == [".", "[", '"']
         assert can["completionProvider"]["resolveProvider"]
         assert can["positionEncoding"] == "utf-16"
-        assert {"hoverProvider", "signatureHelpProvider", "codeLensProvider"} <= set(can)
+        assert {"hoverProvider", "signatureHelpProvider", "codeLensProvider", "definitionProvider"} <= set(can)
         assert (await window.status()).cluster == "off"
 
 

@@ -143,6 +143,12 @@ async def test_jedi_knows_names_docs_and_signatures(tmp_path: Path) -> None:
         signature = await engine.ask(Query("signature", text, "", 7, 7, str(tmp_path), ""))
         assert signature.signature == "fit(model, rate=1)"
         assert signature.index == 1
+        defined = await engine.ask(Query("definition", text, str(tmp_path / "a.py"), 7, 1, str(tmp_path), ""))
+        assert defined.places == [static.Place("", 0, 4, 7)]
+        imported = await engine.ask(Query("definition", "import json.decoder", "", 0, 14, str(tmp_path), ""))
+        (module,) = imported.places
+        assert module.path.endswith("decoder.py")
+        assert (module.line, module.start, module.end) == (0, 0, 0)
         assert await engine.ask(Query("complete", "x = (", "", 99, 99, "", "")) == Facts()
     finally:
         await engine.close()
