@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from yonder.wire import Step
+from yonder_lsp.tokens import Token, statement_start, tokens
 
 Path = tuple[Step, ...]
 
@@ -77,77 +79,11 @@ class Elsewhere:
 Question = Attribute | Name | Key | Import | Elsewhere
 
 
-class Token(NamedTuple):
-    kind: Literal["name", "number", "string", "open_string", "newline", "op"]
-    text: str
-    start: int
-    end: int
-
-
-_TOKEN = re.compile(
-    r"""
-      (?P<space>[ \t\f\r]+|\\\r?\n|\#[^\n]*)
-    | (?P<newline>\n)
-    | (?P<string>(?P<marks>[rRbBuUfFtT]{0,2})(?P<quote>\"\"\"|'''|"|'))
-    | (?P<name>[^\W\d]\w*)
-    | (?P<number>\d(?:[\w.]|(?<=[eE])[+-])*)
-    | (?P<op>:=|->|==|!=|<=|>=|\.\.\.|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_STRING_END = {
-    '"""': re.compile(r'(?:[^"\\]+|\\.|"(?!""))*(""")?', re.DOTALL),
-    "'''": re.compile(r"(?:[^'\\]+|\\.|'(?!''))*(''')?", re.DOTALL),
-    '"': re.compile(r'(?:[^"\\\n]+|\\.)*(")?', re.DOTALL),
-    "'": re.compile(r"(?:[^'\\\n]+|\\.)*(')?", re.DOTALL),
-}
-_COARSE = re.compile(r"""[^"'#\n]+|\n|#[^\n]*|\"\"\"|'''|"|'""")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _CANNOT_CALL = frozenset(keyword.kwlist) - {"None", "True", "False"}
 _INTEGER = re.compile(r"\d+$")
-
-
-def tokens(text: str, start: int, end: int) -> Iterator[Token]:
-    """The tokens of text[start:end]; a string cut by `end` or by its line's end comes as open_string."""
-    at = start
-    while at < end:
-        found = _TOKEN.match(text, at, end)
-        if found is None:  # unreachable: the last alternative takes any character
-            return
-        kind = found.lastgroup
-        at = found.end()
-        if found["string"] is not None:
-            closing = _STRING_END[found["quote"]].match(text, at, end)
-            assert closing is not None  # noqa: S101 - the pattern also matches nothing
-            at = closing.end()
-            closed = closing[1] is not None
-            yield Token("string" if closed else "open_string", text[found.start() : at], found.start(), at)
-        elif kind == "newline":
-            yield Token("newline", "\n", found.start(), at)
-        elif kind == "name":
-            yield Token("name", found[0], found.start(), at)
-        elif kind == "number":
-            yield Token("number", found[0], found.start(), at)
-        elif kind == "op":
-            yield Token("op", found[0], found.start(), at)
-
-
-def chunk_start(text: str, offset: int) -> int:
-    """Where the top-level statement around `offset` begins at the latest: the start of a line outside every string whose
-    first character says that a statement begins there."""
-    best, at = 0, 0
-    while at < offset:
-        found = _COARSE.match(text, at, offset)
-        if found is None:
-            break
-        piece, at = found[0], found.end()
-        if piece == "\n":
-            if at < len(text) and text[at] not in " \t\r\n#)]}\"'":
-                best = at
-        elif piece in _STRING_END:
-            closing = _STRING_END[piece].match(text, at, offset)
-            at = closing.end() if closing else offset
-    return best
+AHEAD = 1_000
+"""How far behind a place its line is read."""
 
 
 class _Scene(NamedTuple):
@@ -174,16 +110,23 @@ def _scene(text: str, start: int, offset: int) -> _Scene:
 
 def question(text: str, offset: int) -> Question | None:
     """What is being written at `offset`; None inside comments, plain strings and places where a new name is made."""
-    if _in_comment(text, offset):
+    scene = _around(text, offset)
+    if scene is None:
         return None
-    scene = _scene(text, chunk_start(text, offset), offset)
     last = scene.tokens[-1] if scene.tokens else None
     if last is not None and last.kind == "open_string" and last.end == offset:
-        inner = _inside_braces(last)
-        if inner is not None:
-            return _ask(_scene(text, inner, offset), offset)
         return _key_in_string(scene, last)
     return _ask(scene, offset)
+
+
+def _around(text: str, offset: int) -> _Scene | None:
+    """The statement up to `offset`, or the expression of the f-string it is in; None in a comment."""
+    scene = _scene(text, statement_start(text, offset), offset)
+    while scene.tokens and scene.tokens[-1].end == offset and (inner := scene.tokens[-1].inner) >= 0:
+        scene = _scene(text, inner, offset)
+    line = text.rfind("\n", 0, offset) + 1
+    end = scene.tokens[-1].end if scene.tokens else line
+    return None if "#" in text[max(end, line) : offset] else scene
 
 
 def _ask(scene: _Scene, offset: int) -> Question | None:
@@ -200,7 +143,9 @@ def _ask(scene: _Scene, offset: int) -> Question | None:
     if previous is not None and previous.text == ".":
         path = path_before(found, before - 1)
         return Attribute(path, prefix, start) if path else Elsewhere(prefix, start)
-    if previous is not None and previous.kind == "name" and previous.text in ("def", "class", "as"):
+    if previous is not None and previous.kind == "name" and previous.text in ("def", "class", "as", "lambda"):
+        return None
+    if _parameter(scene, before):
         return None
     if not prefix and previous is not None and previous.text == "[" and previous.end <= offset:
         path = path_before(found, before - 1)
@@ -209,30 +154,35 @@ def _ask(scene: _Scene, offset: int) -> Question | None:
     return Name(prefix, start, _call(scene))
 
 
-def _in_comment(text: str, offset: int) -> bool:
-    """Is the cursor behind a `#` that is not in a string? (Strings over several lines are read from the statement's start.)"""
-    line = text.rfind("\n", 0, offset) + 1
-    if text.find("#", line, offset) < 0:
+def _parameter(scene: _Scene, before: int) -> bool:
+    """Is a parameter of a `def` or `lambda` being named behind token `before`?"""
+    found = scene.tokens
+    if before < 0 or found[before].text not in ("(", ",", "*"):
         return False
-    end = chunk_start(text, offset)
-    for token in tokens(text, end, offset):
-        end = token.end
-    return "#" in text[max(end, line) : offset]
+    if scene.stack and found[scene.stack[-1]].text == "(":
+        first = scene.stack[-1] - 1
+        while first > 0 and found[first].text == "]":  # type parameters
+            first = _bracket(found, first) - 1
+        if first > 0 and found[first].kind == "name" and found[first - 1].text == "def":
+            return True
+    floor = scene.stack[-1] if scene.stack else -1
+    for at in range(before, floor, -1):
+        if found[at].text in (":", "newline"):
+            return False
+        if found[at].text == "lambda":
+            return True
+    return False
 
 
-def _inside_braces(string: Token) -> int | None:
-    """Where the open `{` of an unfinished f-string begins its expression, if the cursor is in one."""
-    marks = string.text[: len(string.text) - len(string.text.lstrip("rRbBuUfFtT"))].lower()
-    if "f" not in marks and "t" not in marks:
-        return None
-    depth_at: int | None = None
-    body = string.text.replace("{{", "\0\0").replace("}}", "\0\0")
-    for index, character in enumerate(body):
-        if character == "{":
-            depth_at = index
-        elif character == "}":
-            depth_at = None
-    return None if depth_at is None else string.start + depth_at + 1
+def _bracket(found: Sequence[Token], close: int) -> int:
+    """The bracket that the one at `close` closes; 0 where there is none."""
+    depth = 0
+    for at in range(close, -1, -1):
+        if found[at].kind == "op":
+            depth += (found[at].text in ")]}") - (found[at].text in "([{")
+        if depth == 0:
+            return at
+    return 0
 
 
 def _key_in_string(scene: _Scene, string: Token) -> Key | None:
@@ -260,12 +210,17 @@ def path_before(found: Sequence[Token], end: int) -> Path:
         if token.kind != "name" or (token.text in keyword.kwlist and (at == 0 or found[at - 1].text != ".")):
             return ()
         if at > 0 and found[at - 1].text == ".":
-            steps.append(Step("attr", token.text))
+            steps.append(Step("attr", _normal(token.text)))
             at -= 2
             continue
-        steps.append(Step("name", token.text))
+        steps.append(Step("name", _normal(token.text)))
         return tuple(reversed(steps))
     return ()
+
+
+def _normal(name: str) -> str:
+    """The name as Python spells it."""
+    return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
 def _literal(found: Sequence[Token], close: int) -> tuple[Step | None, int]:
@@ -293,9 +248,9 @@ def _plain(literal: str) -> str | None:
     return bare[len(quote) : -len(quote)]
 
 
-def _import_question(found: Sequence[Token], before: int, prefix: str, start: int) -> Import | None:
+def _import_question(found: Sequence[Token], before: int, prefix: str, start: int) -> Import | Elsewhere | None:
     begin = before
-    while begin >= 0 and found[begin].kind != "newline" and found[begin].text != ";":
+    while begin >= 0 and found[begin].kind != "newline" and found[begin].text not in (";", ":"):
         begin -= 1
     words = found[begin + 1 : before + 1]
     if not words or words[0].text not in ("import", "from"):
@@ -303,9 +258,9 @@ def _import_question(found: Sequence[Token], before: int, prefix: str, start: in
     texts = [word.text for word in words]
     if texts[0] == "from" and "import" in texts:
         module = "".join(texts[1 : texts.index("import")])
-        if texts[-1] == "as" or module.startswith("."):
+        if texts[-1] == "as":
             return None
-        return Import(module, prefix, start)
+        return Elsewhere(prefix, start) if module.startswith(".") else Import(module, prefix, start)
     if texts[-1] == "as":
         return None
     dotted = ""
@@ -313,7 +268,9 @@ def _import_question(found: Sequence[Token], before: int, prefix: str, start: in
         if text == ",":
             break
         dotted = text + dotted
-    if dotted.startswith(".") or (dotted and not dotted.endswith(".")):
+    if dotted.startswith("."):
+        return Elsewhere(prefix, start)
+    if dotted and not dotted.endswith("."):
         return None
     return Import(dotted.rstrip("."), prefix, start)
 
@@ -368,9 +325,8 @@ def _arguments(found: Sequence[Token], open_at: int, path: Path) -> Call:
 
 def call_at(text: str, offset: int) -> Call | None:
     """The call whose signature helps at `offset`."""
-    if _in_comment(text, offset):
-        return None
-    return _call(_scene(text, chunk_start(text, offset), offset))
+    scene = _around(text, offset)
+    return None if scene is None else _call(scene)
 
 
 class Target(NamedTuple):
@@ -383,16 +339,28 @@ class Target(NamedTuple):
 
 def target(text: str, offset: int) -> Target | None:
     """The path that ends with the identifier (or literal subscript) under `offset`."""
-    line_end = text.find("\n", offset)
-    end = len(text) if line_end < 0 else line_end
-    found = _scene(text, chunk_start(text, offset), end).tokens
+    line_end = text.find("\n", offset, offset + AHEAD)
+    end = min(len(text), offset + AHEAD) if line_end < 0 else line_end
+    return _target(text, statement_start(text, offset), offset, end)
+
+
+def _target(text: str, start: int, offset: int, end: int) -> Target | None:
+    found = _scene(text, start, end).tokens
     for at, token in enumerate(found):
-        if not token.start <= offset <= token.end or token.kind not in ("name", "string"):
+        if not token.start <= offset <= token.end or token.kind in ("number", "op", "newline"):
             continue
         if token.kind == "name":
             path = path_before(found, at)
             return Target(path, token.start, token.end) if path else None
+        if (inner := _expression(text, token.start, offset)) >= 0:
+            return _target(text, inner, offset, end)
         if offset < token.end and at + 1 < len(found) and found[at + 1].text == "]":
             path = path_before(found, at + 1)
             return Target(path, token.start, token.end) if path else None
     return None
+
+
+def _expression(text: str, string: int, offset: int) -> int:
+    """Where the expression begins that `offset` is in, of the f-string that begins at `string`; -1: in none."""
+    cut = next(tokens(text, string, offset), None)
+    return -1 if cut is None else cut.inner

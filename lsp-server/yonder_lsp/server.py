@@ -16,9 +16,9 @@ from pygls.lsp.server import LanguageServer
 
 from yonder import __version__
 from yonder_lsp import protocol, rpc
-from yonder_lsp.diagnostics import Edit
 from yonder_lsp.documents import Document
-from yonder_lsp.protocol import Position, Range
+from yonder_lsp.protocol import Position
+from yonder_lsp.syncing import NOTEBOOKS, Syncing
 from yonder_lsp.window import Window
 from yonder_lsp.workspace import options_of
 
@@ -30,9 +30,16 @@ class Server(LanguageServer):
     """pygls' server with the one window it serves."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__("yonder", __version__, protocol_cls=rpc.YonderProtocol, max_workers=1)
+        super().__init__(
+            "yonder",
+            __version__,
+            protocol_cls=rpc.YonderProtocol,
+            max_workers=1,
+            notebook_document_sync=NOTEBOOKS,
+        )
         self.environ = environ
         self.opened: Window | None = None
+        self.syncing = Syncing(lambda: self.window)
 
     @property
     def window(self) -> Window:
@@ -50,8 +57,7 @@ class Server(LanguageServer):
 
     def document(self, uri: str) -> Document:
         """The document as it is now."""
-        found = self.workspace.get_text_document(uri)
-        return Document(uri, found.source, found.version or 0)
+        return self.syncing.document(uri)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Faults between requests go to the log; the person is told by who knows what they mean."""
@@ -100,32 +106,35 @@ def _knows_defaults(capabilities: types.ClientCapabilities) -> bool:
 
 
 def _documents(server: Server) -> None:
+    syncing = server.syncing
+
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     async def opened(params: types.DidOpenTextDocumentParams) -> None:
-        server.window.edited(params.text_document.uri, [])
+        syncing.opened(params.text_document)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     async def changed(params: types.DidChangeTextDocumentParams) -> None:
-        server.window.edited(params.text_document.uri, [_edit(change) for change in params.content_changes])
+        syncing.changed(params.text_document.uri, params.text_document.version, params.content_changes)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     async def saved(params: types.DidSaveTextDocumentParams) -> None:
-        server.window.saved(params.text_document.uri)
+        syncing.saved(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     async def closed(params: types.DidCloseTextDocumentParams) -> None:
-        server.window.closed(params.text_document.uri)
+        syncing.closed(params.text_document.uri)
 
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+    async def notebook_opened(params: types.DidOpenNotebookDocumentParams) -> None:
+        syncing.notebook_opened(params)
 
-def _edit(change: types.TextDocumentContentChangeEvent) -> Edit:
-    if isinstance(change, types.TextDocumentContentChangePartial):
-        start, end = change.range.start, change.range.end
-        where = Range(
-            start=Position(line=start.line, character=start.character),
-            end=Position(line=end.line, character=end.character),
-        )
-        return Edit(where, change.text)
-    return Edit(None, change.text)
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    async def notebook_changed(params: types.DidChangeNotebookDocumentParams) -> None:
+        syncing.notebook_changed(params)
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    async def notebook_closed(params: types.DidCloseNotebookDocumentParams) -> None:
+        syncing.notebook_closed(params)
 
 
 class _Place(msgspec.Struct):

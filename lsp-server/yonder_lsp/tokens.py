@@ -1,0 +1,192 @@
+"""Python source as tokens around one place, tolerant of everything that is unfinished: names, numbers, strings (with the
+expressions inside f-strings), operators, ends of lines.
+
+A statement is looked for backwards over a bounded distance, so that the price of a question does not depend on the length
+of the text. What this file must not know: what a cursor asks, what a name means. Offsets are code points into the whole
+text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+NEAR = 30_000
+"""A text that is no longer is read from its beginning, as its strings are then known for certain."""
+BACK = 8_000
+"""How far before a place its statement is looked for in a longer text; the strings above are told by their quotes' count."""
+MOST = 5_000
+"""What of a longer statement counts; of a longer line a part of that."""
+LINE = 2_000
+
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31-\u0e4e\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f"
+_TOKEN = re.compile(
+    rf"""
+      (?P<space>[ \t\f\r\ufeff]+|\\\r?\n|\#[^\n]*)
+    | (?P<newline>\n)
+    | (?P<string>(?P<marks>[rRbBuUfFtT]{{0,2}})(?P<quote>\"\"\"|'''|"|'))
+    | (?P<name>[^\W\d][\w{_MARKS}]*)
+    | (?P<number>\d(?:[\w.]|(?<=[eE])[+-])*)
+    | (?P<op>:=|->|==|!=|<=|>=|\.\.\.|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_STRING_END = {
+    '"""': re.compile(r'(?:[^"\\]+|\\.?|"(?!""))*(""")?', re.DOTALL),
+    "'''": re.compile(r"(?:[^'\\]+|\\.?|'(?!''))*(''')?", re.DOTALL),
+    '"': re.compile(r'(?:[^"\\\n]+|\\.?)*(")?', re.DOTALL),
+    "'": re.compile(r"(?:[^'\\\n]+|\\.?)*(')?", re.DOTALL),
+}
+_LITERAL = re.compile(r"""[^{}"'\\\n]+|\\[^{}]?|\{\{|\}\}|\"\"\"|'''|.|\n""", re.DOTALL)
+_COARSE = re.compile(r"""[^"'#\n]+|\n|#[^\n]*|\"\"\"|'''|"|'""")
+# With one of these at a line's beginning a statement begins, whatever brackets are still open above.
+_CERTAIN = re.compile(
+    r"[ \t]*(?:(?:def|class|import|with|while|try|except|finally|elif|return|raise|del|assert|global|nonlocal|pass|break"
+    r"|continue)\b|async[ \t]+def\b)"
+)
+_PREFIX = re.compile(r"[rRbBuUfFtT]*$")
+_DECLARES = re.compile(r"^(?:def|class|import|from|async def)[ \t]", re.MULTILINE)
+
+
+class Token(NamedTuple):
+    """`inner`: where the expression begins that an unfinished f-string ends in, -1 for none."""
+
+    kind: Literal["name", "number", "string", "open_string", "newline", "op"]
+    text: str
+    start: int
+    end: int
+    inner: int = -1
+
+
+def tokens(text: str, start: int, end: int) -> Iterator[Token]:
+    """The tokens of text[start:end]; a string cut by `end` or by its line's end comes as open_string."""
+    at = start
+    while at < end:
+        found = _TOKEN.match(text, at, end)
+        if found is None:  # unreachable: the last alternative takes any character
+            return
+        kind = found.lastgroup
+        at = found.end()
+        if found["string"] is not None:
+            at, closed, inner = _string_end(text, at, end, found["quote"], found["marks"])
+            yield Token("string" if closed else "open_string", text[found.start() : at], found.start(), at, inner)
+        elif kind == "newline":
+            yield Token("newline", "\n", found.start(), at)
+        elif kind == "name":
+            yield Token("name", found[0], found.start(), at)
+        elif kind == "number":
+            yield Token("number", found[0], found.start(), at)
+        elif kind == "op":
+            yield Token("op", found[0], found.start(), at)
+
+
+def _string_end(text: str, at: int, end: int, quote: str, marks: str) -> tuple[int, bool, int]:
+    """Where the string ends whose body begins at `at`, whether it is closed, and the expression in which it was cut."""
+    if not set(marks) & set("fFtT"):
+        closing = _STRING_END[quote].match(text, at, end)
+        assert closing is not None  # noqa: S101 - the pattern also matches nothing
+        return closing.end(), closing[1] is not None, -1
+    return _body(text, at, end, quote, nested=False)
+
+
+def _body(text: str, at: int, end: int, quote: str, *, nested: bool) -> tuple[int, bool, int]:
+    """The literal part of an f-string up to its quote; `nested`: a format specification, up to its brace."""
+    while at < end:
+        found = _LITERAL.match(text, at, end)
+        piece = found[0] if found else text[at]
+        if nested and piece in ("}", "}}"):
+            return at, True, -1
+        if piece == quote or (len(quote) == 1 and piece == quote * 3):
+            return (at, False, -1) if nested else (at + len(quote), True, -1)
+        if piece == "\n" and len(quote) == 1:
+            return at, False, -1
+        at += len(piece)
+        if piece == "{" or (nested and piece == "{{"):
+            at, whole, inner = _field(text, at if piece == "{" else at - 1, end, quote)
+            if not whole:
+                if inner >= 0 or at >= end:
+                    return at, False, inner
+                return _body(text, at, end, quote, nested=nested)
+    return end, False, -1
+
+
+def _field(text: str, start: int, end: int, quote: str) -> tuple[int, bool, int]:
+    """A replacement field from behind its brace: where it ends, whether by its own brace, and the expression in it that
+    `end` cut. With Python 3.12 strings of the same quote may stand in it, where a value may begin."""
+    at, depth, operand = start, 0, True
+    while at < end:
+        if not operand and text.startswith(quote, at):
+            return at, False, -1  # after a value no string can begin: the f-string was closed before its brace
+        found = _TOKEN.match(text, at, end)
+        piece = found[0] if found else text[at]
+        kind = found.lastgroup if found else ""
+        if piece == "\n" and len(quote) == 1:
+            return at, False, -1
+        if found is not None and found["string"] is not None:
+            at, closed, inner = _string_end(text, found.end(), end, found["quote"], found["marks"])
+            if not closed and at >= end:
+                return end, False, start if inner < 0 else inner
+            operand = False
+            continue
+        if depth == 0 and piece == "}":
+            return at + 1, True, -1
+        if depth == 0 and piece == ":":
+            at, whole, inner = _body(text, at + 1, end, quote, nested=True)
+            return (at + 1, True, -1) if whole else (at, False, inner)
+        at += len(piece)
+        depth += (piece in "([{") - (piece in ")]}") if len(piece) == 1 else 0
+        if kind != "space":
+            operand = not (kind in ("name", "number") or piece in ")]}")
+    return end, False, start
+
+
+def statement_start(text: str, offset: int) -> int:
+    """Where the statement around `offset` begins at the latest (or one before it): the start of a line outside every string
+    where a statement surely begins. In what is longer than the bounds above it is a place nearby."""
+    at = 0 if offset <= NEAR else _outside(text, offset)
+    best = nearest = at
+    while at < offset:
+        found = _COARSE.match(text, at, offset)
+        if found is None:
+            break
+        piece, at = found[0], found.end()
+        if piece == "\n":
+            if at < len(text) and (text[at] not in " \t\r\n\f#)]}\"'" or _CERTAIN.match(text, at)):
+                best = at
+            if nearest < offset - MOST:
+                nearest = at
+        elif piece in _STRING_END:
+            closing = _STRING_END[piece].match(text, at, offset)
+            begin, at = found.start(), closing.end() if closing else offset
+            if at == offset and offset - best > MOST:  # a long one is open
+                return begin - len(_PREFIX.search(text[max(begin - 2, 0) : begin])[0])  # type: ignore[index]  # it matches nothing, too
+    if offset - best <= MOST:
+        return best
+    return nearest if offset - nearest <= MOST else _within_line(text, offset - LINE, offset)
+
+
+def _outside(text: str, offset: int) -> int:
+    """A place before `offset`, outside of the strings over several lines as far as their quotes' number tells."""
+    begin = text.find("\n", offset - BACK, offset) + 1
+    if begin == 0:
+        return _within_line(text, offset - LINE, offset)
+    for quote in ('"""', "'''"):
+        if text.count(quote, 0, begin) % 2 == 0:
+            continue
+        closing = text.find(quote, begin, offset)
+        if _DECLARES.search(text, begin, offset if closing < 0 else closing):
+            continue  # code stands there: a quote above was none
+        return text.rfind(quote, 0, begin) if closing < 0 else closing + 3
+    return begin
+
+
+def _within_line(text: str, at: int, offset: int) -> int:
+    """The first place from `at` on that is in no word, and in no string as far as the line's quotes tell."""
+    line = text.rfind("\n", 0, at) + 1
+    odd = [quote for quote in "'\"" if text.count(quote, line, at) % 2]
+    if len(odd) == 1:
+        at = text.find(odd[0], at, offset) + 1 or at
+    while at < offset and (text[at].isalnum() or text[at] in "_."):
+        at += 1
+    return at
