@@ -7,15 +7,14 @@ What this file must not know: LSP, Markdown, how a look crosses the wire (`peek`
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import msgspec
 
 from yonder import wire
 from yonder.errors import YonderError
+from yonder_lsp.memory import Memory
 from yonder_lsp.sessions import Epoch
 
 COMPLETION = 0.080
@@ -29,10 +28,9 @@ VARIABLES = 2.0
 MISSES = 3
 SLOW_PAUSE = 2.0
 LIFETIME = 30.0
-REMEMBERED = 256
 
 Peek = Callable[[str, wire.Query], Awaitable[wire.Answer]]
-K = TypeVar("K")
+Heard = Callable[[Epoch, wire.Query, wire.Answer], None]
 _Question = tuple[str, int, bytes]
 """Session, its process, and the whole query: another process's answer answers nothing."""
 
@@ -49,17 +47,20 @@ NOTHING = Look(None)
 
 
 class Live:
-    """`slow_changed` is called when the session stops or begins again to answer in time."""
+    """`slow_changed` is called when the session stops or begins again to answer in time, `heard` with every answer."""
 
-    def __init__(self, peek: Peek, *, clock: Callable[[], float], slow_changed: Callable[[], None]) -> None:
+    def __init__(
+        self, peek: Peek, *, clock: Callable[[], float], slow_changed: Callable[[], None], heard: Heard | None = None
+    ) -> None:
         self.slow = False
         self._peek = peek
         self._clock = clock
         self._slow_changed = slow_changed
+        self._heard = heard
         self._misses = 0
         self._next_try = 0.0
-        self._known: OrderedDict[tuple[Epoch, _Question], wire.Answer] = OrderedDict()
-        self._last: OrderedDict[_Question, wire.Answer] = OrderedDict()
+        self._known: Memory[tuple[Epoch, _Question]] = Memory()
+        self._last: Memory[_Question] = Memory()
         self._flights: dict[tuple[Epoch, _Question], asyncio.Task[wire.Answer | None]] = {}
         self._newest: dict[str, asyncio.Event] = {}
 
@@ -109,9 +110,11 @@ class Live:
         self._replied()
         if answer.text:
             return answer  # a file's whole text is kept on disk, by who shows it
-        _remember(self._known, key, answer)
+        self._known.put(key, answer)
         if answer.found:
-            _remember(self._last, key[1], answer)
+            self._last.put(key[1], answer)
+        if self._heard is not None:
+            self._heard(key[0], query, answer)
         return answer
 
     def _missed(self) -> None:
@@ -140,10 +143,3 @@ class Live:
         self._last.clear()
         self._misses = 0
         self._replied()
-
-
-def _remember(memory: OrderedDict[K, wire.Answer], key: K, answer: wire.Answer) -> None:
-    memory[key] = answer
-    memory.move_to_end(key)
-    while len(memory) > REMEMBERED:
-        memory.popitem(last=False)

@@ -18,6 +18,7 @@ from yonder import wire
 from yonder_lsp import bound, completion, cursor, hover, live, protocol, scope, uris
 from yonder_lsp.completion import Entry
 from yonder_lsp.documents import Document
+from yonder_lsp.hindsight import Hindsight
 from yonder_lsp.sessions import Session, Sessions
 from yonder_lsp.static import Facts, Query, Static, What
 
@@ -48,12 +49,14 @@ class Looking:
         eyes: live.Live,
         static: Callable[[], Static | None],
         clock: Callable[[], float],
+        hindsight: Hindsight,
     ) -> None:
         self._scene = scene
         self._sessions = sessions
         self._eyes = eyes
         self._engine = static
         self._clock = clock
+        self._hindsight = hindsight
 
     # ── completion ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,7 +132,7 @@ class Looking:
             return [completion.static(facts.named(), completion.CLASS)], missed
         rebound = self.rebound(document, session, name, line)
         begun = static() if rebound or self._eyes.slow else None
-        look = await self.look(document, session, wire.Query("members", list(path)), live.COMPLETION)
+        look = await self._members_of(document, session, path)
         own = completion.members(_members(look), note=completion.LAST_RUN if rebound else "")
         if own and not rebound:
             _drop(begun)
@@ -138,7 +141,14 @@ class Looking:
         return [completion.static(facts.named(), completion.CLASS), own], look.late or missed
 
     async def _names(self, document: Document, session: Session) -> live.Look:
-        return await self.look(document, session, wire.Query("members", []), live.COMPLETION)
+        return await self._members_of(document, session, ())
+
+    async def _members_of(self, document: Document, session: Session, path: cursor.Path) -> live.Look:
+        """What is under a path, or, if the session does not say so in time, what is known of its type."""
+        query, epoch = wire.Query("members", list(path)), session.epoch
+        within = live.COMPLETION_CACHED if self._hindsight.ready(epoch, query) else live.COMPLETION
+        look = await self.look(document, session, query, within)
+        return self._hindsight.instead(epoch, query, look) if session.alive and self._scene.looking else look
 
     async def _keywords(self, document: Document, session: Session, call: cursor.Call | None) -> live.Look:
         if call is None or call.keyword:

@@ -54,12 +54,22 @@ class Memory(Generic[K]):
 
 def weight(answer: wire.Answer) -> int:
     """About how many bytes an answer takes in memory."""
-    texts = (answer.why, answer.type, answer.short, answer.doc, answer.signature, answer.file)
+    texts = (
+        answer.why,
+        answer.type,
+        answer.short,
+        answer.doc,
+        answer.signature,
+        answer.file,
+        answer.text,
+        *answer.gone,
+    )
     return (
         _PIECE * 2
         + sum(map(len, texts))
         + sum(_PIECE + len(member.name) + len(member.detail) for member in answer.members)
         + sum(_PIECE + len(fact.label) + len(fact.value) for fact in answer.facts)
         + sum(_PIECE + len(one.name) + len(one.label) for one in answer.parameters)
+        + sum(_PIECE + len(one.text) + 2 * _PIECE * len(one.parameters) for one in answer.signatures)
         + sum(_PIECE + len(row.name) + len(row.type) + len(row.short) for row in answer.rows)
     )

@@ -95,7 +95,10 @@ def _checked(rows: Iterable[wire.Row]) -> Iterable[tuple[str, wire.Row]]:
             return
         count += 1
         fits = len(row.short) <= HINT and row.short.isprintable() and len(row.type) <= LONGEST and len(row.kind) <= 1
-        yield row.name, row if fits else wire.Row(row.name, row.kind[:1], row.type[:LONGEST], _line(row.short), kin=row.kin)
+        yield (
+            row.name,
+            row if fits else wire.Row(row.name, row.kind[:1], row.type[:LONGEST], _line(row.short), kin=row.kin),
+        )
 
 
 def _line(text: str) -> str:

@@ -29,6 +29,7 @@ from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
 from yonder_lsp.documents import Document
 from yonder_lsp.engine import EngineInUse
 from yonder_lsp.fetching import Fetching
+from yonder_lsp.insight import Insight
 from yonder_lsp.lacking import Lacking, left_after_all, staying
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
@@ -108,9 +109,18 @@ class Window:
             fetched=self._fetched,
             warn=lambda sentence: self.notice("warning", sentence),
         )
-        self.eyes = live.Live(self.lifecycle.peek, clock=time.monotonic, slow_changed=self._status_news.poke)
         self._scene = Scene(folder=options.folder, defaults=item_defaults)
-        self.looking = Looking(self._scene, self._sessions, self.eyes, self._engine.now, time.time)
+        self.insight = Insight(
+            self.lifecycle.peek, self._sessions, wanted=lambda: self._scene.looking, folder=lambda: self._scene.folder
+        )
+        self.eyes = live.Live(
+            self.lifecycle.peek,
+            clock=time.monotonic,
+            slow_changed=self._status_news.poke,
+            heard=self.insight.hindsight.heard,
+        )
+        hindsight = self.insight.hindsight
+        self.looking = Looking(self._scene, self._sessions, self.eyes, self._engine.now, time.time, hindsight)
         kept = RemoteSources(self.workspace.storage / "remote-source")
         self.definition = Definition(self._scene, self.looking, kept)
         self._apply_settings()
@@ -183,6 +193,7 @@ class Window:
         await self.lifecycle.close()
         await self._engine.close()
         self.eyes.forget()
+        self.insight.stop()
         self.storing.close()
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -317,6 +328,7 @@ class Window:
         if uris.is_remote(uri):
             return  # a session's own text: nothing of it is run, judged or sent
         self.trees.edited(uri)
+        self.insight.opened(uri)
         self._publish(self._board.edited(uri, edits))
         self._edited.add(uri)
         self._stale_news.poke()
@@ -331,6 +343,7 @@ class Window:
         gone = {uri} if any(marked) else set()
         self._publish(self._board.closed(uri) | self._lacking.closed(uri) | gone)
         self.eyes.closed(uri)
+        self.insight.closed(uri)
         self._edited.discard(uri)
 
     def _code(self, uri: str, alone: bool) -> Moment | None:
@@ -424,6 +437,7 @@ class Window:
                 self._code_changed(event)
             case wire.SessionChanged(session=name, note=note):
                 self._sessions.changed(event)
+                self.insight.moved()
                 if event.state == "booting":
                     self._kept = {}
                 self.log("info", f"session {name}: {event.state} (generation {event.generation})")
@@ -473,6 +487,7 @@ class Window:
     def status_said(self, status: wire.Status) -> None:
         self._seen = status
         self._sessions.snapshot(status.sessions, time.time())
+        self.insight.moved()
         self._status_news.poke()
         up = frozenset(
             one.id for one in status.executors if one.backend != "local" and one.state in ("ready", "busy", "gone")
@@ -506,6 +521,7 @@ class Window:
             self._lacks({}, None, ())
             self._sessions.gone(time.time())
             self.eyes.forget()
+            self.insight.gone()
             self.running.lost()
             self._runs_news.poke()
         if self.lifecycle.connected:

@@ -30,6 +30,9 @@ class FakeHub:
         self.answers: dict[type, Callable[[Any], Any]] = {
             wire.Publish: lambda message: [wire.Published(message.snapshot)]
         }
+        # What the session's names are; asked for by the server itself, beside what a test says of other looks.
+        self.names: Callable[[wire.Query], wire.Answer | None] = lambda query: wire.Answer(True, whole=True, mark=1)
+        self.names_asked: asyncio.Queue[wire.Query] = asyncio.Queue()
         self.refusal: wire.Refused | None = None
         self.pid = os.getpid()
         self._numbers = 0
@@ -84,6 +87,11 @@ class FakeHub:
                     async with self.acks:
                         self.acked = max(self.acked, message.n)
                         self.acks.notify_all()
+                    continue
+                if isinstance(message, wire.Peek) and message.query.what == "names":
+                    self.names_asked.put_nowait(message.query)
+                    if (told := self.names(message.query)) is not None:
+                        await connection.send(wire.encode(wire.Peeked(message.id, message.session, told)))
                     continue
                 self.said.put_nowait(message)
                 answer = self.answers.get(type(message))
