@@ -7,7 +7,9 @@ import pytest
 from yonder import wire
 from yonder_lsp import live
 from yonder_lsp.documents import Document
+from yonder_lsp.hindsight import Hindsight
 from yonder_lsp.looking import Looking, Scene
+from yonder_lsp.names import Names
 from yonder_lsp.sessions import Sessions
 
 NAMESPACE = wire.Answer(
@@ -37,7 +39,7 @@ def looking() -> Make:
         sessions.snapshot([wire.SessionState("main", "idle", 1, "/usr/bin/python3", 4242, "")], 0.0)
         sessions.running("main", TEXT)
         eyes = live.Live(peek, clock=lambda: 0.0, slow_changed=lambda: None)
-        return Looking(Scene(folder="/w", others=others), sessions, eyes, lambda: None, lambda: 1.0)
+        return Looking(Scene(folder="/w", others=others), sessions, eyes, lambda: None, lambda: 1.0, Hindsight(Names()))
 
     return make
 
