@@ -36,8 +36,15 @@ class Desk:
         self.code = ""
         self._version = 1
         self._news = asyncio.Event()
+        self._said = asyncio.Event()
+        self.live = "off"
+        """What the status bar says of looking: off, ok or slow."""
+        self.questions: asyncio.Queue[str] = asyncio.Queue()
+        """The ids of what the session asked the person."""
         client.feature("yonder/runsChanged")(lambda _: self._news.set())
-        for quiet in ("yonder/statusChanged", "yonder/notice", "yonder/log", "yonder/inputRequested"):
+        client.feature("yonder/statusChanged")(lambda said: self._status(said))
+        client.feature("yonder/inputRequested")(lambda asked: self.questions.put_nowait(asked.id))
+        for quiet in ("yonder/notice", "yonder/log", "yonder/inputClosed"):
             client.feature(quiet)(lambda _: None)
 
     async def sit(self, **settings: Any) -> None:
@@ -69,6 +76,17 @@ class Desk:
         async with asyncio.timeout(30):
             while any(one.hub for one in marked(self.owner)):  # noqa: ASYNC110 - the kernel sends no event
                 await asyncio.sleep(0.05)
+
+    def _status(self, said: Any) -> None:
+        self.live = said.live
+        self._said.set()
+
+    async def until_live(self, state: str) -> None:
+        """Wait until the status bar says so of looking."""
+        async with asyncio.timeout(30):
+            while self.live != state:
+                self._said.clear()
+                await self._said.wait()
 
     # ── running ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,6 +150,14 @@ class Desk:
                 assert isinstance(found, types.CompletionList)
                 if not found.is_incomplete:
                     return found
+
+    async def once(self, question: str) -> tuple[set[str], bool]:
+        """One asking: the labels of the answer, and whether it says that it is not complete."""
+        found = await self.client.text_document_completion_async(types.CompletionParams(**self.place(question)))
+        if found is None:
+            return set(), False
+        assert isinstance(found, types.CompletionList)
+        return {one.label for one in found.items}, found.is_incomplete
 
     async def complete(self, question: str) -> list[str]:
         """The labels of the list, as they are shown: in the order of their sort keys."""

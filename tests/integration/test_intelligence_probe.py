@@ -152,12 +152,18 @@ async def _paths(desk: Desk, name: str, method: str, **more: Any) -> list[Any]:
     return answers
 
 
+async def _source_at(desk: Desk, name: str) -> list[Any]:
+    answers = []
+    for question in POINTED:
+        at = _position(desk.place(question.format(name))["position"])
+        answers.append(await _said(desk, "yonder/sourceAt", {"uri": desk.uri, "selection": {"start": at, "end": at}}))
+    return answers
+
+
 async def _source(desk: Desk, name: str) -> list[Any]:
-    """The documents that definitions lead to."""
-    found = await ROWS["textDocument/definition"](desk, name)
-    places = [one for answer in found for one in (answer if isinstance(answer, list | tuple) else [answer]) if one]
-    uris = {getattr(one, "uri", "") or getattr(one, "target_uri", "") for one in places}
-    return [await _said(desk, "yonder/source", {"uri": uri}) for uri in uris if uri.startswith("yonder-remote:")]
+    """The documents that these places are in."""
+    uris = {place.uri for place in await _source_at(desk, name)} - {""}
+    return [await _said(desk, "yonder/source", {"uri": uri}) for uri in uris]
 
 
 ROWS: dict[str, Row] = {
@@ -171,12 +177,13 @@ ROWS: dict[str, Row] = {
     "yonder/variables": lambda desk, name: _paths(desk, name, "yonder/variables"),
     "yonder/statistics": lambda desk, name: _paths(desk, name, "yonder/statistics"),
     "yonder/source": _source,
+    "yonder/sourceAt": _source_at,
 }
 
 
 def _registered() -> set[str]:
     server = create({})
-    return {name for name in server.protocol.fm.features if not name.startswith("textDocument/did")}
+    return {name for name in server.protocol.fm.features if "Document/did" not in name}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
