@@ -25,7 +25,7 @@ from yonder_lsp import protocol
 
 T = TypeVar("T")
 Json = dict[str, Any]
-Where = Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above"]
+Where = Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above", "expression"]
 
 _SHAPES: dict[str, Any] = {method.name: method.params for method in protocol.NOTIFICATIONS_TO_CLIENT}
 _CAPABILITIES: Json = {
@@ -41,6 +41,7 @@ _CAPABILITIES: Json = {
         "hover": {"contentFormat": ["markdown", "plaintext"]},
         "signatureHelp": {"contextSupport": True},
         "publishDiagnostics": {"relatedInformation": True},
+        "codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": ["", "refactor.rewrite"]}}},
     },
 }
 
@@ -108,6 +109,7 @@ class Editor:
             storage=str(storage),
             python=python,
             editor="scripts/editor.py",
+            commands=True,
             settings=settings or protocol.Settings(),
         )
         self._env = dict(os.environ) | dict(env or {})
@@ -235,6 +237,13 @@ class Editor:
     async def hover(self, document: Document, at: protocol.Position) -> Any:
         """The hover as JSON, or None."""
         return await self.request("textDocument/hover", _place(document, at))
+
+    async def actions(self, document: Document, start: protocol.Position, end: protocol.Position) -> Any:
+        """What a person who asks is offered for a range."""
+        place = {"textDocument": {"uri": document.uri}, "range": {"start": _json(start), "end": _json(end)}}
+        return await self.request(
+            "textDocument/codeAction", {**place, "context": {"diagnostics": [], "triggerKind": 1}}
+        )
 
     # ── what Yonder adds ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,11 +17,11 @@ from typing import Literal, assert_never
 
 from yonder.errors import UsageError
 from yonder_lsp import statements
-from yonder_lsp.columns import end_of_line, split_lines
+from yonder_lsp.columns import end_of_line, split_lines, to_codepoint
 from yonder_lsp.protocol import Position, Range
 from yonder_lsp.statements import Span
 
-Where = Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above"]
+Where = Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above", "expression"]
 
 TITLE = 60
 
@@ -69,6 +69,8 @@ def block(text: str, where: Where, selection: Range) -> Block:
             return _to_cursor(text, lines, selection.end)
         case "above":
             return _above(text, lines, selection.start)
+        case "expression":
+            return _expression(lines, selection)
         case "file":
             return replace(_lines(lines, 0, len(lines) - 1, "nothing in this file"), title="whole file", kind="file")
         case _:
@@ -240,6 +242,20 @@ def _above(text: str, lines: list[str], cursor: Position) -> Block:
         holding = (span.first for span in statements.statements(text) if span.touches(cursor.line, cursor.line))
         border = next(holding, min(cursor.line, len(lines)))
     return _lines(lines, 0, border - 1, "no code above this place")
+
+
+def _expression(lines: list[str], selection: Range) -> Block:
+    """Part of a line as it stands. Raises NothingToRun when it is not one expression."""
+    start, end = selection.start, selection.end
+    row = lines[start.line] if 0 <= start.line < len(lines) and start.line == end.line else ""
+    code = row[to_codepoint(row, start.character) : to_codepoint(row, end.character)].strip()
+    try:
+        ast.parse(code, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise NothingToRun(
+            "The text here is not an expression of one line any more; select it, or run its statement."
+        ) from None
+    return Block(code=code, first_line=start.line, range=selection, title=_title([code]))
 
 
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

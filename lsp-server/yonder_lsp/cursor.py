@@ -330,11 +330,12 @@ def call_at(text: str, offset: int) -> Call | None:
 
 
 class Target(NamedTuple):
-    """What a hover is about: the path and the place of its last piece."""
+    """What a hover is about: the path, the place of its last piece, and of the whole expression."""
 
     path: Path
     start: int
     end: int
+    whole: tuple[int, int]
 
 
 def target(text: str, offset: int) -> Target | None:
@@ -349,14 +350,13 @@ def _target(text: str, start: int, offset: int, end: int) -> Target | None:
     for at, token in enumerate(found):
         if not token.start <= offset <= token.end or token.kind in ("number", "op", "newline"):
             continue
-        if token.kind == "name":
-            path = path_before(found, at)
-            return Target(path, token.start, token.end) if path else None
-        if (inner := _expression(text, token.start, offset)) >= 0:
+        if token.kind != "name" and (inner := _expression(text, token.start, offset)) >= 0:
             return _target(text, inner, offset, end)
-        if offset < token.end and at + 1 < len(found) and found[at + 1].text == "]":
-            path = path_before(found, at + 1)
-            return Target(path, token.start, token.end) if path else None
+        closed = token.kind != "name" and offset < token.end and at + 1 < len(found) and found[at + 1].text == "]"
+        if token.kind == "name" or closed:
+            path = path_before(found, at + closed)
+            whole = (found[_root_index(found, at + closed)].start, found[at + closed].end)
+            return Target(path, token.start, token.end, whole) if path else None
     return None
 
 

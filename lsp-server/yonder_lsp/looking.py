@@ -15,7 +15,7 @@ from typing import Any, TypeVar, assert_never
 import msgspec
 
 from yonder import wire
-from yonder_lsp import bound, completion, cursor, hover, live, protocol, scope, uris
+from yonder_lsp import bound, completion, cursor, hover, live, scope, uris
 from yonder_lsp.completion import Entry
 from yonder_lsp.documents import Document
 from yonder_lsp.hindsight import Hindsight
@@ -30,17 +30,19 @@ Begin = Callable[[], "asyncio.Task[Facts] | None"]
 @dataclass(slots=True)
 class Scene:
     """What the looking depends on and the server may change: `looking` is off in static-only, `others` says that another
-    Python language server is active, `defaults` that the editor knows a completion list's itemDefaults."""
+    Python language server is active, `defaults` that the editor knows a completion list's itemDefaults,
+    `commands` that it runs `yonder.*` commands."""
 
     folder: str = ""
     python: str = ""
     looking: bool = True
     others: bool = False
     defaults: bool = True
+    commands: bool = False
 
 
 class Looking:
-    """`static` gives the engine in use now, None for none."""
+    """`static` gives the engine in use now, None for none; `below` what stands under a card."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Looking:
         static: Callable[[], Static | None],
         clock: Callable[[], float],
         hindsight: Hindsight,
+        below: Callable[[Document, cursor.Target, wire.Answer], str] = lambda *_: "",
     ) -> None:
         self._scene = scene
         self._sessions = sessions
@@ -57,6 +60,7 @@ class Looking:
         self._engine = static
         self._clock = clock
         self._hindsight = hindsight
+        self._below = below
 
     # ── completion ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,7 +197,8 @@ class Looking:
                     busy=session.state == "busy",
                 )
                 answer = hover.beside(look.answer) if self._scene.others else look.answer
-                text = hover.markdown(str(found.path[-1].value), answer, where)
+                card = hover.markdown(str(found.path[-1].value), answer, where)
+                text = "\n\n".join(part for part in (card, self._below(document, found, answer)) if part)
         if not text:
             facts, _ = await _within(self.begin("hover", document, offset), live.HOVER)
             text = hover.block(facts.text, "text") if facts.text else ""
@@ -220,19 +225,6 @@ class Looking:
         parameters = [{"label": label} for label in facts.parameters]
         signatures = [{"label": facts.signature, "parameters": parameters}]
         return {"signatures": signatures, "activeSignature": 0, "activeParameter": facts.index}
-
-    async def variables(self, uri: str) -> protocol.VariablesResult:
-        """The names of the document's session as rows."""
-        document = Document(uri, "")
-        look = await self.look(document, self.session(document), wire.Query("variables"), live.VARIABLES)
-        if look.answer is None:
-            return protocol.VariablesResult(variables=[])
-        rows = zip(look.answer.members, look.answer.facts, strict=False)
-        return protocol.VariablesResult(
-            variables=[
-                protocol.Variable(name=member.name, type=member.detail, short=fact.value) for member, fact in rows
-            ]
-        )
 
     async def describe(self, document: Document, names: Iterable[str]) -> dict[str, wire.Answer]:
         """What the document's session has under these names, as far as it answers in time."""

@@ -43,7 +43,8 @@ class Remedy(_Shape, frozen=True, kw_only=True):
 
 class InitOptions(_Shape, frozen=True, kw_only=True):
     """initializationOptions. `owner` is the window's id (kept in its workspace state), `folder` the workspace folder's
-    path or "", `storage` the folder for runs.sqlite, `wheels` the folder with Yonder's own wheel ("" in development)."""
+    path or "", `storage` the folder for runs.sqlite, `wheels` the folder with Yonder's own wheel ("" in development).
+    `commands`: the editor runs `yonder.*` commands from links and code actions."""
 
     owner: str
     folder: str = ""
@@ -51,6 +52,7 @@ class InitOptions(_Shape, frozen=True, kw_only=True):
     python: str = ""
     wheels: str = ""
     editor: str = ""
+    commands: bool = False
     settings: Settings | None = None
 
 
@@ -72,10 +74,11 @@ class Settings(_Shape, frozen=True, kw_only=True):
 
 
 class RunParams(_Shape, frozen=True, kw_only=True):
-    """where auto: the selection if not empty, else the `# %%` cell, else the top-level statement at the cursor."""
+    """where auto: the selection if not empty, else the `# %%` cell, else the top-level statement at the cursor. expression: the
+    selection as it stands, whose value is the result."""
 
     uri: str
-    where: Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above"] = "auto"
+    where: Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above", "expression"] = "auto"
     selection: Range
 
 
@@ -375,14 +378,83 @@ class StopResult(_Shape, frozen=True, kw_only=True):
     sentence: str
 
 
-class VariablesResult(_Shape, frozen=True, kw_only=True):
-    variables: list[Variable]
+class PathStep(_Shape, frozen=True, kw_only=True):
+    """One step to a live object: a name, an attribute, a string key or a number as subscript."""
+
+    kind: Literal["name", "attr", "key", "index"]
+    value: str | int
+
+
+class VariablesParams(_Shape, frozen=True, kw_only=True):
+    """What is inside the object at `path` ([] = the session's names), `limit` rows from number `offset` on; `filter` is text
+    in the name or type."""
+
+    uri: str
+    path: list[PathStep] = []
+    filter: str = ""
+    offset: int = 0
+    limit: int = 100
 
 
 class Variable(_Shape, frozen=True, kw_only=True):
+    """`step` leads from the object to it (null: it cannot be named), `children` is about how many rows it has inside, `size`
+    its bytes (-1: unknown); `statistics`: they can be computed. kind as wire.Member's."""
+
     name: str
+    kind: str
     type: str
     short: str
+    step: PathStep | None
+    children: int
+    size: int
+    statistics: bool
+
+
+class VariablesResult(_Shape, frozen=True, kw_only=True):
+    """state: live, busy (a run is on, the rows are as they are now), slow (the session does not answer: the rows are those it
+    gave before, if any), none (no session), off (the settings want no looking). `total` counts the rows of all pages;
+    `sentence` says what the person should know, "" when all is well."""
+
+    variables: list[Variable]
+    total: int
+    generation: int
+    state: Literal["live", "busy", "slow", "none", "off"]
+    sentence: str
+
+
+class CardParams(_Shape, frozen=True, kw_only=True):
+    """The card of the object at `path`, as a hover shows it."""
+
+    uri: str
+    path: list[PathStep]
+
+
+class CardResult(_Shape, frozen=True, kw_only=True):
+    """`markdown` "": nothing is known."""
+
+    markdown: str
+
+
+class StatisticsParams(_Shape, frozen=True, kw_only=True):
+    """Read the numbers at `path`, for at most `seconds`."""
+
+    uri: str
+    path: list[PathStep]
+    seconds: float = 5.0
+
+
+class Figure(_Shape, frozen=True, kw_only=True):
+    name: str
+    value: str
+
+
+class StatisticsResult(_Shape, frozen=True, kw_only=True):
+    """`short` is one line for a place after the code; `sentence` says of when and what the figures are, or why there are
+    none."""
+
+    figures: list[Figure]
+    short: str
+    sentence: str
 
 
 class SourceParams(_Shape, frozen=True, kw_only=True):
@@ -482,7 +554,9 @@ REQUESTS: tuple[Method, ...] = (
     Method("yonder/displays", DisplaysParams, DisplaysResult),
     Method("yonder/files", FilesParams, FilesResult),
     Method("yonder/fetch", FetchParams, Fetched),
-    Method("yonder/variables", UriParams, VariablesResult),
+    Method("yonder/variables", VariablesParams, VariablesResult),
+    Method("yonder/card", CardParams, CardResult),
+    Method("yonder/statistics", StatisticsParams, StatisticsResult),
     Method("yonder/source", SourceParams, SourceResult),
     Method("yonder/sourceAt", SourceAtParams, SourceAt),
     Method("yonder/answer", AnswerParams, Nothing),

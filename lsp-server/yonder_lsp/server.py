@@ -15,9 +15,9 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from yonder import __version__
-from yonder_lsp import protocol, rpc
+from yonder_lsp import actions, protocol, rpc
 from yonder_lsp.documents import Document
-from yonder_lsp.protocol import Position
+from yonder_lsp.protocol import Position, Range
 from yonder_lsp.syncing import NOTEBOOKS, Syncing
 from yonder_lsp.window import Window
 from yonder_lsp.workspace import options_of
@@ -145,6 +145,14 @@ class _Place(msgspec.Struct):
     context: dict[str, Any] | None = None
 
 
+class _Span(msgspec.Struct):
+    """The part of LSP's params that names a range."""
+
+    textDocument: _Document  # noqa: N815 - LSP's name
+    range: Range
+    context: dict[str, Any] = {}
+
+
 class _Document(msgspec.Struct):
     uri: str
 
@@ -178,6 +186,15 @@ def _looking(server: Server) -> None:
     async def lenses(params: Any) -> rpc.Raw:
         return rpc.raw(server.window.lenses(params["textDocument"]["uri"]))
 
+    async def act(params: Any) -> rpc.Raw:
+        asked = msgspec.convert(params, _Span)
+        document = server.document(asked.textDocument.uri)
+        return rpc.raw(await server.window.actions.offered(document, asked.range, asked.context))
+
+    async def edit(params: Any) -> rpc.Raw:
+        uri = (params.get("data") or {}).get("uri", "")
+        return rpc.raw(actions.resolved(params, server.document(uri)))
+
     def register(method: str, handler: Callable[[Any], Any], options: Any = None) -> None:
         server.feature(method, options)(rpc.quiet(handler, server.log_fault))
 
@@ -190,6 +207,9 @@ def _looking(server: Server) -> None:
     register(types.TEXT_DOCUMENT_HOVER, hover)
     register(types.TEXT_DOCUMENT_DEFINITION, definition)
     register(types.TEXT_DOCUMENT_SIGNATURE_HELP, signature, types.SignatureHelpOptions(trigger_characters=["(", ","]))
+    kinds = types.CodeActionOptions([types.CodeActionKind.Empty, actions.REWRITE], resolve_provider=True)
+    register(types.TEXT_DOCUMENT_CODE_ACTION, act, kinds)
+    register(types.CODE_ACTION_RESOLVE, edit)
     register(types.TEXT_DOCUMENT_CODE_LENS, lenses, types.CodeLensOptions(resolve_provider=False))
 
 

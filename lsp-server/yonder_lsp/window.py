@@ -24,6 +24,8 @@ from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
 from yonder_lsp import captures, cells, interpreter, live, protocol, uris
 from yonder_lsp import status as states
+from yonder_lsp.actions import Actions
+from yonder_lsp.cards import Cards
 from yonder_lsp.definition import Definition
 from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
 from yonder_lsp.documents import Document
@@ -109,7 +111,7 @@ class Window:
             fetched=self._fetched,
             warn=lambda sentence: self.notice("warning", sentence),
         )
-        self._scene = Scene(folder=options.folder, defaults=item_defaults)
+        self._scene = Scene(folder=options.folder, defaults=item_defaults, commands=options.commands)
         self.insight = Insight(
             self.lifecycle.peek, self._sessions, wanted=lambda: self._scene.looking, folder=lambda: self._scene.folder
         )
@@ -120,7 +122,11 @@ class Window:
             heard=self.insight.hindsight.heard,
         )
         hindsight = self.insight.hindsight
-        self.looking = Looking(self._scene, self._sessions, self.eyes, self._engine.now, time.time, hindsight)
+        self.cards = Cards(self._scene, self._sessions, self.eyes, self.lifecycle.peek, time.time)
+        self.actions = Actions(self._scene, self._sessions, self.eyes, self.cards)
+        self.looking = Looking(
+            self._scene, self._sessions, self.eyes, self._engine.now, time.time, hindsight, self.actions.below
+        )
         kept = RemoteSources(self.workspace.storage / "remote-source")
         self.definition = Definition(self._scene, self.looking, kept)
         self._apply_settings()
@@ -268,8 +274,14 @@ class Window:
         await self.storing.do(Store.fetched, run, executor, path, local)
         self._runs_news.poke()
 
-    async def variables(self, params: protocol.UriParams) -> protocol.VariablesResult:
-        return await self.looking.variables(params.uri)
+    async def variables(self, params: protocol.VariablesParams) -> protocol.VariablesResult:
+        return await self.cards.variables(params)
+
+    async def card(self, params: protocol.CardParams) -> protocol.CardResult:
+        return await self.cards.card(params)
+
+    async def statistics(self, params: protocol.StatisticsParams) -> protocol.StatisticsResult:
+        return await self.cards.statistics(params)
 
     async def source(self, params: protocol.SourceParams) -> protocol.SourceResult:
         return await self.definition.text(params.uri)

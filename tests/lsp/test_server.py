@@ -399,14 +399,6 @@ async def test_an_unfinished_document_is_no_error(folder: Path) -> None:
             await window.hover(document, at)
 
 
-async def test_variables(folder: Path) -> None:
-    async with scene(folder) as (window, hub):
-        peeks(hub, wire.Answer(found=True, members=[wire.Member("x", "v", 0, "int")], facts=[wire.Fact("x", "3")]))
-        document = window.open(folder / "a.py")
-        found = await window.ask("yonder/variables", protocol.UriParams(uri=document.uri), protocol.VariablesResult)
-        assert found.variables == [protocol.Variable(name="x", type="int", short="3")]
-
-
 # ── coming and going ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

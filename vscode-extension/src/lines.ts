@@ -81,6 +81,8 @@ export function guess(lines: readonly string[], selection: Range, where: Where):
       return statement(lines, start.line);
     case "selection":
       return selected(lines, selection);
+    case "expression":
+      return selection;
     case "auto":
       if (!empty) return selected(lines, selection);
       return lines.some((line) => MARKER.test(line)) ? cell(lines, start.line) : statement(lines, start.line);

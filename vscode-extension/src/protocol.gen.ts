@@ -24,6 +24,7 @@ export interface Remedy {
 /**
  * initializationOptions. `owner` is the window's id (kept in its workspace state), `folder` the workspace folder's
  * path or "", `storage` the folder for runs.sqlite, `wheels` the folder with Yonder's own wheel ("" in development).
+ * `commands`: the editor runs `yonder.*` commands from links and code actions.
  */
 export interface InitOptions {
   readonly owner: string;
@@ -32,6 +33,7 @@ export interface InitOptions {
   readonly python?: string;
   readonly wheels?: string;
   readonly editor?: string;
+  readonly commands?: boolean;
   readonly settings?: Settings | null;
 }
 
@@ -48,10 +50,13 @@ export interface Settings {
   readonly tool?: Readonly<Record<string, unknown>>;
 }
 
-/** where auto: the selection if not empty, else the `# %%` cell, else the top-level statement at the cursor. */
+/**
+ * where auto: the selection if not empty, else the `# %%` cell, else the top-level statement at the cursor. expression: the
+ * selection as it stands, whose value is the result.
+ */
 export interface RunParams {
   readonly uri: string;
-  readonly where?: "above" | "auto" | "cell" | "file" | "selection" | "statement" | "toCursor";
+  readonly where?: "above" | "auto" | "cell" | "expression" | "file" | "selection" | "statement" | "toCursor";
   readonly selection: Range;
 }
 
@@ -343,14 +348,83 @@ export interface StopResult {
   readonly sentence: string;
 }
 
-export interface VariablesResult {
-  readonly variables: readonly Variable[];
+/** One step to a live object: a name, an attribute, a string key or a number as subscript. */
+export interface PathStep {
+  readonly kind: "attr" | "index" | "key" | "name";
+  readonly value: string | number;
 }
 
+/**
+ * What is inside the object at `path` ([] = the session's names), `limit` rows from number `offset` on; `filter` is text
+ * in the name or type.
+ */
+export interface VariablesParams {
+  readonly uri: string;
+  readonly path?: readonly PathStep[];
+  readonly filter?: string;
+  readonly offset?: number;
+  readonly limit?: number;
+}
+
+/**
+ * `step` leads from the object to it (null: it cannot be named), `children` is about how many rows it has inside, `size`
+ * its bytes (-1: unknown); `statistics`: they can be computed. kind as wire.Member's.
+ */
 export interface Variable {
   readonly name: string;
+  readonly kind: string;
   readonly type: string;
   readonly short: string;
+  readonly step: PathStep | null;
+  readonly children: number;
+  readonly size: number;
+  readonly statistics: boolean;
+}
+
+/**
+ * state: live, busy (a run is on, the rows are as they are now), slow (the session does not answer: the rows are those it
+ * gave before, if any), none (no session), off (the settings want no looking). `total` counts the rows of all pages;
+ * `sentence` says what the person should know, "" when all is well.
+ */
+export interface VariablesResult {
+  readonly variables: readonly Variable[];
+  readonly total: number;
+  readonly generation: number;
+  readonly state: "busy" | "live" | "none" | "off" | "slow";
+  readonly sentence: string;
+}
+
+/** The card of the object at `path`, as a hover shows it. */
+export interface CardParams {
+  readonly uri: string;
+  readonly path: readonly PathStep[];
+}
+
+/** `markdown` "": nothing is known. */
+export interface CardResult {
+  readonly markdown: string;
+}
+
+/** Read the numbers at `path`, for at most `seconds`. */
+export interface StatisticsParams {
+  readonly uri: string;
+  readonly path: readonly PathStep[];
+  readonly seconds?: number;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly value: string;
+}
+
+/**
+ * `short` is one line for a place after the code; `sentence` says of when and what the figures are, or why there are
+ * none.
+ */
+export interface StatisticsResult {
+  readonly figures: readonly Figure[];
+  readonly short: string;
+  readonly sentence: string;
 }
 
 /** uri: of a `yonder-remote:` document. */
@@ -431,7 +505,9 @@ export interface Requests {
   readonly "yonder/displays": { readonly params: DisplaysParams; readonly result: DisplaysResult };
   readonly "yonder/files": { readonly params: FilesParams; readonly result: FilesResult };
   readonly "yonder/fetch": { readonly params: FetchParams; readonly result: Fetched };
-  readonly "yonder/variables": { readonly params: UriParams; readonly result: VariablesResult };
+  readonly "yonder/variables": { readonly params: VariablesParams; readonly result: VariablesResult };
+  readonly "yonder/card": { readonly params: CardParams; readonly result: CardResult };
+  readonly "yonder/statistics": { readonly params: StatisticsParams; readonly result: StatisticsResult };
   readonly "yonder/source": { readonly params: SourceParams; readonly result: SourceResult };
   readonly "yonder/sourceAt": { readonly params: SourceAtParams; readonly result: SourceAt };
   readonly "yonder/answer": { readonly params: AnswerParams; readonly result: Nothing };
