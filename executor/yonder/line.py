@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
-from yonder import holding, payload, seat, wire
+from yonder import holding, payload, seat, segments, wire
 from yonder.blobs import Blobs, Packing
 from yonder.errors import PoolClosed, SerializationError
 from yonder.functions import Pickles, Sent
 from yonder.future import Future, SpawnedFuture
+from yonder.gifts import Gift
 from yonder.holding import Carried, Grip, Handle, Taken
 from yonder.options import Wishes
 from yonder.switchboard import Listener, Switchboard
@@ -122,11 +123,16 @@ class Line:
         body, carried = packed(args, kwargs, hold, at)
         return Arguments(body, hold, carried)
 
-    def pack_value(self, value: object) -> wire.Body:
-        """A value for any number of calls. Raises SerializationError."""
+    def pack_value(self, value: object, gift: Gift) -> wire.Body:
+        """A value for any number of calls; a large one in memory for the hub, where that can open it. Raises
+        SerializationError."""
         self._pickles.register()
-        body = payload.pack(value)
-        if (size := wire.weight(body)) > MAX_CALL:
+        body = payload.pack(value, gift.put if self._near else None)
+        if (
+            size := segments.size_of(body)
+            if isinstance(body, bytes) and segments.is_reference(body)
+            else wire.weight(body)
+        ) > MAX_CALL:
             raise SerializationError(f"a value of {size:,} bytes is too large; at most {MAX_CALL:,} travel at once")
         return body
 

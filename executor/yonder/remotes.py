@@ -7,6 +7,7 @@ argument of a call). What this file must not know: how the hub counts.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
@@ -14,6 +15,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 from yonder import holding, seat, wire
 from yonder.errors import PoolClosed, RemoteLost, UsageError
 from yonder.future import Future, ToldFuture
+from yonder.gifts import Gift
 from yonder.line import Line, announce, begin, waited
 from yonder.options import Wishes
 from yonder.paths import spell
@@ -160,12 +162,13 @@ def put(line: Line, value: T) -> Remote[T]:
     from yonder.agent.portrait import facts_of  # with all that looks at values; most programs never put one
 
     facts = facts_of(os.urandom(wire.REF), value)
-    body = line.pack_value(value)
-    carried = holding.noted()
-    refs = carried.refs if carried is not None else []
-    announce(line.board, carried)
-    (grip,) = line.board.delivered([facts.ref])
-    line.ask(lambda number: wire.Put(number, line.spec.name, facts, body, refs), ToldFuture).result()
+    with contextlib.closing(Gift()) as gift:
+        body = line.pack_value(value, gift)
+        carried = holding.noted()
+        refs = carried.refs if carried is not None else []
+        announce(line.board, carried)
+        (grip,) = line.board.delivered([facts.ref])
+        line.ask(lambda number: wire.Put(number, line.spec.name, facts, body, refs), ToldFuture).result()
     return Remote(facts, grip)
 
 

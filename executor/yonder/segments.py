@@ -73,7 +73,7 @@ class Hold:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
 
     def put(self, pieces: Sequence[Buffer]) -> bytes | None:
         """See Store.put."""
@@ -90,8 +90,8 @@ class Hold:
             segment.held = False
 
 
-class _Segment:
-    """One file. `held`: it must not be used again whoever has taken it."""
+class Segment:
+    """One file. `held`: it must not be used again whoever has taken it. `reference` are the words that tell where it is."""
 
     def __init__(self, size: int) -> None:
         """With room for so many bytes; memory is taken as it is written. Raises OSError."""
@@ -150,6 +150,10 @@ class _Segment:
     def unlock(self) -> None:
         fcntl.flock(self.fd, fcntl.LOCK_UN)
 
+    def seal(self) -> None:
+        """Nobody can write to it any more. It must have been written once, as nobody's before. Raises OSError."""
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+
     def close(self) -> None:
         if self._map is not None:
             with contextlib.suppress(BufferError):  # a copy was interrupted; it ends by itself
@@ -203,7 +207,7 @@ class Store:
         self._clock = clock
         self._kept = kept
         self._keeper: threading.Thread | None = None
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
         self._lock = threading.Lock()
         self._possible: bool | None = None
 
@@ -215,7 +219,7 @@ class Store:
         segment = self.fill(pieces, held=False)
         return None if segment is None else segment.reference
 
-    def fill(self, pieces: Sequence[Buffer], *, held: bool) -> _Segment | None:
+    def fill(self, pieces: Sequence[Buffer], *, held: bool) -> Segment | None:
         """A segment with these bytes, None as `put`."""
         size = sum(map(len, pieces))
         segment = self._room(size)
@@ -234,9 +238,9 @@ class Store:
         segment.held = held
         return segment
 
-    def _room(self, size: int) -> _Segment | None:
+    def _room(self, size: int) -> Segment | None:
         """A segment for so many bytes, held and locked."""
-        if not self._works():
+        if not self.works():
             return None
         with self._lock:
             self._trim()
@@ -244,7 +248,7 @@ class Store:
             found = self._again(size)
             if found is None and self._make_room(size):
                 try:
-                    found = _Segment(size)
+                    found = Segment(size)
                 except OSError:  # too many files are open
                     return None
                 self._segments.append(found)
@@ -254,7 +258,7 @@ class Store:
                 found.held = True
             return found
 
-    def _again(self, size: int) -> _Segment | None:
+    def _again(self, size: int) -> Segment | None:
         """The smallest one that is free and large enough, but not far too large."""
         fits = [one for one in self._segments if size <= one.capacity - _OFFSET <= 4 * max(size, LEAST)]
         return next((one for one in sorted(fits, key=lambda one: one.capacity) if self._free(one)), None)
@@ -269,13 +273,13 @@ class Store:
                 self._drop(old)
         return len(self._segments) < MOST_SEGMENTS and self.bytes + size <= self._most
 
-    def _free(self, segment: _Segment) -> bool:
+    def _free(self, segment: Segment) -> bool:
         """May it be written? Then it is locked."""
         if segment.held:
             return False
         return (segment.taken or self._clock() - segment.used >= UNTAKEN) and segment.lock()
 
-    def _drop(self, segment: _Segment) -> None:
+    def _drop(self, segment: Segment) -> None:
         self._segments.remove(segment)
         segment.close()
 
@@ -329,7 +333,8 @@ class Store:
             with contextlib.suppress(OSError):
                 segment.close()
 
-    def _works(self) -> bool:
+    def works(self) -> bool:
+        """Can memory be shared here at all?"""
         if self._possible is None:
             self._possible = possible()
         return self._possible
@@ -340,7 +345,7 @@ def possible() -> bool:
     if not sys.platform.startswith("linux") or not hasattr(os, "memfd_create") or not hasattr(fcntl, "F_ADD_SEALS"):
         return False
     try:
-        tried = _Segment(1)
+        tried = Segment(1)
     except OSError:
         return False
     try:
@@ -393,6 +398,16 @@ def take(reference: bytes, *, read: bool = False) -> memoryview:
     """What was put there, writable and seen by nobody else; it may be asked for again as long as its sender holds it. `read`:
     all of it will be read now, so its pages are brought together. Raises Gone. Whoever makes words up finds nothing: what is opened is memory of this user's and this program's, and only who
     knows its secret reads it."""
+    with opened(reference) as fd:
+        found = view(fd, size_of(reference), at=_OFFSET, read=read)
+        if not is_sealed(fd):  # else nobody waits to write there again
+            os.pwrite(fd, b"\x01", _TAKEN_AT)
+        return found
+
+
+@contextlib.contextmanager
+def opened(reference: bytes) -> Iterator[int]:
+    """The file that these words tell of, as long as this lasts. Raises Gone, as `take`."""
     _, pid, number, inode, size, secret = _REFERENCE.unpack(reference)
     with _opened(f"/proc/{pid}/fd/{number}") as fd:
         about = os.fstat(fd)
@@ -403,9 +418,24 @@ def take(reference: bytes, *, read: bool = False) -> memoryview:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if os.pread(fd, _HEADER.size - 1, 0) != _MAGIC + secret:
             raise _gone()
-        found = view(fd, size, at=_OFFSET, read=read)
-        os.pwrite(fd, b"\x01", _TAKEN_AT)
-        return found
+        yield fd
+
+
+def is_sealed(fd: int) -> bool:
+    """Will nobody ever write to it again?"""
+    return bool(fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE)
+
+
+def named(reference: bytes, fd: int) -> bytes:
+    """The same words, for this process's own descriptor of that file."""
+    magic, _, _, inode, size, secret = _REFERENCE.unpack(reference)
+    return _REFERENCE.pack(magic, os.getpid(), fd, inode, size, secret)
+
+
+def content(reference: bytes, fd: int) -> memoryview:
+    """What lies there, from a descriptor that is open already; mapped for reading. Raises OSError."""
+    size = size_of(reference)
+    return memoryview(mmap.mmap(fd, _OFFSET + size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))[_OFFSET:]
 
 
 @contextlib.contextmanager

@@ -90,6 +90,10 @@ class Yonder(OfFutures):
     def call(self, function: Callable[[Any], Any], value: Any) -> Any:
         return self.pool.call(function, value)
 
+    def fan(self, function: Callable[[Any], Any], value: Any, count: int) -> list[Any]:
+        there = self.pool.put(value)
+        return [future.result() for future in [self.pool.submit(function, there) for _ in range(count)]]
+
     async def gather(self, count: int) -> list[int]:
         return await asyncio.gather(*(self.pool.acall(nothing, number) for number in range(count)))
 

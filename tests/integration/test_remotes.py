@@ -299,10 +299,11 @@ def test_a_value_is_put_before_there_is_any_executor(tmp_path):
     ) == ["0 Table 49999 False", "[50001, 50001, 50001] 50001", "50002", "[0, 1]", "True"]
 
 
-def test_what_was_put_goes_to_a_worker_once(tmp_path):
+@pytest.mark.parametrize("near", [True, False])
+def test_what_was_put_goes_to_a_worker_once(tmp_path, near):
     assert run(
         tmp_path,
-        """
+        f"""
         from yonder import wire
         from yonder.hub.worker import Worker
         said, say = [], Worker.say
@@ -314,12 +315,57 @@ def test_what_was_put_goes_to_a_worker_once(tmp_path):
             content[0] += 1  # in a copy of the call's own
             return content[0]
         with yonder.Pool(max=1) as pool:
+            pool._line._near = {near}
             handle = pool.put(bytearray(3_000_000))
             print(pool.call(first, handle), handle.call(first), sum(said) > 3_000_000)
             said.clear()
             print(sum(pool.map(len, [handle] * 50)), sum(said) < 50_000)
+            print(len(handle.get()), handle.get()[0])
         """,
-    ) == ["1 1 True", "150000000 True"]
+    ) == [f"1 1 {not near}", "150000000 True", "3000000 0"]
+
+
+def test_what_was_put_is_one_memory_for_all_workers_and_goes_with_its_handle(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        import gc
+        import numpy as np
+        from yonder.hub.spill import SPILL
+        def private(array, write):
+            # Bytes of the array that this process has for itself.
+            if write:
+                array[:] = 2
+            total = int(array.sum())
+            at, end, found = array.ctypes.data, array.ctypes.data + array.nbytes, 0
+            for line in open("/proc/self/smaps"):
+                words = line.split()
+                if "-" in words[0] and not words[0].endswith(":"):
+                    low, high = (int(word, 16) for word in words[0].split("-"))
+                elif low < end and at < high and words[0] == "Anonymous:":
+                    found += int(words[1]) * 1024
+            return os.getpid(), found, total
+        with yonder.Pool(min=2, max=2) as pool:
+            while pool.status().idle < 2:
+                time.sleep(0.01)
+            handle = pool.put(np.ones(1_000_000))
+            print(SPILL.givens.bytes > 8_000_000)
+            writes = (False, True) * 4
+            found = [future.result() for future in [pool.submit(private, handle, write) for write in writes]]
+            print({total for (_, _, total), write in zip(found, writes) if not write})
+            print(max(size for (_, size, _), write in zip(found, writes) if not write) < 1_000_000)
+            print(min(size for (_, size, _), write in zip(found, writes) if write) >= 8_000_000)
+            try:
+                pool.call(lambda array: os._exit(7), handle)
+            except yonder.ExecutorLost:
+                print("one is gone")
+            print(pool.call(private, handle, False)[2], handle.get().sum())
+            del handle
+            gc.collect()
+            pool.call(len, "a word after it")
+            print(SPILL.givens.bytes)
+        """,
+    ) == ["True", "{1000000}", "True", "True", "one is gone", "1000000 1000000.0", "0"]
 
 
 @pytest.mark.parametrize("near", [True, False])

@@ -12,16 +12,20 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
-from typing import Protocol
+from typing import Protocol, cast
 
-from yonder import wire
+from yonder import segments, wire
+from yonder.gifts import Given
 from yonder.hub.clients import Client
-from yonder.hub.spill import SPILL
+from yonder.hub.spill import SPILL, Spilled
 from yonder.hub.worker import Named, Worker
 from yonder.paths import spell
 
 GRAVES = 10_000
 """Objects whose end is remembered, so that it can be said why they are no more."""
+
+Value = Spilled | Given
+"""A value that is here."""
 
 MOST_TEXT = 400
 _FORGOTTEN = "nobody held it any more"
@@ -43,11 +47,11 @@ class Entry:
 
     __slots__ = ("facts", "holders", "room", "value", "worker")
 
-    def __init__(self, facts: wire.Facts, room: Room, worker: Worker | None, body: wire.Body | None = None) -> None:
+    def __init__(self, facts: wire.Facts, room: Room, worker: Worker | None, value: Value | None = None) -> None:
         self.facts = facts
         self.room = room
         self.worker = worker
-        self.value = SPILL.keep(body) if body is not None else None
+        self.value = value
         self.holders: dict[Hashable, int] = {}
 
     @property
@@ -96,10 +100,13 @@ class Keeps:
             room.pinned(worker, on=True)
 
     def put(self, room: Room, client: Client, facts: wire.Facts, body: wire.Body, refs: list[bytes]) -> bool:
-        """A client has a value kept here, with these handles inside. False when it has misnamed it."""
+        """A client has a value kept here, with these handles inside. False when it has misnamed it. Raises Gone when it lies
+        in memory of the client's that is not there any more."""
         if facts.ref in self._entries or len(facts.ref) != wire.REF:
             return False
-        entry = self._add(Entry(_bounded(facts), room, None, body), client.holder)
+        given = isinstance(body, bytes) and client.near and segments.is_reference(body)
+        value = SPILL.keep_given(cast(bytes, body)) if given else SPILL.keep(body)
+        entry = self._add(Entry(_bounded(facts), room, None, value), client.holder)
         self.give(refs, client.holder, entry)
         return True
 
@@ -198,7 +205,9 @@ class Keeps:
         stowed = self._stowed.setdefault(worker, set())
         if entry.value is not None and entry.ref not in stowed:
             stowed.add(entry.ref)
-            worker.say(wire.Stow(entry.ref, entry.value.body(), self.give(self.inside(entry), entry, worker)))
+            worker.say(
+                wire.Stow(entry.ref, entry.value.body(near=worker.near), self.give(self.inside(entry), entry, worker))
+            )
 
     def worker_gone(self, worker: Worker, sentence: str) -> None:
         """It is dead, or is being replaced, and what it kept is lost; what it held is let go of."""

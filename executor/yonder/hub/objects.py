@@ -17,6 +17,9 @@ from yonder.hub.keeps import Entry, Keeps
 from yonder.hub.moving import Approach, Fetch
 from yonder.hub.room import passed_on
 from yonder.hub.worker import Worker
+from yonder.segments import Gone
+
+_TAKEN = "its name is taken; put it again"
 
 
 class Room(CallRoom, Protocol):
@@ -101,10 +104,11 @@ class Objects:
     def put(self, client: Client, message: wire.Put) -> None:
         """A client has its value kept here."""
         passed_on(wire.loads(message))
-        if self.keeps.put(self._room, client, message.facts, message.body, message.refs):
-            client.say(wire.CallDone(message.call, "ok", attempts=0))
-        else:
-            client.say(lost_end(message.call, "its name is taken; put it again"))
+        try:
+            why = "" if self.keeps.put(self._room, client, message.facts, message.body, message.refs) else _TAKEN
+        except Gone as error:
+            why = f"{error}; put it again"
+        client.say(lost_end(message.call, why) if why else wire.CallDone(message.call, "ok", attempts=0))
 
     def asked(self, client: Client, entry: Entry, message: wire.Get | wire.Spill) -> None:
         """A copy is wanted, or its worker is to be free of it."""
@@ -112,7 +116,7 @@ class Objects:
         if isinstance(message, wire.Get):
             if entry.value is not None:
                 refs = self.keeps.give(self.keeps.inside(entry), entry, client.holder)
-                client.say(wire.CallDone(number, "ok", entry.value.body(), attempts=0, refs=refs))
+                client.say(wire.CallDone(number, "ok", entry.value.body(near=client.near), attempts=0, refs=refs))
             else:
                 client.asked[number] = self.fetch(entry, client, client.say, options, client.holder, number)
         elif entry.value is not None:

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from typing import cast
 
+from yonder.gifts import Given, Givens
 from yonder.wire import Body, weight
 
 MEMORY = 64 * 1024 * 1024
@@ -53,9 +54,10 @@ class Spilled:
                 return
             self._body = None
 
-    def body(self) -> Body:
-        """The value, as it came or in other pieces, which are read from the disk as they are sent: the loop waits for one of
+    def body(self, *, near: bool = False) -> Body:
+        """The value, whoever wants it, as it came or in other pieces, which are read from the disk as they are sent: the loop waits for one of
         them at a time, and the memory is that of none."""
+        del near  # nobody opens it by a name
         body = self._body  # the thread may put it away meanwhile
         if body is not None:
             return body
@@ -71,9 +73,16 @@ class Spilled:
 class Spill:
     """All of one hub's. `taken` counts the large ones in memory."""
 
-    def __init__(self, memory: int = MEMORY) -> None:
+    def __init__(self, memory: int = MEMORY, given: int | None = None) -> None:
+        """`given` bytes may be memory that others have given; beyond them those go to files, too."""
         self._memory = memory
+        self.givens = Givens(given)
         self.taken = 0
+
+    def keep_given(self, words: bytes) -> Spilled | Given:
+        """Keep a value that a process of this machine has put into memory for us. Raises Gone when it is not there."""
+        given = Given(words, self.givens)
+        return self.keep(given.body()) if self.givens.too_much else given
 
     def keep(self, body: Body) -> Spilled:
         """Keep a value for as long as somebody has what this returns. On the hub's loop, which does not wait for a disk."""
