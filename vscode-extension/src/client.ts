@@ -24,6 +24,7 @@ export interface ServerOptions {
 export const SELECTOR = [
   { language: "python", scheme: "file" },
   { language: "python", scheme: "untitled" },
+  { language: "python", scheme: "yonder-remote" }, // remoteSource.ts
 ];
 
 export class Server implements vscode.Disposable {

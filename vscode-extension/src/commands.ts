@@ -10,6 +10,7 @@ import type { Log } from "./log";
 import type { OutputDocuments } from "./outputDocument";
 import type { Panel } from "./panel";
 import type { Range } from "./protocol.gen";
+import { REMOTE_SCHEME, showSource } from "./remoteSource";
 import type { Runs } from "./runs";
 import type { StatusBar } from "./status";
 
@@ -54,6 +55,7 @@ export class Commands {
       "yonder.openOutput": (run) => this.#openOutput(run),
       "yonder.showLog": () => this.#showLog(),
       "yonder.showVariables": () => this.#variables(),
+      "yonder.showSource": (uri, range) => showSource(this.parts.server, uri, range),
       "yonder.clearRuns": () => this.#clearRuns(),
       "yonder.clearInline": () => this.#clearInline(),
       "yonder.restartServer": () => this.parts.server.restart(),
@@ -74,7 +76,7 @@ export class Commands {
   #editor(uri?: unknown): vscode.TextEditor {
     const wanted = uri instanceof vscode.Uri ? uri.toString() : undefined;
     const editors = [vscode.window.activeTextEditor, ...vscode.window.visibleTextEditors];
-    const found = editors.find((editor) => editor?.document.languageId === "python" && (wanted === undefined || editor.document.uri.toString() === wanted));
+    const found = editors.find((editor) => editor?.document.languageId === "python" && editor.document.uri.scheme !== REMOTE_SCHEME && (wanted === undefined || editor.document.uri.toString() === wanted));
     if (found === undefined) throw new Error("Open a Python file first: Yonder runs the selection, the cell or the statement at its cursor.");
     return found;
   }

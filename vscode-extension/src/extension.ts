@@ -13,6 +13,7 @@ import { Log } from "./log";
 import { DECIDING } from "./others";
 import { OUTPUT_SCHEME, OutputDocuments } from "./outputDocument";
 import { Panel, PANEL_VIEW } from "./panel";
+import { RemoteSources } from "./remoteSource";
 import { Runs } from "./runs";
 import { readSettings } from "./settings";
 import { StatusBar } from "./status";
@@ -56,6 +57,10 @@ export function activate(context: vscode.ExtensionContext): void {
   const panel = new Panel(context.extensionUri, server, runs);
   const errors = new Errors(server, log);
   const outputs = new OutputDocuments((params) => server.request("yonder/output", params));
+  const sources = new RemoteSources(
+    (uri) => server.request("yonder/source", { uri }),
+    (error) => log.error("asking for a session's source", error),
+  );
   const inputs = new InputBoxes((id, text) =>
     server.request("yonder/answer", { id, text }).then(
       () => undefined,
@@ -78,6 +83,7 @@ export function activate(context: vscode.ExtensionContext): void {
   server.onPhase((phase) => status.phase(phase));
   server.onUp(() => {
     lenses.anew();
+    sources.again();
     void heartbeat.now();
     void runs.refresh();
     server.request("yonder/status", {}).then(
@@ -108,6 +114,7 @@ export function activate(context: vscode.ExtensionContext): void {
     heartbeat,
     commands.register(),
     vscode.window.registerWebviewViewProvider(PANEL_VIEW, panel),
+    sources.register(),
     vscode.workspace.registerTextDocumentContentProvider(OUTPUT_SCHEME, outputs),
     vscode.workspace.onDidOpenTextDocument(() => inline.apply({ reset: false, runs: runs.all })),
     vscode.window.onDidChangeVisibleTextEditors(() => lenses.look()),

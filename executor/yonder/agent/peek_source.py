@@ -134,7 +134,7 @@ def source(value: Any) -> Source | Lost:
         return _function(target)
     if not raw.is_class(target):
         if raw.kind_of(target) == "m":
-            return Lost(f"{_said_name(target)} is written in C: it has no Python source")
+            return Lost(f"{_said_name(target)} is written in C")
         target = type(target)
     return _class(target)
 
@@ -173,7 +173,7 @@ def _class(kind: type) -> Source | Lost:
     found = text_of(file) if line else Lost("")
     if isinstance(found, Lost) and found.why:
         return found
-    return Lost(f"{raw.type_name(kind)} is written in C or was made by a program: it has no Python source")
+    return Lost(f"{raw.type_name(kind)} is written in C or was made by a program")
 
 
 def _class_line(text: str, pattern: re.Pattern[str], near: int) -> int:
