@@ -65,7 +65,7 @@ class Looking:
     # ── completion ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def complete(self, document: Document, offset: int, trigger: str) -> Json | None:
-        asked = cursor.question(document.text, offset)
+        asked = None if uris.is_remote(document.uri) else cursor.question(document.text, offset)
         if asked is None or (trigger in ("[", '"', "'") and not isinstance(asked, cursor.Key)):
             return None
         session = self.session(document)

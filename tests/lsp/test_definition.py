@@ -11,7 +11,9 @@ from yonder import wire
 from yonder_lsp import definition, live, uris
 from yonder_lsp.definition import Definition
 from yonder_lsp.documents import Document
+from yonder_lsp.hindsight import Hindsight
 from yonder_lsp.looking import Looking, Scene
+from yonder_lsp.names import Names
 from yonder_lsp.protocol import Position, Range, SourceAtParams
 from yonder_lsp.remote_source import RemoteSources
 from yonder_lsp.sessions import Sessions
@@ -55,7 +57,7 @@ class World:
             return answer or wire.Answer(found=False, why="it is written in C")
 
         eyes = live.Live(peek, clock=lambda: 0.0, slow_changed=lambda: None)
-        looking = Looking(self.scene, sessions, eyes, lambda: engine, lambda: 1.0)  # type: ignore[arg-type,return-value]
+        looking = Looking(self.scene, sessions, eyes, lambda: engine, lambda: 1.0, Hindsight(Names()))  # type: ignore[arg-type,return-value]
         self.session = sessions.get("main")
         self.kept = RemoteSources(folder / "kept")
         self.definition = Definition(self.scene, looking, self.kept)
