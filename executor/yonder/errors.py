@@ -12,6 +12,7 @@
     │   └── PoolDeadlock      a call waits for a pool whose slots are all held by such waiters
     ├── ExecutorLost          the executor died under the call: exit code, signal, verdict, last words
     ├── FetchFailed           a file of an executor could not be fetched: it is gone, or changes all the time
+    ├── NoRoom                the hub cannot keep a value: its disk or memory is full; the value is where it was
     ├── RemoteLost            the object of a handle is no more: its worker died, was replaced, or its pool closed
     ├── CallTimeout           the call's deadline passed; also a TimeoutError
     └── Cancelled             somebody asked for the end; also a CancelledError of concurrent.futures
@@ -62,6 +63,10 @@ class CannotRun(YonderError):  # noqa: N818 - read at the call site: "except Can
 
 class FetchFailed(YonderError):  # noqa: N818 - what happened, as with the others
     """A file that was written on an executor did not come here."""
+
+
+class NoRoom(YonderError):  # noqa: N818 - what is missing
+    """The hub cannot keep that value: its memory or its disk is full. Nothing was lost; the value is where it was."""
 
 
 class BootFailed(CannotRun):

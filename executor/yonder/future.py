@@ -22,6 +22,7 @@ from yonder.errors import (
     CallTimeout,
     Cancelled,
     ExecutorLost,
+    NoRoom,
     PoolClosed,
     PoolDeadlock,
     QueueFull,
@@ -346,6 +347,8 @@ def error_of(done: wire.CallDone) -> BaseException:
             )
         case "remote_lost":
             return RemoteLost(done.sentence)
+        case "no_room":
+            return NoRoom(done.sentence)
         case "closed":
             return PoolClosed(done.sentence or "the pool was closed before the call began")
         case _:

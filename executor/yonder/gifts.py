@@ -59,12 +59,21 @@ class Givens:
         self.bytes = 0
         self.count = 0
 
+    def takes(self, size: int) -> bool:
+        """Would one more of so many bytes not be too much?"""
+        return self.count < MOST and self.bytes + size <= self.most
+
     @property
     def too_much(self) -> bool:
         """Is the last one too much?"""
+        return self.count > MOST or self.bytes > self.most
+
+    @property
+    def most(self) -> int:
+        """Bytes that are not too much."""
         if self._most is None:
             self._most = min(segments.MOST_BYTES, segments.memory() // 4)
-        return self.count > MOST or self.bytes > self._most
+        return self._most
 
 
 class Given:

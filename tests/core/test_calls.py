@@ -160,6 +160,7 @@ def test_ends_that_are_not_the_functions(slow):
     spoken = {
         "timeout": (yonder.CallTimeout, TimeoutError),
         "boot_failed": (yonder.BootFailed, yonder.CannotRun),
+        "no_room": (yonder.NoRoom, yonder.YonderError),
         "queue_full": (yonder.QueueFull, yonder.CannotRun),
         "deadlock": (yonder.PoolDeadlock, yonder.CannotRun),
         "closed": (yonder.PoolClosed, RuntimeError),

@@ -25,6 +25,7 @@ def test_the_public_names():
         "FetchFailed",
         "File",
         "Future",
+        "NoRoom",
         "Pool",
         "PoolClosed",
         "PoolDeadlock",

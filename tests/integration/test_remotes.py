@@ -444,3 +444,29 @@ def test_what_a_broadcast_gave_to_nobody_is_let_go_of(tmp_path):
             print(said == [wire.Release({b"r" * wire.REF: 1})])
         """,
     ) == ["True"]
+
+
+def test_a_hub_without_room_says_so_and_loses_nothing(tmp_path):
+    assert run(
+        tmp_path,
+        """
+        import shutil
+        from types import SimpleNamespace
+        from yonder.hub import spill
+        spill.SPILL._memory = 0
+        shutil.disk_usage = lambda folder: SimpleNamespace(free=spill.RESERVE + 300_000)
+        def told(act):
+            try:
+                act()
+            except yonder.NoRoom as error:
+                return str(error).startswith("the hub has no room for ")
+        with yonder.Pool(max=1) as pool:
+            handle = pool.keep(make, 100_000).result()
+            pid = handle.call(where)
+            print(told(lambda: pool.put(make(500_000))), told(handle.spill))
+            print(handle.call(total), handle.call(where) == pid)
+            shutil.disk_usage = lambda folder: SimpleNamespace(free=10**12)
+            handle.spill()
+            print(handle.get() == make(100_000))
+        """,
+    ) == ["True True", "4999950000 True", "True"]

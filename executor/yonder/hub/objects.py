@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-from yonder import wire
+from yonder import segments, wire
 from yonder.hub.calls import Call, Order, Say
 from yonder.hub.calls import Room as CallRoom
 from yonder.hub.clients import Client
 from yonder.hub.keeps import Entry, Keeps
 from yonder.hub.moving import Approach, Fetch
 from yonder.hub.room import passed_on
+from yonder.hub.spill import SPILL
 from yonder.hub.worker import Worker
 from yonder.segments import Gone
 
@@ -104,6 +105,9 @@ class Objects:
     def put(self, client: Client, message: wire.Put) -> None:
         """A client has its value kept here."""
         passed_on(wire.loads(message))
+        if refusal := _refused(client, message):
+            client.say(no_room(message.call, refusal))
+            return
         try:
             why = "" if self.keeps.put(self._room, client, message.facts, message.body, message.refs) else _TAKEN
         except Gone as error:
@@ -121,6 +125,8 @@ class Objects:
                 client.asked[number] = self.fetch(entry, client, client.say, options, client.holder, number)
         elif entry.value is not None:
             client.say(wire.CallDone(number, "ok", attempts=0))
+        elif refusal := SPILL.refusal(entry.facts.size, modest=client.worker is not None):
+            client.say(no_room(number, refusal))
         else:
             spilling = Spilling(client, entry, self.keeps, number)
             client.asked[number] = self.fetch(entry, client, spilling.heard, options, spilling, number)
@@ -142,11 +148,17 @@ class Spilling:
         passed_on(wire.loads(message))
         if message.outcome == "ok" and self._keeps.find(self._entry.ref, self._client.holder) is None:
             message = lost_end(self._number, self._keeps.loss(self._entry.ref))
+        elif message.outcome == "ok" and (refusal := self._refusal(message)):
+            message = no_room(self._number, refusal)
         if message.outcome == "ok":
             self._keeps.settle(self._entry, message.body, self, message.refs)
             message = wire.CallDone(self._number, "ok", executor=message.executor)
         self._keeps.forget(self)
         self._client.say(message)
+
+    def _refusal(self, message: wire.CallDone) -> str:
+        """It may be larger than its worker had said."""
+        return SPILL.refusal(wire.weight(message.body), modest=self._client.worker is not None)
 
 
 def home_of(entry: Entry) -> Objects:
@@ -154,6 +166,18 @@ def home_of(entry: Entry) -> Objects:
     objects = getattr(entry.room, "objects", None)
     assert isinstance(objects, Objects)  # noqa: S101 - nothing but a pool keeps anything
     return objects
+
+
+def _refused(client: Client, message: wire.Put) -> str:
+    """Why there is no room for a value, "" when there is."""
+    given = client.near and segments.is_reference(message.body)
+    size = segments.size_of(message.body) if given and type(message.body) is bytes else wire.weight(message.body)
+    return SPILL.refusal(size, modest=client.worker is not None, given=given)
+
+
+def no_room(number: int, sentence: str) -> wire.CallDone:
+    """The end of a put or spill for which the hub has no room: the value stays where it is."""
+    return wire.CallDone(number, "no_room", sentence=sentence, attempts=0)
 
 
 def lost_end(number: int, sentence: str) -> wire.CallDone:

@@ -49,7 +49,7 @@ class Parts:
         size = wire.weight(message.body)
         if len(message.ref) != wire.BLOB or message.ref in self._parts:
             return
-        if len(self._parts) < MOST and self.bytes + size <= MOST_BYTES:
+        if len(self._parts) < MOST and self.bytes + size <= MOST_BYTES and not SPILL.refusal(size):
             self._parts[message.ref] = _Part(SPILL.keep(message.body))
             self.bytes += size
 

@@ -180,7 +180,17 @@ class PoolStatus(Msg, frozen=True, tag=True):
 
 
 CallOutcome = Literal[
-    "ok", "error", "lost", "cancelled", "timeout", "boot_failed", "queue_full", "deadlock", "closed", "remote_lost"
+    "ok",
+    "error",
+    "lost",
+    "cancelled",
+    "timeout",
+    "boot_failed",
+    "queue_full",
+    "deadlock",
+    "closed",
+    "remote_lost",
+    "no_room",
 ]
 
 
