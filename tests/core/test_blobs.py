@@ -23,6 +23,7 @@ from yonder.agent.store import Store, place
 from yonder.errors import ExecutorLost, SerializationError
 from yonder.holding import Taken
 from yonder.hub.cellar import Cellar
+from yonder.hub.owed import Owed
 from yonder.hub.parts import Parts
 from yonder.hub.spill import SPILL, Spilled
 from yonder.hub.worker import Worker
@@ -33,6 +34,10 @@ LEAST = 256 * 1024
 
 def content(value: int, size: int = LEAST) -> memoryview:
     return memoryview(bytearray([value]) * size)
+
+
+def owed() -> Owed:
+    return Owed(lambda: None, lambda *_: None)
 
 
 def far(most: int = 4 * LEAST) -> tuple[blobs.Blobs, list[Any]]:
@@ -385,7 +390,7 @@ def test_a_client_is_bounded_whatever_it_says(monkeypatch):
 
 def test_a_machine_is_sent_a_part_once_and_its_workers_wait_until_it_lies_there():
     agent: list[Any] = []
-    cellar = Cellar(agent.append)
+    cellar = Cellar(agent.append, owed())
     parts, one, other = Parts(), Paper("w"), Paper("v")
     one.cellar = other.cellar = cellar
     parts.stow(wire.Stow(name(1), b"body"))
@@ -412,7 +417,7 @@ def test_a_machine_is_sent_a_part_once_and_its_workers_wait_until_it_lies_there(
 
 def test_what_a_machine_cannot_keep_its_workers_are_given_themselves():
     agent: list[Any] = []
-    cellar = Cellar(agent.append)
+    cellar = Cellar(agent.append, owed())
     parts, one, other = Parts(), Paper("w"), Paper("v")
     one.cellar = other.cellar = cellar
     parts.stow(wire.Stow(name(1), b"body"))
@@ -425,11 +430,27 @@ def test_what_a_machine_cannot_keep_its_workers_are_given_themselves():
     assert [message.body for message in other.said] == [b""]
 
 
+def test_an_agent_that_never_answers_keeps_its_workers_waiting_for_a_minute():
+    agent: list[Any] = []
+    silent = owed()
+    cellar = Cellar(agent.append, silent)
+    parts, one = Parts(), Paper("w")
+    one.cellar = cellar
+    parts.stow(wire.Stow(name(1), b"body"))
+    parts.give([name(1)], one)
+    for _ in range(12):
+        assert one.said == []
+        silent.tick()
+    assert one.said == [wire.Stow(name(1), b"body")]
+    assert agent[1:] == [wire.Drop([agent[0].ref])]
+    assert cellar.bytes == 0
+
+
 def test_a_machine_keeps_a_bounded_number_of_bytes_whatever_its_agent_says(monkeypatch):
     monkeypatch.setattr("yonder.hub.cellar.MOST_BYTES", 25)
     agent: list[Any] = []
     told: list[bool] = []
-    cellar = Cellar(agent.append)
+    cellar = Cellar(agent.append, owed())
     for value in range(3):
         cellar.put(name(value), big(), told.append)
     assert (cellar.bytes, told, len(agent)) == (20, [False], 2)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from yonder import wire
 from yonder.hub import code, shelves
 from yonder.hub.code import KEPT, Library
+from yonder.hub.owed import Owed
 from yonder.hub.shelves import Shelf
 from yonder.snapshot import Snapshot, applied, content
 
@@ -30,7 +31,8 @@ class Machine:
     def __init__(self, library):
         self.said = []
         self.snapshots, self.contents = {}, {}
-        self.shelf = Shelf(self.hear, library)
+        self.owed = Owed(lambda: None, lambda *_: None)
+        self.shelf = Shelf(self.hear, library, self.owed)
         library.forgotten = self.shelf.forget
 
     def hear(self, message):
@@ -267,6 +269,24 @@ def test_many_contents_go_in_batches(monkeypatch):
 
 
 STEP = st.tuples(st.sampled_from(["publish", "want", "answer", "fail", "pin", "unpin", "leave"]), st.integers(0, 6))
+
+
+def test_a_machine_that_never_confirms_is_given_up_and_sent_all_of_it_again():
+    library = Library()
+    machine = Machine(library)
+    snapshot, contents = written(a="1")
+    told(library, "me", (snapshot, contents))
+    ends = []
+    machine.shelf.want(snapshot.digest, ends.append)
+    for _ in range(12):
+        assert ends == []
+        machine.owed.tick()
+    assert ends == ["the code did not get there: its machine can be reached, but has not answered for 60 s"]
+    machine.contents.clear()
+    machine.shelf.want(snapshot.digest, ends.append)
+    machine.answer(snapshot)
+    assert ends[1:] == [""]
+    assert machine.shelf.has(snapshot.digest)
 
 
 @given(st.lists(STEP, max_size=40))

@@ -10,6 +10,7 @@ from yonder.core.writers import Span, writer
 from yonder.errors import FetchFailed
 from yonder.hub import files as hub_files
 from yonder.hub.files import Files
+from yonder.hub.owed import Owed
 from yonder.incoming import FileChanged, Incoming
 from yonder.patterns import another, problem, wanted
 from yonder.snapshot import content
@@ -207,6 +208,7 @@ class Machine:
         self.id = ident
         self.elsewhere = elsewhere
         self.said = []
+        self.owed = Owed(lambda: None, lambda *_: None)
 
     def say(self, message):
         self.said.append(message)
@@ -346,6 +348,30 @@ async def test_a_reader_has_a_few_pieces_on_their_way(table, floor):
     assert "at a time" in told[0].sentence
     table.read("another", wire.ReadFile(1, "e", "a", 0), told.append)
     assert len(told) == 1
+
+
+async def test_a_piece_that_does_not_come_is_said_and_leaves_no_reader(table, floor):
+    told = []
+    look(table, floor, ("a", 1, 15.0))
+    table.read("me", wire.ReadFile(1, "e", "a", 0), told.append)
+    for _ in range(11):
+        floor.machine.owed.tick()
+    table.read("me", wire.ReadFile(2, "e", "a", 0), told.append)
+    table.part("m", wire.FilePart(floor.machine.said[-1].id, b"1", 2, "s", content(b"1")))  # it is slow, and at work
+    assert [one.sentence for one in told] == [""]
+    for _ in range(12):
+        floor.machine.owed.tick()
+    assert told[1].sentence == "'a' did not come from e: its machine can be reached, but has not answered for 60 s"
+    await asyncio.wait_for(table.released(floor.all["e"]), 5)
+    assert len(floor.machine.owed) == 0
+
+
+async def test_who_leaves_is_owed_nothing(table, floor):
+    table.read("me", wire.ReadFile(1, "e", "a", 0), lambda _: None)
+    table.forsaken("me")
+    table.read("you", wire.ReadFile(1, "e", "a", 0), lambda _: None)
+    table.gone("e")
+    assert len(floor.machine.owed) == 0
 
 
 async def test_the_end_of_an_executor_answers_everybody(table, floor):

@@ -14,6 +14,7 @@ from yonder.errors import BootFailed
 from yonder.hub.cellar import Cellar
 from yonder.hub.code import Library
 from yonder.hub.connection import Conversation
+from yonder.hub.owed import Owed
 from yonder.hub.shelves import Shelf
 from yonder.hub.worker import Worker
 
@@ -82,8 +83,9 @@ class Agent:
 
     def __init__(self, agent: str, conversation: Conversation, floor: Floor, library: Library) -> None:
         self.id = agent
-        self.shelf = Shelf(self._stow, library)
-        self.cellar = Cellar(self._stow)
+        self.owed = Owed(self._moved)
+        self.shelf = Shelf(self._stow, library, self.owed)
+        self.cellar = Cellar(self._stow, self.owed)
         self.beside: Conversation | None = None
         """Its second conversation, where it has one: what is large holds up no word of the first."""
         self._stowing: Conversation | None = None
@@ -136,6 +138,10 @@ class Agent:
         for asked in self._sweeps.pop(executor, []):
             if not asked.done():
                 asked.set_result(left)
+
+    def _moved(self) -> object:
+        both = (self._conversation, self.beside)
+        return tuple(one.moved for one in both if one is not None)
 
     def hold(self, paused: bool) -> None:
         """Do not hear it for now, or hear it again."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from yonder import wire
+from yonder.hub.owed import Owed
 from yonder.hub.spill import Spilled
 
 MOST_BYTES = 4 * 1024**3
@@ -23,8 +24,9 @@ Told = Callable[[bool], None]
 class Cellar:
     """One machine's. `bytes` counts what is there or on its way."""
 
-    def __init__(self, say: Callable[[wire.Stow | wire.Drop], None]) -> None:
+    def __init__(self, say: Callable[[wire.Stow | wire.Drop], None], owed: Owed) -> None:
         self._say = say
+        self._owed = owed
         self._sizes: dict[bytes, int] = {}
         self._coming: dict[bytes, list[Told]] = {}
         self.bytes = 0
@@ -42,14 +44,23 @@ class Cellar:
             self.bytes += content.size
             self._coming[name] = [told]
             self._say(wire.Stow(name, content.body()))
+            self._owed.ask(name, lambda why: self._unanswered(name, why))
 
     def stowed(self, message: wire.Stowed) -> None:
         """The agent has written it down, or not."""
-        waiting = self._coming.pop(message.ref, [])
-        if message.sentence and waiting:
-            self._forget(message.ref)
+        self._owed.answered(message.ref)
+        self._settle(message.ref, message.sentence)
+
+    def _unanswered(self, name: bytes, why: str) -> None:
+        self._settle(name, why)
+        self._say(wire.Drop([name]))  # it may lie there all the same
+
+    def _settle(self, name: bytes, sentence: str) -> None:
+        waiting = self._coming.pop(name, [])
+        if sentence and waiting:
+            self._forget(name)
         for told in waiting:
-            told(not message.sentence)
+            told(not sentence)
 
     def drop(self, names: Iterable[bytes]) -> None:
         """Nobody will be told of these any more."""

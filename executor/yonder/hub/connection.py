@@ -59,6 +59,7 @@ class Conversation(asyncio.BufferedProtocol):
         self._waiting: asyncio.TimerHandle | None = None
         self._backlog: deque[tuple[Iterator[bytes], wire.Message]] = deque()
         self._full = False
+        self._passed = 0
         self._holds: set[object] = set()  # why nothing is read at present
         self.hello: wire.Hello | None = None
         self.near = False
@@ -159,9 +160,15 @@ class Conversation(asyncio.BufferedProtocol):
             part = next(parts, None)
             if part is not None:
                 transport.write(part)
+                self._passed += 1
                 continue
             self._backlog.popleft()
             passed_on(wire.loads(message))
+
+    @property
+    def moved(self) -> tuple[int, int]:
+        """Something else whenever the other side has read more of what waits for it."""
+        return self._passed, self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def pause_writing(self) -> None:
         self._full = True

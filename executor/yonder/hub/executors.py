@@ -490,6 +490,8 @@ class Executors:
 
     def away(self, agent: str, sentence: str) -> None:
         """The machine of an agent cannot be reached at present, or ("") is back."""
+        if (found := self.agents.find(agent)) is not None:
+            found.owed.away = bool(sentence)
         for executor in self._on(agent):
             self._tell_owner(
                 wire.ExecutorChanged(

@@ -245,6 +245,7 @@ class Files:
         self._reads[number] = Asked(table, asker, request, say)
         table.readers.add((asker, request.path))
         table.unread.clear()
+        table.agent.owed.ask(number, lambda why: self._unanswered(number, why))
         table.agent.say(wire.ReadFile(number, request.executor, request.path, request.offset, request.size))
 
     def part(self, agent: str, message: wire.FilePart) -> None:
@@ -254,12 +255,22 @@ class Files:
             return
         del self._reads[message.id]
         request, table = asked.request, asked.table
+        table.agent.owed.answered(message.id)
         whole = not message.sentence and request.offset + len(message.data) >= message.total
         if whole and (known := table.files.get(request.path)) is not None:
             known.fetched = True
         if whole or message.sentence:
             self._read(table, asked.asker, request.path)
         asked.say(_readdressed(message, request.id))
+
+    def _unanswered(self, number: int, why: str) -> None:
+        """No piece comes."""
+        asked = self._reads.pop(number, None)
+        if asked is not None:
+            self._read(asked.table, asked.asker, asked.request.path)
+            asked.say(
+                _none(asked.request, f"{asked.request.path[:200]!r} did not come from {asked.request.executor}: {why}")
+            )
 
     @staticmethod
     def _read(table: Table, asker: object, path: str) -> None:
@@ -270,7 +281,7 @@ class Files:
     def forsaken(self, asker: object) -> None:
         """Whoever asked is gone."""
         for number in [number for number, asked in self._reads.items() if asked.asker is asker]:
-            del self._reads[number]
+            self._reads.pop(number).table.agent.owed.forget(number)
         for table in self._tables.values():
             for reader in [reader for reader in table.readers if reader[0] is asker]:
                 self._read(table, *reader)
@@ -298,6 +309,7 @@ class Files:
             del self._looks[number]
         for number in [number for number, asked in self._reads.items() if asked.table is table]:
             asked = self._reads.pop(number)
+            asked.table.agent.owed.forget(number)
             asked.say(_none(asked.request, f"the executor {executor!r} ended while its file was read"))
         self._answer()
 

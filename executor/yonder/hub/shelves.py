@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from yonder import wire
 from yonder.hub.code import Library
+from yonder.hub.owed import Owed
 from yonder.snapshot import Snapshot
 
 BATCH = 1 << 20
@@ -24,10 +25,13 @@ Then = Callable[[str], None]
 
 
 class Shelf:
-    """One agent's. `say` speaks to it."""
+    """One agent's. `say` speaks to it; `owed` watches that it answers."""
 
-    def __init__(self, say: Callable[[wire.Blobs | wire.Publish | wire.Unpublish], None], library: Library) -> None:
+    def __init__(
+        self, say: Callable[[wire.Blobs | wire.Publish | wire.Unpublish], None], library: Library, owed: Owed
+    ) -> None:
         self._say = say
+        self._owed = owed
         self._library = library
         self._there: dict[bytes, Snapshot] = {}  # the agent has confirmed them, the latest last
         self._coming: dict[bytes, tuple[Snapshot, list[Then]]] = {}
@@ -55,6 +59,7 @@ class Shelf:
         self._contents.update(names.keys())
         base = next((one for one in reversed(self._there.values()) if one.folder == snapshot.folder), None)
         self._say(snapshot.publish(base))
+        self._owed.ask(snapshot.digest, lambda why: self._settle(snapshot.digest, f"the code did not get there: {why}"))
 
     def _stock(self, missing: list[bytes]) -> None:
         batch: dict[bytes, bytes] = {}
@@ -71,18 +76,22 @@ class Shelf:
 
     def published(self, message: wire.Published) -> None:
         """The agent's answer. One about what it was not sent changes nothing."""
-        found = self._coming.pop(message.snapshot, None)
+        self._owed.answered(message.snapshot)
+        self._settle(message.snapshot, message.sentence[:LONGEST_SENTENCE])
+
+    def _settle(self, digest: bytes, sentence: str) -> None:
+        found = self._coming.pop(digest, None)
         if found is None:
             return
         snapshot, waiting = found
-        if message.sentence:
+        if sentence:
             self._release(snapshot)
         else:
             self._there[snapshot.digest] = snapshot
             if self._library.get(snapshot.digest) is None:  # nobody wants it any more
                 self.forget([snapshot.digest])
         for then in waiting:
-            then(message.sentence[:LONGEST_SENTENCE])
+            then(sentence)
 
     def forget(self, digests: list[bytes]) -> None:
         """Nobody uses these any more: the agent may delete them."""
