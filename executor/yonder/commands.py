@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from yonder import doctor as checks
-from yonder import elsewhere, machine, preflight, receipts, settings, wire
+from yonder import elsewhere, machine, overlays, preflight, receipts, settings, wire
 from yonder.account import COLUMNS, account
 from yonder.agent import joining
 from yonder.backends.local import processes
@@ -117,18 +117,26 @@ def _table_of(rows: list[tuple[str, str, str, str, str]], alive: Mapping[str, bo
 def reap(
     *,
     owner: Annotated[str, typer.Option(help="Only this owner.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Also stop the hubs that live, with their runs.")] = False,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Also stop the hubs that live, with their runs, and remove packages that were installed for executors.",
+        ),
+    ] = False,
 ) -> None:
     """End what is left of owners whose hub is dead, here and on every engine that was used."""
     with _in_words():
         done = machine.reap(owner, stop_hubs=everything)
         away = elsewhere.reap(owner)
         swept = 0 if owner else machine.sweep_folders(time.time())
+        installed = [] if owner else overlays.trim(overlays.root(), time.time(), most=0 if everything else None)
     stopped = f"{done.hubs} hub{'' if done.hubs == 1 else 's'} stopped, " if everything else ""
     folders = f" {swept} folders of ended hubs removed." if swept else ""
     count = len(away.found)
     boxes = f" {count} container{'' if count == 1 else 's'} of dead hubs removed." if count else ""
-    print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.{boxes}{folders}")
+    packages = f" {overlays.spoken(installed)}, removed." if installed else ""
+    print(f"{stopped}{done.ended} processes of {done.owners} dead owners ended.{boxes}{folders}{packages}")
     for sentence in away.silent:
         print(f"yonder: {sentence}", file=sys.stderr)
     if done.survivors:

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from yonder import elsewhere, installed, keyfile, requirements, settings, wire
+from yonder import elsewhere, installed, keyfile, overlays, requirements, settings, wire
 from yonder.backends.base import Finding
 from yonder.backends.local import LocalBackend
 from yonder.core import environment
@@ -51,6 +51,7 @@ def findings(folder: Path) -> Iterator[Finding]:
     yield _agent()
     yield from _docker(folder)
     yield from _hub(folder)
+    yield _packages()
     yield _left_over()
 
 
@@ -247,6 +248,22 @@ def _locked(folder: Path) -> Iterator[Finding]:
         yield Finding(name=name, ok=False, sentence=f"{found.source}: {words}", remedy=remedy)
     else:
         yield Finding(name=name, ok=True, sentence=f"{found.source}: what it pins is installed here")
+
+
+def _packages() -> Finding:
+    """What was installed for executors on this machine."""
+    name = "packages"
+    try:
+        top = overlays.root()
+    except (YonderError, OSError, RuntimeError) as error:
+        return Finding(name=name, ok=True, sentence=f"no folder for packages of executors: {error}")
+    found = overlays.look(top)
+    if not found:
+        return Finding(name=name, ok=True, sentence="none were installed for executors on this machine")
+    busy = sum(one.busy for one in found)
+    sentence = f"{overlays.spoken(found)} in {top}, {busy or 'none'} in use"
+    remedy = "yonder reap --all removes what is not in use" if busy < len(found) else ""
+    return Finding(name=name, ok=True, sentence=sentence, remedy=remedy)
 
 
 def _left_over() -> Finding:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from yonder import machine, receipts, wire
+from yonder import commands, elsewhere, machine, overlays, receipts, wire
 from yonder.agent.store import Store
 from yonder.doctor import limits
 from yonder.places import HubNote, OwnerFolder, runtime_root, started_at
@@ -337,3 +337,28 @@ def test_receipt_shows_the_last_one_as_a_table_with_totals(home: Path) -> None:
 
 def test_receipt_without_one_says_so(home: Path) -> None:
     assert "no receipt of window-3" in yonder(home, "receipt", "--owner", "window-3").stdout
+
+
+def test_packages_of_executors_are_named_and_removed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "ok      packages: none were installed" in yonder(home, "doctor").stdout
+    folders = [overlays.root() / (letter * 32) for letter in "ab"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "module.py").write_bytes(b"x" * 1_000_000)
+        overlays.finish(folder)
+    hold = overlays.hold(folders[0])
+    assert hold is not None
+    assert f"packages: 2 folders of packages, 2 MB in {overlays.root()}, 1 in use" in yonder(home, "doctor").stdout
+    # The real ones look at every process of this machine.
+    monkeypatch.setattr(commands.machine, "reap", lambda owner, *, stop_hubs: machine.Reaped(0, 0, 0, ()))
+    monkeypatch.setattr(commands.elsewhere, "reap", lambda owner: elsewhere.Elsewhere((), ()))
+    commands.reap(owner="", everything=False)
+    assert "packages" not in capsys.readouterr().out.splitlines()[0]
+    commands.reap(owner="", everything=True)
+    assert "1 folder of packages, 1 MB, removed." in capsys.readouterr().out  # not the one in use
+    hold.release()
+    commands.reap(owner="", everything=True)
+    assert "1 folder of packages, 1 MB, removed." in capsys.readouterr().out
+    assert list(overlays.root().iterdir()) == []

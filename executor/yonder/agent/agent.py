@@ -222,7 +222,7 @@ class Agent:
                 self.end(f"the hub said {type(message).__name__}, which no agent understands", code=1)
 
     def _fork(self, message: wire.Fork) -> None:
-        overlay = self._provider.folder(message.overlay)
+        overlay = self._provider.folder(message.overlay, message.executor)
         if overlay is None:
             self.unborn(message, "what it is to import was not installed on this machine")
             return
@@ -357,6 +357,7 @@ class Agent:
                 break
             await asyncio.sleep(SWEEP_POLL)  # a killed process takes a moment to go
         self._executors.discard(executor)
+        self._provider.left(executor)
         if self._desks is not None:
             await asyncio.to_thread(self._desks.leave, executor)
         self._send(wire.Swept(executor, len(left)))

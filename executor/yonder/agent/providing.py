@@ -1,6 +1,6 @@
 """Having distributions installed for the workers of this machine: in a folder of their own, once for the same lines.
 
-    <state>/overlays/<key>/    made aside, moved into place whole; other agents of this user find it there
+    order ──▶ installer, in a folder aside ──▶ its place among the `overlays`, where other agents of this user find it
 
 What belongs here: the installer's process and what it says. What this file must not know: what is to be installed and why,
 zygotes, links.
@@ -20,26 +20,38 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from yonder import wire
+from yonder import overlays, wire
 from yonder.errors import UsageError
-from yonder.places import private, state_root
 
 LAST_LINES = 12
 LONGEST_DETAIL = 200
-ABANDONED = 24 * 3600.0
-"""Seconds after which what somebody began to make here was given up."""
+FRESH = 3600.0
+"""Seconds after which somebody who had something installed will have forked a worker that uses it."""
 
-_KEY = re.compile(r"[0-9a-f]{32}\Z")
 _SECRET = re.compile(r"://[^/@\s]+@")
 _AT_WORK = re.compile(r"(?:Collecting|Downloading|Building|Preparing|Installing)\b.*|\s*\+ .*==.*")
 
 
-class Provider:
-    """Installs one order after the other. `say` speaks to the hub."""
+class _There:
+    """What was installed, and is held."""
 
-    def __init__(self, say: Callable[[wire.Message], None]) -> None:
+    __slots__ = ("asked", "folder", "hold")
+
+    def __init__(self, folder: str, hold: overlays.Hold) -> None:
+        self.folder = folder
+        self.hold = hold
+        self.asked = 0.0
+
+
+class Provider:
+    """Installs one order after the other, and holds what its executors use. `say` speaks to the hub; `clock` gives
+    seconds."""
+
+    def __init__(self, say: Callable[[wire.Message], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say = say
-        self._folders = {"": ""}
+        self._clock = clock
+        self._there: dict[str, _There] = {}
+        self._users: dict[str, str] = {}  # keys by executor
         self._turn = asyncio.Lock()
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,9 +62,27 @@ class Provider:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def folder(self, key: str) -> str | None:
-        """Where it was installed; "" for nothing, None for what was not."""
-        return self._folders.get(key)
+    def folder(self, key: str, executor: str) -> str | None:
+        """Where it was installed, for a worker of that executor; "" for nothing, None for what was not."""
+        if not key:
+            return ""
+        if (there := self._there.get(key)) is None:
+            return None
+        self._users[executor] = key
+        return there.folder
+
+    def left(self, executor: str) -> None:
+        """That executor is no more."""
+        self._users.pop(executor, None)
+        self._release()
+
+    def _release(self) -> None:
+        """What nobody uses any more may be removed by whoever needs the room."""
+        used, now = set(self._users.values()), self._clock()
+        for key, there in list(self._there.items()):
+            if key not in used and now - there.asked >= FRESH:
+                del self._there[key]
+                there.hold.release()
 
     def reaped(self, pid: int, status: int) -> bool:
         """A child of the agent ended; was it an installer?"""
@@ -72,21 +102,37 @@ class Provider:
         self._say(wire.Provided(order.key, sentence))
 
     async def _carry_out(self, order: wire.Provide) -> str:
-        if not _KEY.match(order.key):
+        if not overlays.KEY.match(order.key):
             return "the name of what is to be installed makes no sense"
-        root = _root()
-        target = root / order.key
-        if not target.is_dir():
-            _sweep(root)
-            partial = Path(tempfile.mkdtemp(prefix=".making-", dir=root))
-            try:
-                if sentence := await self._install(order, partial):
+        self._release()
+        there = self._there.get(order.key)
+        if there is None or not Path(there.folder).is_dir():
+            root = overlays.root()
+            target = root / order.key
+            hold = overlays.hold(target)
+            if hold is None:
+                await asyncio.to_thread(overlays.trim, root, time.time())
+                if sentence := await self._make(order, target):
                     return sentence
-                with contextlib.suppress(OSError):  # another agent was faster; its folder is as good
-                    (partial / "packages").rename(target)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
-        self._folders[order.key] = str(target)
+                hold = overlays.hold(target)
+            if hold is None:
+                return f"{target} was removed as soon as it was there"
+            there = self._there[order.key] = _There(str(target), hold)
+            await asyncio.to_thread(overlays.trim, root, time.time())
+        there.asked = self._clock()
+        return ""
+
+    async def _make(self, order: wire.Provide, target: Path) -> str:
+        """Have it installed, whole or not at all."""
+        partial = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+        try:
+            if sentence := await self._install(order, partial):
+                return sentence
+            await asyncio.to_thread(overlays.finish, partial / "packages")
+            with contextlib.suppress(OSError):  # another agent was faster; its folder is as good
+                (partial / "packages").rename(target)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
         return ""
 
     async def _install(self, order: wire.Provide, partial: Path) -> str:
@@ -150,18 +196,3 @@ def command(partial: Path, environ: Mapping[str, str]) -> list[str]:
     if uv := shutil.which("uv", path=environ.get("PATH", os.defpath)):
         return [uv, "pip", "install", "--python", sys.executable, *files]
     return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *files]
-
-
-def _root() -> Path:
-    try:
-        return private(state_root() / "overlays")
-    except (OSError, RuntimeError, UsageError):  # no home that can be written to: this machine's own time then
-        return private(Path(tempfile.gettempdir()) / f"yonder-overlays-{os.getuid()}")
-
-
-def _sweep(root: Path) -> None:
-    """Remove what was begun and never finished."""
-    for folder in root.glob(".making-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > ABANDONED:
-                shutil.rmtree(folder, ignore_errors=True)
