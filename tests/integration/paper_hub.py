@@ -22,6 +22,7 @@ class Remembers:
 
     relayed = False
     near = False
+    moved = (0, 0)
 
     def __init__(self):
         self.said = []
@@ -95,6 +96,7 @@ class PaperAgent:
     says that it has a snapshot when the test has it do so (`stows`)."""
 
     relayed = False
+    moved = (0, 0)
 
     def __init__(self, hub):
         self.code = Remembers()

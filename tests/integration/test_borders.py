@@ -24,6 +24,7 @@ class Somebody:
     """The conversation of a worker elsewhere."""
 
     relayed = True
+    moved = (0, 0)
     near = False
 
     def __init__(self):
