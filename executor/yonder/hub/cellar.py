@@ -43,8 +43,8 @@ class Cellar:
             self._sizes[name] = content.size
             self.bytes += content.size
             self._coming[name] = [told]
-            self._say(wire.Stow(name, content.body()))
             self._owed.ask(name, lambda why: self._unanswered(name, why))
+            self._say(wire.Stow(name, content.body()))
 
     def stowed(self, message: wire.Stowed) -> None:
         """The agent has written it down, or not."""

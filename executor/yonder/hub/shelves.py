@@ -58,8 +58,8 @@ class Shelf:
         self._stock([name for name in names if not self._contents[name]])
         self._contents.update(names.keys())
         base = next((one for one in reversed(self._there.values()) if one.folder == snapshot.folder), None)
-        self._say(snapshot.publish(base))
         self._owed.ask(snapshot.digest, lambda why: self._settle(snapshot.digest, f"the code did not get there: {why}"))
+        self._say(snapshot.publish(base))
 
     def _stock(self, missing: list[bytes]) -> None:
         batch: dict[bytes, bytes] = {}
