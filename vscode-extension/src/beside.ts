@@ -7,6 +7,7 @@
 import * as vscode from "vscode";
 import type { Middleware } from "vscode-languageclient/node";
 import { bare, Echoes, Offered, within } from "./echoes";
+import { pending, untilSomething } from "./late";
 import { otherLanguageServer } from "./settings";
 
 const PATIENCE = 2000; // milliseconds
@@ -18,7 +19,13 @@ function label(item: vscode.CompletionItem): string {
   return typeof item.label === "string" ? item.label : item.label.label;
 }
 
-/** The middleware, alone the identity. */
+type Completions = vscode.CompletionItem[] | vscode.CompletionList | null | undefined;
+
+function itemsOf(answer: Completions): readonly vscode.CompletionItem[] {
+  return Array.isArray(answer) ? answer : (answer?.items ?? []);
+}
+
+/** The middleware; alone it only waits a moment for a list that is late. */
 export function besideMiddleware(): Middleware {
   const echoes = new Echoes();
   const offered = new Offered(REMEMBERED);
@@ -48,19 +55,24 @@ export function besideMiddleware(): Middleware {
     provideCompletionItem: async (document, position, context, token, next) => {
       if (echoes.take(placeOf("completion", document, position))) return undefined;
       const line = document.lineAt(position.line).text.slice(0, position.character);
-      const mine = await next(document, position, context, token);
-      if (mine === undefined || mine === null || token.isCancellationRequested || !otherLanguageServer()) return mine;
-      const items = Array.isArray(mine) ? mine : mine.items;
-      if (items.length === 0 || !(SHARED.test(line) || items.some((item) => label(item).endsWith("=")))) return mine;
-      const theirs = await names(document, position, context);
-      const left = items.filter((item) => !theirs.has(bare(label(item))));
-      return Array.isArray(mine) ? left : new vscode.CompletionList(left, mine.isIncomplete ?? false);
+      const ours = async (): Promise<Completions> => next(document, position, context, token);
+      const first = await ours();
+      const other = otherLanguageServer();
+      // On a character on which the editor does not ask the other, nobody would show what we left out for it.
+      const asked = other?.triggers.includes(context.triggerCharacter ?? "") === true && (SHARED.test(line) || itemsOf(first).some((item) => label(item).endsWith("=")));
+      const asking = asked && (pending(first) || itemsOf(first).length > 0) ? names(document, position, context) : undefined;
+      const mine = await untilSomething(first, ours, () => token.isCancellationRequested);
+      if (asking === undefined) return mine;
+      const theirs = await asking;
+      const latest = pending(mine) && !token.isCancellationRequested ? await ours() : mine; // they may have taken their time
+      const left = itemsOf(latest).filter((item) => !theirs.has(bare(label(item))));
+      return latest instanceof vscode.CompletionList ? new vscode.CompletionList(left, latest.isIncomplete ?? false) : left;
     },
     // The first provider with an answer is the only one that is shown: ours must not take the place of one of theirs.
     provideSignatureHelp: async (document, position, context, token, next) => {
       if (echoes.take(placeOf("signature", document, position))) return undefined;
       const mine = await next(document, position, context, token);
-      if (mine === undefined || mine === null || token.isCancellationRequested || !otherLanguageServer()) return mine;
+      if (mine === undefined || mine === null || token.isCancellationRequested || otherLanguageServer() === undefined) return mine;
       const asking = ask<vscode.SignatureHelp>("signature", "vscode.executeSignatureHelpProvider", document, position, context.triggerCharacter);
       const theirs = await within(asking, PATIENCE);
       if (theirs === undefined || theirs.signatures.length === 0) return mine;

@@ -1,13 +1,13 @@
 // The editor's `yonder.*` settings as the server needs them.
 // What belongs here: reading them. What it must not know: what they do.
 import * as vscode from "vscode";
-import { otherServer } from "./others";
+import { otherServer, type Other } from "./others";
 import type { Settings } from "./protocol.gen";
 
-/** Does another extension complete Python here? Beside it the static half of Yonder stays quiet. */
-export function otherLanguageServer(): boolean {
+/** The extension that completes Python besides us. With one the static half of Yonder stays quiet. */
+export function otherLanguageServer(): Other | undefined {
   const settings = vscode.workspace.getConfiguration();
-  return otherServer((id) => vscode.extensions.getExtension(id) !== undefined, (name) => settings.get(name)) !== undefined;
+  return otherServer((id) => vscode.extensions.getExtension(id) !== undefined, (name) => settings.get(name));
 }
 
 export function readSettings(scope: vscode.Uri | undefined): Settings {
@@ -20,7 +20,7 @@ export function readSettings(scope: vscode.Uri | undefined): Settings {
     linger: yonder.get("linger", 20),
     silence: yonder.get("silence", 600),
     codeLens: yonder.get("codeLens", true),
-    otherLanguageServer: otherLanguageServer(),
+    otherLanguageServer: otherLanguageServer() !== undefined,
     tool: yonder.get<Readonly<Record<string, unknown>>>("tool", {}),
   };
 }

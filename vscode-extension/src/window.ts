@@ -81,7 +81,7 @@ export class Window {
       storage: (this.context.storageUri ?? this.context.globalStorageUri).fsPath,
       python,
       wheels: this.context.extensionMode === vscode.ExtensionMode.Production ? this.#wheels : "",
-      editor: `${vscode.env.appName} ${vscode.version}${otherLanguageServer() ? " beside another Python server" : ""}`,
+      editor: `${vscode.env.appName} ${vscode.version}${otherLanguageServer() !== undefined ? " beside another Python server" : ""}`,
       settings: readSettings(folder),
     };
   }

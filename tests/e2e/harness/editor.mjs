@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 import { freePort, NO_GALLERY, QUIET } from '../../../scripts/code-server.mjs';
+import { ROOT } from '../../../scripts/commands.mjs';
 import { until } from '../../../scripts/processes.mjs';
 import { VSIX } from '../../../scripts/setup.mjs';
 
@@ -30,13 +31,31 @@ export class EditorServer {
     return ['--user-data-dir', this.place.user, '--extensions-dir', this.place.extensions];
   }
 
-  /** The .vsix into this place's extensions. */
-  install() {
-    const found = spawnSync(process.execPath, [entry(), ...this.#where(), '--install-extension', VSIX, '--force'], {
+  /**
+   * The .vsix into this place's extensions, and extensions of our own beside it.
+   * @param {readonly string[]} [beside] folders of tests/e2e
+   */
+  install(beside = []) {
+    for (const vsix of [VSIX, ...beside.map((name) => this.#packed(name))]) this.#installed(vsix);
+  }
+
+  /** @param {string} name */
+  #packed(name) {
+    const out = join(this.place.root, `${name}.vsix`);
+    const vsce = join(ROOT, 'node_modules', '@vscode', 'vsce', 'vsce');
+    const args = [vsce, 'package', '--no-dependencies', '--allow-missing-repository', '--skip-license', '--out', out];
+    const found = spawnSync(process.execPath, args, { cwd: join(ROOT, 'tests', 'e2e', name), encoding: 'utf8' });
+    if (found.status !== 0) throw new Error(`${name} could not be packed:\n${found.stdout}${found.stderr}`);
+    return out;
+  }
+
+  /** @param {string} vsix */
+  #installed(vsix) {
+    const found = spawnSync(process.execPath, [entry(), ...this.#where(), '--install-extension', vsix, '--force'], {
       env: { ...this.place.env, EXTENSIONS_GALLERY: NO_GALLERY },
       encoding: 'utf8',
     });
-    if (found.status !== 0) throw new Error(`the .vsix could not be installed:\n${found.stdout}${found.stderr}`);
+    if (found.status !== 0) throw new Error(`${vsix} could not be installed:\n${found.stdout}${found.stderr}`);
   }
 
   /** @param {{trust?: boolean}} [options] trust: ask for workspace trust as a user's editor does */

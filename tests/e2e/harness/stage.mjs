@@ -47,9 +47,9 @@ export class Stage {
     for (const old of readdirSync(PICTURES)) if (old.startsWith(`${name}-`)) rmSync(join(PICTURES, old));
   }
 
-  /** @param {{trust?: boolean}} [options] */
-  async up(options) {
-    this.server.install();
+  /** @param {{trust?: boolean, beside?: readonly string[]}} [options] beside: folders here that are other extensions */
+  async up(options = {}) {
+    this.server.install(options.beside);
     await this.server.start(options);
   }
 
@@ -118,7 +118,7 @@ export class Stage {
 /**
  * Run a test on a stage of its own; on failure keep the evidence, always take everything down.
  * @param {string} name
- * @param {import('./place.mjs').PlaceOptions & {trust?: boolean, prepare?: (place: Place) => void | Promise<void>}} options
+ * @param {import('./place.mjs').PlaceOptions & {trust?: boolean, beside?: readonly string[], prepare?: (place: Place) => void | Promise<void>}} options
  * @param {(stage: Stage) => Promise<void>} act
  */
 export function onStage(name, options, act) {
@@ -126,7 +126,7 @@ export function onStage(name, options, act) {
     const stage = new Stage(name, options);
     try {
       await options.prepare?.(stage.place);
-      await stage.up({ trust: options.trust ?? false });
+      await stage.up({ trust: options.trust ?? false, beside: options.beside ?? [] });
       await act(stage);
     } catch (error) {
       await stage.evidence();

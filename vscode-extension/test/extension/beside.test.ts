@@ -5,7 +5,7 @@ import { bare, Echoes, Offered, within } from "../../src/echoes";
 import { DECIDING, otherServer } from "../../src/others";
 
 function found(ids: readonly string[], settings: Readonly<Record<string, unknown>> = {}): string | undefined {
-  return otherServer((id) => ids.includes(id), (name) => settings[name]);
+  return otherServer((id) => ids.includes(id), (name) => settings[name])?.id;
 }
 
 test("who serves Python here is known by what is enabled", () => {
