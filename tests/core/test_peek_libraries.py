@@ -140,6 +140,17 @@ def test_an_array(dtype: str, text: str) -> None:
     assert "memory" in found
 
 
+def test_what_is_called_like_a_function_is_listed_as_one() -> None:
+    kinds = {member.name: member.kind for member in ask("members", np).members}
+    assert [kinds[name] for name in ("abs", "all", "zeros", "ndarray", "linalg", "pi")] == ["m", "m", "m", "c", "M", "v"]
+
+
+def test_a_networks_parameters_are_counted_also_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yonder.agent.peek_text.Budget.late", lambda self: True)
+    assert facts(nn.Linear(16, 4))["parameters"] == "68, 68 trainable"
+    assert "or more" in facts(nn.ParameterList([nn.Parameter(torch.ones(1)) for _ in range(100)]))["parameters"]
+
+
 def test_arrays_in_short_and_their_fields() -> None:
     assert ask("describe", np.zeros((2, 3))).short == "array(2 x 3, float64)"
     assert ask("describe", np.float32(3.5)).short == "float32(3.5)"

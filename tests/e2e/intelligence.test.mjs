@@ -17,7 +17,7 @@ from torch import nn
 
 layer = nn.Linear(16, 4)
 batch = torch.randn(32, 16)
-y = layer(batch)
+scores = layer(batch)
 frame = pd.DataFrame({"city": ["Rome", "Oslo"], "people": [2.8, 0.7]})
 cfg = {"opt": {"lr": 0.1, "momentum": 0.9}, "name": "first"}
 
@@ -27,7 +27,7 @@ def fit(model: nn.Module, rate: float = 0.1, *, epochs: int = 3) -> float:
     return rate * epochs
 
 
-tuple(y.shape)
+tuple(scores.shape)
 
 # %% train
 optimizer = torch.optim.SGD(layer.parameters(), lr=1e-3)
@@ -39,7 +39,7 @@ while True:
 # %% look
 `;
 const lines = TEXT.split('\n');
-const LINE = { make: 2, y: lines.indexOf('y = layer(batch)') + 1, train: lines.indexOf('while True:') + 1, look: lines.length };
+const LINE = { make: 2, train: lines.indexOf('while True:') + 1, look: lines.length };
 const prepare = (/** @type {import('./harness/place.mjs').Place} */ place) => writeFileSync(join(place.workspace, NAME), TEXT);
 
 /**
@@ -85,9 +85,9 @@ test('while a cell trains, live members appear as a person types', { timeout: 30
   prepare,
 }, async (stage) => {
   const window = await training(stage);
-  const members = await completes(stage, window, 'y.', 'abs', 'members');
+  const members = await completes(stage, window, 'scores.', 'abs', 'members');
   assert.ok(members.length > 5, `a list of members: ${members.join(' | ')}`);
-  await completes(stage, window, 'y.backw', 'backward', 'filtered');
+  await completes(stage, window, 'scores.backw', 'backward', 'filtered');
   await completes(stage, window, 'layer.we', 'weight', 'module');
   await completes(stage, window, 'frame.', 'people', 'frame');
   await completes(stage, window, 'np.', 'abs', 'numpy');
@@ -104,8 +104,7 @@ test('while a cell trains, live members appear as a person types', { timeout: 30
   const card = await window.hover('layer', /Linear/);
   await stage.picture(window, 'card-module');
   assert.match(card, /live/);
-  await window.goTo(LINE.y);
-  assert.match(await window.hover('y', /32.{1,3}4/), /float32/);
+  assert.match(await window.hover('scores', /32.{1,3}4/), /float32/);
   await stage.picture(window, 'card-tensor');
   await window.command('Yonder: Interrupt');
 }));
@@ -117,10 +116,10 @@ test('beside a slow Python server there is theirs, ours, and nothing twice', { t
 }, async (stage) => {
   const window = await training(stage);
   const asked = join(stage.place.workspace, 'asked.jsonl');
-  const found = await completes(stage, window, 'y.sha', 'share_memory_', 'members');
+  const found = await completes(stage, window, 'scores.sha', 'share_memory_', 'members');
   assert.ok(found.map(labelOf).includes('shape'), 'theirs, once');
   assert.ok(existsSync(asked), 'the other server was asked');
-  await completes(stage, window, 'y.only', 'only_theirs', 'theirs');
+  await completes(stage, window, 'scores.only', 'only_theirs', 'theirs');
   const keys = await completes(stage, window, 'cfg["opt"]["', 'momentum', 'keys');
   assert.ok(keys.map((row) => labelOf(row).replaceAll('"', '')).includes('lr'), 'a key that they know is theirs to show');
   const names = await completes(stage, window, 'la', 'layer', 'names');
@@ -138,8 +137,8 @@ test('beside a slow Python server there is theirs, ours, and nothing twice', { t
   await stage.picture(window, 'cards');
   assert.match(card, /live/);
   const told = readFileSync(asked, 'utf8').trim().split('\n').map((line) => /** @type {{what: string, at: {asked: number, answered: number}}} */ (JSON.parse(line)));
-  const dot = told.filter((one) => one.what === 'completion y.').map((one) => one.at.asked);
-  process.stdout.write(`beside: theirs was asked for y. at ${dot.map((at) => at - (dot[0] ?? 0)).join(', ')} ms\n`);
+  const dot = told.filter((one) => one.what === 'completion scores.').map((one) => one.at.asked);
+  process.stdout.write(`beside: theirs was asked for scores. at ${dot.map((at) => at - (dot[0] ?? 0)).join(', ')} ms\n`);
   await window.command('Yonder: Interrupt');
   assert.deepEqual(await rows(window), []);
 }));

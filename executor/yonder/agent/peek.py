@@ -121,7 +121,7 @@ class _Look:
         # More than can be told would only be sorted and thrown away, while user code waits for the interpreter.
         for name, item in peek_text.first(raw.instance_dict(value), limit):
             if type(name) is str:
-                kind = raw.kind_of(item)
+                kind = raw.listed_kind(item)
                 members[name] = Member(
                     name, "f" if kind == "v" and not raw.is_module(value) else kind, 0, _detail(item)
                 )
@@ -283,7 +283,7 @@ class _Look:
 def _named(entries: dict[str, Any], rank: int = 0) -> list[Member]:
     """The names of a namespace or module."""
     return [
-        Member(name, raw.kind_of(value), rank, _detail(value))
+        Member(name, raw.listed_kind(value), rank, _detail(value))
         for name, value in raw.items(entries)
         if type(name) is str
     ]
@@ -291,7 +291,7 @@ def _named(entries: dict[str, Any], rank: int = 0) -> list[Member]:
 
 def _detail(value: object) -> str:
     """The type's name of a plain value; for functions, classes and modules the kind says it all."""
-    return raw.name_of(type(value)) if raw.kind_of(value) == "v" else ""
+    return raw.name_of(type(value)) if raw.listed_kind(value) == "v" else ""
 
 
 def _class_members(kind: type, members: dict[str, Member], *, far: bool = False) -> list[Member]:

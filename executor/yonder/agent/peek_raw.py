@@ -308,6 +308,25 @@ def kind_of(value: object) -> str:
     return "M" if is_module(value) else "v"
 
 
+def listed_kind(value: object) -> str:
+    """The same for a list of names: what is called like a function is shown as one."""
+    found = kind_of(value)
+    return "m" if found == "v" and _makes_functions(type(value)) else found
+
+
+_function_makers: dict[int, bool] = {}  # classes written in C live as long as the process, and their ids with them
+
+
+def _makes_functions(kind: type) -> bool:
+    """A class written in C whose instances are called, as numpy's `ufunc`."""
+    found = _function_makers.get(id(kind))
+    if found is None:
+        if _flags_slot(kind) & _HEAP:
+            return False
+        found = _function_makers[id(kind)] = class_attribute(kind, "__call__")[1] is not ABSENT
+    return found
+
+
 def known(module: str, name: str) -> Any:
     """A class or function that a loaded library calls `name`, or ABSENT. Never imports."""
     found = sys.modules.get(module)

@@ -21,6 +21,7 @@ from yonder.agent.peek_text import first, size
 
 ABSENT = raw.ABSENT
 _MODULES_AT_MOST = 20_000
+_AT_ONCE = 64  # parameters between two looks at the clock: while a run holds the interpreter, time passes without them
 _LIBRARIES = frozenset({"torch", "numpy", "pandas"})
 _TENSOR_FIELDS = frozenset({"shape", "dtype", "device", "layout", "grad"})
 _TENSOR_VIEWS = frozenset({"T", "mT", "H", "mH", "data", "real", "imag", "grad"})
@@ -146,8 +147,8 @@ class Stores(Frames):
         dtypes: dict[str, None] = {}
         devices: dict[str, None] = {}
         complete = True
-        for tensor in self.parameters(value):
-            if late():
+        for number, tensor in enumerate(self.parameters(value), 1):
+            if number % _AT_ONCE == 0 and late():
                 complete = False
                 break
             if not self.is_tensor(tensor):
