@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""As the parser counts lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ def imports(text: str) -> list[Import]:
         raise SyntaxError(str(error)) from error
     except RecursionError as error:
         raise SyntaxError("the file is nested too deeply") from error
-    lines = text.splitlines()
+    lines = _LINE_END.split(text)
     return sorted(_found(tree, lines, optional=False), key=lambda one: (one.line, one.column))
 
 

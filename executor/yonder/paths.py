@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+_LINE_END = re.compile(r"\r\n|\r|\n")  # as the parser counts lines
 LOOKED_FOR = "It was looked for on "
 """How a worker elsewhere begins the note that says where a file was looked for."""
 
@@ -69,7 +71,7 @@ def named(text: str) -> list[Named]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    lines = text.splitlines()
+    lines = _LINE_END.split(text)
     found: dict[tuple[int, int], Named] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _reads(node):

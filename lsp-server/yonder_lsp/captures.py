@@ -66,7 +66,7 @@ def captures(text: str) -> list[Capture]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     pools = set(_pools(tree))
-    lines = text.splitlines()
+    lines = columns.split_lines(text)
     own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)} | set(_imported(tree))
     found = []
     for call in ast.walk(tree):

@@ -13,7 +13,9 @@ import ast
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
+
+import msgspec
 
 from yonder.errors import UsageError
 from yonder_lsp import statements
@@ -24,6 +26,8 @@ from yonder_lsp.statements import Span
 Where = Literal["auto", "selection", "cell", "statement", "file", "toCursor", "above", "expression"]
 
 TITLE = 60
+LARGEST = 150_000
+"""Characters of a text that is parsed to tell markers from lines of strings."""
 
 
 class NothingToRun(UsageError):  # noqa: N818 - a plain sentence for the person, read at the raise
@@ -94,6 +98,13 @@ def cells(text: str) -> list[Cell]:
     return found
 
 
+def lens(uri: str, cell: Cell) -> dict[str, Any]:
+    """LSP's form of the lens above a cell."""
+    where = msgspec.to_builtins(cell.range)
+    command = {"title": "▶ Run cell", "command": "yonder.runCell", "arguments": [uri, where]}
+    return {"range": {"start": where["start"], "end": where["start"]}, "command": command}
+
+
 def text_hash(code: str) -> str:
     """Names a block's text for re-anchoring it after a formatter or a reload: 16 hex digits of SHA-256 over UTF-8.
 
@@ -129,7 +140,7 @@ def _parts(text: str, lines: list[str]) -> list[_Part]:
     if marks and ('"""' in text or "'''" in text or "\\" in text):
         # A marker inside a string is text. Who cannot parse the file cannot tell: then every marker counts, so that one
         # forgotten quote does not swallow the cells below it.
-        tree = statements.parse(text)
+        tree = statements.parse(text) if len(text) <= LARGEST else None
         inside = statements.string_lines(tree) if tree else frozenset[int]()
         marks = [(number, match) for number, match in marks if number not in inside]
     ends = [number - 1 for number, _ in marks] + [len(lines) - 1]

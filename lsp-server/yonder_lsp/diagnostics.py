@@ -102,7 +102,7 @@ def _shifted(where: Range, by: int) -> Range:
 
 def only_here(text: str, folder: str, travels: Callable[[str], bool]) -> list[Json]:
     """What a document reads that is on this machine only, in LSP's form: for code that will run elsewhere."""
-    lines = text.splitlines()
+    lines = columns.split_lines(text)
     found = []
     for one in paths.missing(text, Path(folder), travels):
         line = lines[one.named.line - 1]

@@ -39,16 +39,9 @@ class Lacking:
         self._here = here or wire.Environment("", "", "")
         return before != (self._known, self._here, self._site)
 
-    @property
-    def files(self) -> list[str]:
-        """Those that were looked at."""
-        return list(self._marks)
-
-    def look(self, uri: str, text: str) -> set[str]:
-        """The file's text is this now."""
-        marks = self._found(text)
+    def keep(self, uri: str, marks: list[Json]) -> set[str]:
+        """What `found` says of the file's text now."""
         if marks == self._marks.get(uri, []):
-            self._marks.setdefault(uri, marks)
             return set()
         self._marks[uri] = marks
         return {uri}
@@ -61,7 +54,8 @@ class Lacking:
         """LSP's form of what holds for this document."""
         return self._marks.get(uri, [])
 
-    def _found(self, text: str) -> list[Json]:
+    def found(self, text: str) -> list[Json]:
+        """The diagnostics of this text. For any thread."""
         if not self._known or not self._here.version:
             return []
         try:

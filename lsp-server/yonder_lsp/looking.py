@@ -275,13 +275,12 @@ class Looking:
     def begin(self, what: What, document: Document, offset: int) -> asyncio.Task[Facts] | None:
         """Ask the static engine, if there is one."""
         engine = self._engine()
-        if engine is None:
+        if engine is None or len(document.text) > LARGEST_STATIC:
             return None
         at = document.position(offset)
         column = offset - document.offset(type(at)(line=at.line, character=0))
-        query = Query(
-            what, document.text, uris.to_path(document.uri), at.line, column, self._scene.folder, self._scene.python
-        )
+        text, line = document.above + document.text, document.above.count("\n") + at.line
+        query = Query(what, text, uris.to_path(document.uri), line, column, self._scene.folder, self._scene.python)
         return asyncio.create_task(engine.ask(query))
 
 

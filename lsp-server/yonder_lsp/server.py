@@ -184,7 +184,7 @@ def _looking(server: Server) -> None:
         return rpc.raw(await server.window.definition.find(document, offset))
 
     async def lenses(params: Any) -> rpc.Raw:
-        return rpc.raw(server.window.lenses(params["textDocument"]["uri"]))
+        return rpc.raw(await server.window.lenses(params["textDocument"]["uri"]))
 
     async def act(params: Any) -> rpc.Raw:
         asked = msgspec.convert(params, _Span)

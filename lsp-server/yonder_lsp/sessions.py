@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from yonder import wire
+from yonder_lsp.columns import split_lines
 
 _ALIVE = frozenset({"idle", "busy"})
 
@@ -89,7 +90,7 @@ class Sessions:
     def running(self, session: str, code: str) -> None:
         """This text was sent to run."""
         known = self.get(session)
-        known.ran = (known.ran or set()) | {line.strip() for line in code.splitlines()}
+        known.ran = (known.ran or set()) | {line.strip() for line in split_lines(code)}
 
     def gone(self, at: float) -> None:
         """The hub is dead, and with it every session."""

@@ -10,6 +10,11 @@ from collections import OrderedDict
 WATCHED = 200
 
 
+def missing(codes: dict[str, str], text: str) -> dict[str, bool]:
+    """Which of them are not in the text. For any thread; it looks at the whole text for each."""
+    return {run: code not in text for run, code in codes.items()}
+
+
 class Watch:
     """The last runs of this server's life, by document."""
 
@@ -21,11 +26,16 @@ class Watch:
         while len(self._runs) > WATCHED:
             self._runs.popitem(last=False)
 
-    def edited(self, uri: str, text: str) -> list[tuple[str, bool]]:
-        """The runs whose state has changed by this text, with the new state."""
+    def of(self, uri: str) -> dict[str, str]:
+        """The code of the document's runs."""
+        return {run: code for run, (where, code, _) in self._runs.items() if where == uri}
+
+    def looked(self, missing: dict[str, bool]) -> list[tuple[str, bool]]:
+        """What `missing` found. Returns the runs whose state has changed, with the new state."""
         changed = []
-        for run, (where, code, before) in self._runs.items():
-            if where == uri and (now := code not in text) != before:
+        for run, now in missing.items():
+            where, code, before = self._runs.get(run, ("", "", now))
+            if now != before:
                 self._runs[run] = (where, code, now)
                 changed.append((run, now))
         return changed

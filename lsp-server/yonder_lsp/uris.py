@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 MAIN = "main"
 REMOTE = "yonder-remote"
+CELL = "vscode-notebook-cell"
 _DRIVE = re.compile(r"/([A-Za-z]):")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _BARE = re.compile(r"[A-Za-z]:[\\/]|<")
@@ -28,15 +29,30 @@ class RemotePlace(NamedTuple):
 
 def to_path(uri: str) -> str:
     """The file's path, "" for documents that are no file (untitled ones, notebook cells)."""
+    return _path(uri) if urlsplit(uri).scheme == "file" else ""
+
+
+def _path(uri: str) -> str:
     parts = urlsplit(uri)
-    if parts.scheme != "file":
-        return ""
     path = unquote(parts.path)
     if parts.netloc:
         return f"//{parts.netloc}{path}"  # a Windows share
     if _DRIVE.match(path):
         return f"{path[1].upper()}:{path[3:]}"  # VS Code encodes the drive: file:///c%3A/…
     return path
+
+
+def is_cell(uri: str) -> bool:
+    """Is it a cell of a notebook?"""
+    return uri.startswith(f"{CELL}:")
+
+
+def file_of(uri: str) -> str:
+    """The path of the file that the document is or is a part of: a cell is of its notebook. "" for untitled ones."""
+    if not is_cell(uri):
+        return to_path(uri)
+    path = _path(urlsplit(uri)._replace(netloc="").geturl())  # there stands which machine it is on, and it is this one
+    return path if Path(path).is_absolute() or _BARE.match(path) else ""
 
 
 def to_uri(path: str) -> str:
@@ -66,7 +82,7 @@ def folder_of(uri: str, workspace: str) -> str:
     """Where the document's code runs: the workspace folder, else the file's own folder, else the home folder."""
     if workspace:
         return workspace
-    path = to_path(uri)
+    path = file_of(uri)
     return str(Path(path).parent) if path else str(Path.home())
 
 
@@ -78,7 +94,7 @@ def session_of(uri: str, workspace: str) -> str:
         return place.session
     if workspace:
         return MAIN
-    path = to_path(uri)
+    path = file_of(uri)
     return str(Path(path).parent) if path else "untitled"
 
 

@@ -22,20 +22,21 @@ import msgspec
 from yonder import wire
 from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
-from yonder_lsp import captures, cells, interpreter, live, protocol, uris
+from yonder_lsp import cells, interpreter, live, protocol, stale, uris
 from yonder_lsp import status as states
 from yonder_lsp.actions import Actions
 from yonder_lsp.cards import Cards
 from yonder_lsp.definition import Definition
-from yonder_lsp.diagnostics import Board, Edit, here_after_all, only_here
+from yonder_lsp.diagnostics import Board, Edit, here_after_all
 from yonder_lsp.documents import Document
 from yonder_lsp.engine import EngineInUse
 from yonder_lsp.fetching import Fetching
 from yonder_lsp.insight import Insight
-from yonder_lsp.lacking import Lacking, left_after_all, staying
+from yonder_lsp.lacking import left_after_all
 from yonder_lsp.lifecycle import Lifecycle
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.pace import Paced
+from yonder_lsp.preflight import Ground, Preflight
 from yonder_lsp.remote_source import RemoteSources
 from yonder_lsp.running import Running, publish
 from yonder_lsp.runs import code_words, kept_words
@@ -76,12 +77,9 @@ class Window:
         self._kept: dict[str, str] = {}  # modules that a session could not load again, as it was told last
         self._seen: wire.Status | None = None
         self._board = Board()
-        self._lacking = Lacking()
-        self._heavy: dict[str, list[captures.Json]] = {}  # what functions for pools take along, by document
         self._up_elsewhere: frozenset[str] = frozenset()  # executors that have a Python of their own
         self._watch = Watch()
         self._edited: set[str] = set()
-        self._only_here: dict[str, list[dict[str, Any]]] = {}
         self._engine = EngineInUse(lambda: Static(lambda text: self.log("info", text)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun = asyncio.Event()
@@ -128,6 +126,16 @@ class Window:
             self._scene, self._sessions, self.eyes, self._engine.now, time.time, hindsight, self.actions.below
         )
         kept = RemoteSources(self.workspace.storage / "remote-source")
+        ground = Ground(
+            text=text,
+            describe=self.looking.describe,
+            whole=lambda: self.trees.whole() if self.workspace.elsewhere else None,
+            rules=lambda: self.trees.rules,
+            folder=lambda: self.workspace.folder,
+        )
+        self._preflight = Preflight(
+            ground, self._begun, self._publish, self._background, lambda sentence: self.log("info", sentence)
+        )
         self.definition = Definition(self._scene, self.looking, kept)
         self._apply_settings()
 
@@ -191,6 +199,7 @@ class Window:
 
     async def close(self) -> None:
         """The server ends, with or without a goodbye."""
+        self._preflight.stop()
         for news in (self._runs_news, self._status_news, self._stale_news, self._code_news):
             news.stop()
         self.trees.close()
@@ -325,16 +334,11 @@ class Window:
 
     # ── documents ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def lenses(self, uri: str) -> list[dict[str, Any]]:
-        """One lens a cell."""
-        if not self.workspace.settings.code_lens or uris.is_remote(uri):
+    async def lenses(self, uri: str) -> list[dict[str, Any]]:
+        """One lens a cell; a notebook has buttons of its own."""
+        if not self.workspace.settings.code_lens or uris.is_remote(uri) or uris.is_cell(uri):
             return []
-        found = []
-        for cell in cells.cells(self._text(uri).text):
-            range_ = msgspec.to_builtins(cell.range)
-            command = {"title": "▶ Run cell", "command": "yonder.runCell", "arguments": [uri, range_]}
-            found.append({"range": {"start": range_["start"], "end": range_["start"]}, "command": command})
-        return found
+        return [cells.lens(uri, cell) for cell in await asyncio.to_thread(cells.cells, self._text(uri).text)]
 
     def edited(self, uri: str, edits: list[Edit]) -> None:
         if uris.is_remote(uri):
@@ -342,6 +346,7 @@ class Window:
         self.trees.edited(uri)
         self.insight.opened(uri)
         self._publish(self._board.edited(uri, edits))
+        self._preflight.edited(uri)
         self._edited.add(uri)
         self._stale_news.poke()
 
@@ -351,9 +356,7 @@ class Window:
 
     def closed(self, uri: str) -> None:
         self.trees.closed(uri)
-        marked = [self._only_here.pop(uri, []), self._heavy.pop(uri, [])]
-        gone = {uri} if any(marked) else set()
-        self._publish(self._board.closed(uri) | self._lacking.closed(uri) | gone)
+        self._publish(self._board.closed(uri) | self._preflight.closed(uri))
         self.eyes.closed(uri)
         self.insight.closed(uri)
         self._edited.discard(uri)
@@ -374,42 +377,13 @@ class Window:
     async def _restale(self) -> None:
         """Tell the store which runs the text has moved away from, or come back to."""
         edited, self._edited = self._edited, set()
-        self._publish({one for uri in edited for one in self._lacking.look(uri, self._text(uri).text)})
         for uri in edited:
-            self._background(self._weigh(uri))
-        await self._look_for_paths(edited)
-        changes = [change for uri in edited for change in self._watch.edited(uri, self._text(uri).text)]
-        for run, now in changes:
-            await self.storing.do(Store.mark_stale, run, now)
-        if changes:
-            self._runs_news.poke()
-
-    async def _look_for_paths(self, edited: set[str]) -> None:
-        """Name what these documents import and does not travel, and what they read that is on this machine only, where
-        something of the workspace runs elsewhere."""
-        await self._begun.wait()  # before that the settings are not known
-        moment = self.trees.whole() if self.workspace.elsewhere else None
-        files = (await moment.snapshot()).files if moment is not None and edited else {}
-        for uri in edited:
-            text = self._text(uri).text
-            read = text if moment is not None else ""
-            found = await asyncio.to_thread(only_here, read, self.workspace.folder, files.__contains__)
-            found += await asyncio.to_thread(staying, text, uri, self.workspace.folder, self.trees.rules)
-            if found != self._only_here.pop(uri, []):
-                self._only_here |= {uri: found} if found else {}
-                self._publish({uri})
-            elif found:
-                self._only_here[uri] = found
-
-    async def _weigh(self, uri: str) -> None:
-        """Look at what functions of the document that are given to pools take along."""
-        document = self._text(uri)
-        found = captures.captures(document.text)
-        seen = await self.looking.describe(document, dict.fromkeys(one.name for one in found)) if found else {}
-        made = captures.marks(found, seen, document.text, wire.PoolSpec().capture_warning)
-        if made != self._heavy.get(uri, []) and uri in self._lacking.files:  # it may have been closed meanwhile
-            self._heavy[uri] = made
-            self._publish({uri})
+            codes, now = self._watch.of(uri), self._text(uri).text
+            changes = self._watch.looked(await asyncio.to_thread(stale.missing, codes, now)) if codes else []
+            for run, gone in changes:
+                await self.storing.do(Store.mark_stale, run, gone)
+            if changes:
+                self._runs_news.poke()
 
     def _run_started(self, run: str, document: Document, block: cells.Block) -> None:
         self._watch.started(run, document.uri, document.slice(block.range))
@@ -417,8 +391,7 @@ class Window:
 
     def _publish(self, uris: set[str]) -> None:
         for uri in sorted(uris):
-            found = [*self._board.published(uri), *self._lacking.published(uri)]
-            found += [*self._only_here.get(uri, []), *self._heavy.get(uri, [])]
+            found = [*self._board.published(uri), *self._preflight.published(uri)]
             self._tell("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": found})
 
     # ── what the lifecycle says (lifecycle.Listener) ──────────────────────────────────────────────────────────────────
@@ -490,8 +463,8 @@ class Window:
             folder = uris.folder_of(uri or "", self.workspace.folder)
             if note := note or left_after_all(event.failure, folder, self.trees.rules):
                 self.notice("warning", f"{note.rstrip('.')}.")
-        if uri and uri in self._lacking.files:
-            self._background(self._weigh(uri))
+        if uri:
+            self._preflight.ended(uri)
         # An interrupt was asked for: where it struck is no fault of that line.
         if event.outcome == "error" and event.failure is not None and uri:
             self._publish(self._board.failed(event.run, uri, event.failure, self.workspace.folder))
@@ -518,19 +491,16 @@ class Window:
                 return
             here = await asyncio.to_thread(interpreter.environment, python)
             locked = self.workspace.locked()
-            self._lacks({name: one for name, one in said.known.items() if name not in locked}, here, python.site)
-
-    def _lacks(self, known: Mapping[str, wire.Environment], here: wire.Environment | None, site: Sequence[str]) -> None:
-        if self._lacking.told(known, here, tuple(site)):
-            files = self._lacking.files
-            self._publish({one for uri in files for one in self._lacking.look(uri, self._text(uri).text)})
+            self._preflight.told(
+                {name: one for name, one in said.known.items() if name not in locked}, here, python.site
+            )
 
     def cluster_changed(self) -> None:
         self.log("info", f"cluster: {self.lifecycle.cluster}")
         if self.lifecycle.cluster in ("off", "lost"):
             self._seen = None
             self._up_elsewhere = frozenset()
-            self._lacks({}, None, ())
+            self._preflight.told({}, None, ())
             self._sessions.gone(time.time())
             self.eyes.forget()
             self.insight.gone()

@@ -33,7 +33,7 @@ def knowing(site, **known):
 
 
 def said(lacking, text):
-    lacking.look("u", text)
+    lacking.keep("u", lacking.found(text))
     return [(mark["range"]["start"]["line"], mark["severity"], mark["message"]) for mark in lacking.published("u")]
 
 
@@ -74,19 +74,17 @@ def test_another_python_is_said_where_a_pool_is_opened_and_never_of_a_session(si
 
 def test_only_what_changes_is_published(site):
     lacking = knowing(site, gpu=python())
-    assert lacking.look("u", "import faux\n") == {"u"}
-    assert lacking.look("u", "import faux\nx = 1\n") == set()
-    assert lacking.look("u", "import faux (\n") == {"u"}  # in the middle of typing
-    assert lacking.look("u", "import faux\n") == {"u"}
-    assert lacking.files == ["u"]
+    assert lacking.keep("u", lacking.found("import faux\n")) == {"u"}
+    assert lacking.keep("u", lacking.found("import faux\nx = 1\n")) == set()
+    assert lacking.keep("u", lacking.found("import faux (\n")) == {"u"}  # in the middle of typing
+    assert lacking.keep("u", lacking.found("import faux\n")) == {"u"}
     assert lacking.closed("u") == {"u"}
     assert lacking.published("u") == []
-    assert lacking.files == []
 
 
 def test_places_are_the_editors(site):
     lacking = knowing(site, gpu=python())
-    lacking.look("u", "'😀'; import faux\n")
+    lacking.keep("u", lacking.found("'😀'; import faux\n"))
     (mark,) = lacking.published("u")
     assert mark["range"] == {"start": {"line": 0, "character": 6}, "end": {"line": 0, "character": 17}}
     assert mark["source"] == "yonder"

@@ -16,7 +16,7 @@ from yonder_lsp.documents import Document
 from yonder_lsp.pace import Paced
 from yonder_lsp.running import stopped
 from yonder_lsp.sessions import Sessions
-from yonder_lsp.stale import Watch
+from yonder_lsp.stale import Watch, missing
 
 # ── URIs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,13 +121,47 @@ def test_a_dead_hub_ends_all() -> None:
 
 def test_a_run_is_stale_while_its_text_is_gone() -> None:
     watch = Watch()
+
+    def edited(uri: str, text: str) -> list[tuple[str, bool]]:
+        return watch.looked(missing(watch.of(uri), text))
+
     watch.started("r1", "a", "x = 1\n")
     watch.started("r2", "b", "x = 1")
-    assert watch.edited("a", "x = 1\ny") == []
-    assert watch.edited("a", "x = 2") == [("r1", True)]
-    assert watch.edited("a", "x = 3") == []
-    assert watch.edited("a", "moved\nx = 1") == [("r1", False)]
+    assert edited("a", "x = 1\ny") == []
+    assert edited("a", "x = 2") == [("r1", True)]
+    assert edited("a", "x = 3") == []
+    assert edited("a", "moved\nx = 1") == [("r1", False)]
     assert (watch.uri("r2"), watch.uri("r9")) == ("b", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "gone"),
+    [
+        ("x = 1", "x = 1", False),
+        ("x = 1", "import a\nx = 1\ny = 2", False),
+        ("x = 1\n", "x = 1", False),
+        ("\nx = 1\r\n", "x = 1", False),
+        ("x = 1", "x = 2", True),
+        ("x = 1\ny = 2", "x = 1\n\ny = 2", True),
+        ("x = 1\ny = 2", "y = 2\nx = 1", True),
+        ("x = '😀'", "x = '😀'", False),
+        ("x = '😀'", "x = '😁'", True),
+        ("x = 1", "", True),
+        ("", "", False),
+        ("    x = 1", "def f():\n    x = 1", False),
+        ("    x = 1", "if a:\n  x = 1", True),
+        ("x = 1\r\ny = 2", "x = 1\r\ny = 2", False),
+    ],
+)
+def test_what_is_stale(code: str, text: str, gone: bool) -> None:
+    watch = Watch()
+    watch.started("r", "a", code)
+    assert missing(watch.of("a"), text) == {"r": gone}
+    assert watch.looked({"r": gone}) == ([("r", True)] if gone else [])
+
+
+def test_what_is_not_watched_any_more_is_not_told_of() -> None:
+    assert Watch().looked({"r": True}) == []
 
 
 async def test_the_first_goes_at_once_and_the_last_is_not_lost() -> None:
