@@ -29,6 +29,7 @@ Where = Literal["auto", "selection", "cell", "statement", "file", "toCursor", "a
 
 _SHAPES: dict[str, Any] = {method.name: method.params for method in protocol.NOTIFICATIONS_TO_CLIENT}
 _CAPABILITIES: Json = {
+    "notebookDocument": {"synchronization": {}},
     "general": {"positionEncodings": ["utf-16"]},
     "workspace": {"configuration": False, "applyEdit": False},
     "textDocument": {

@@ -135,7 +135,12 @@ class Definition:
 
     async def _static(self, asked: Asked) -> list[Json]:
         facts = await self._looking.static("definition", asked.document, asked.offset, STATIC)
-        return [_known(place, asked.document.uri) for place in facts.places]
+        above = asked.document.above.count("\n")
+        return [
+            _known(place, asked.document.uri, 0 if place.path else above)
+            for place in facts.places
+            if place.path or place.line >= above  # in another cell, whose document is not known here
+        ]
 
 
 # ── pure ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,11 +217,10 @@ def _line(line: int) -> Range:
     return Range(start=at, end=at)
 
 
-def _known(place: Place, uri: str) -> Json:
-    """A place of the static engine's."""
-    where = Range(
-        start=Position(line=place.line, character=place.start), end=Position(line=place.line, character=place.end)
-    )
+def _known(place: Place, uri: str, above: int = 0) -> Json:
+    """A place of the static engine's, which read so many lines above the document."""
+    line = place.line - above
+    where = Range(start=Position(line=line, character=place.start), end=Position(line=line, character=place.end))
     return _location(uris.to_uri(place.path) if place.path else uri, where)
 
 

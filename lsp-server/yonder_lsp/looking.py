@@ -25,6 +25,8 @@ from yonder_lsp.static import Facts, Query, Static, What
 Json = dict[str, Any]
 T = TypeVar("T")
 Begin = Callable[[], "asyncio.Task[Facts] | None"]
+LARGEST_STATIC = 300_000
+"""Characters of a document; jedi would read a larger one longer than anybody waits, and begin again at every key."""
 
 
 @dataclass(slots=True)

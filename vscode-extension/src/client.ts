@@ -25,6 +25,7 @@ export const SELECTOR = [
   { language: "python", scheme: "file" },
   { language: "python", scheme: "untitled" },
   { language: "python", scheme: "yonder-remote" }, // remoteSource.ts
+  { language: "python", scheme: "vscode-notebook-cell" },
 ];
 
 export class Server implements vscode.Disposable {
