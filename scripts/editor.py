@@ -31,7 +31,7 @@ _SHAPES: dict[str, Any] = {method.name: method.params for method in protocol.NOT
 _CAPABILITIES: Json = {
     "notebookDocument": {"synchronization": {}},
     "general": {"positionEncodings": ["utf-16"]},
-    "workspace": {"configuration": False, "applyEdit": False},
+    "workspace": {"configuration": False, "applyEdit": False, "inlayHint": {"refreshSupport": True}},
     "textDocument": {
         "synchronization": {"dynamicRegistration": False},
         "completion": {
@@ -360,6 +360,8 @@ class Editor:
             # The server asks the editor something: this window has no opinion, and says so.
             answer = [None] * len(message["params"]["items"]) if method == "workspace/configuration" else None
             self._send({"id": message["id"], "result": answer})
+            if method in self._queues:
+                self._queues[method].put_nowait(message.get("params"))
         else:
             params = message.get("params")
             shape = _SHAPES.get(method)

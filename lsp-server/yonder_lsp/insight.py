@@ -1,6 +1,8 @@
-"""What is known of the names in the sessions: asked for after each run, offered when a session is late. Composes the parts.
+"""What is known of the names in the sessions: asked for after each run, offered when a session is late, shown as inlay
+hints. Composes the parts.
 
-    session ⇄ Naming ─▶ Names ─▶ Hindsight ─▶ completion
+    session ⇄ Naming ─▶ Names ─┬─▶ Hindsight ─▶ completion
+              runs ───▶ Ran  ──┴─▶ Hints ─────▶ inlay hints
 
 What this file must not know: LSP, deadlines, how anything is shown.
 """
@@ -11,34 +13,39 @@ import time
 from collections.abc import Awaitable, Callable
 
 from yonder import wire
-from yonder_lsp import uris
+from yonder_lsp import cells, uris
 from yonder_lsp.hindsight import Hindsight
+from yonder_lsp.hints import Hints
+from yonder_lsp.looking import Scene
 from yonder_lsp.names import Names
 from yonder_lsp.naming import Naming
+from yonder_lsp.pace import Paced
+from yonder_lsp.ran import Ran
 from yonder_lsp.sessions import Sessions
+
+REFRESH_PACE = 0.5
 
 
 class Insight:
-    """`wanted` says whether live objects are looked at, `folder` where relative sessions are named from."""
+    """`peek` asks a session. Whoever shows hints sets `refresh`."""
 
     def __init__(
-        self,
-        peek: Callable[[str, wire.Query], Awaitable[wire.Answer]],
-        sessions: Sessions,
-        *,
-        wanted: Callable[[], bool],
-        folder: Callable[[], str],
+        self, peek: Callable[[str, wire.Query], Awaitable[wire.Answer]], sessions: Sessions, scene: Scene
     ) -> None:
-        self._folder = folder
+        self._scene = scene
         self._open: set[str] = set()
         self._names = Names()
+        self._ran = Ran()
         self.hindsight = Hindsight(self._names)
+        self.hints = Hints(scene, sessions, self._names, self._ran, time.time)
+        self.refresh: Callable[[], None] = _nobody
+        self._news = Paced(REFRESH_PACE, self._tell)
         self._naming = Naming(
             self._names,
             sessions,
             peek,
             clock=time.time,
-            wanted=wanted,
+            wanted=lambda: scene.looking,
             shown=self._shown,
             changed=self._changed,
         )
@@ -48,22 +55,55 @@ class Insight:
 
     def closed(self, uri: str) -> None:
         self._open.discard(uri)
+        self.hints.closed(uri)
+
+    def started(self, run: str, uri: str, block: cells.Block) -> None:
+        """A block was sent to run; a whole file's names are nobody's afterwards."""
+        if block.kind == "block":
+            self._ran.started(run, self._session(uri), uris.shown_path(uri), block.code, block.first_line)
+
+    def ended(self, event: wire.RunEnded) -> None:
+        self._ran.ended(event.run, event.outcome, event.failure)
+        self._news.poke()
 
     def moved(self) -> None:
-        """The sessions may have changed."""
+        """The sessions or the settings may have changed."""
         self._naming.poke()
+
+    def shown_otherwise(self) -> None:
+        """The settings say something else about hints now."""
+        self._naming.poke()
+        self._news.poke()
 
     def gone(self) -> None:
         """The hub is dead, and with it every session."""
         self._naming.poke()
+        self._ran.lost()
         self.hindsight.forget()
+        self._news.poke()
 
     def stop(self) -> None:
         self._naming.stop()
+        self._news.stop()
+
+    def _tell(self) -> None:
+        self.refresh()
+
+    def _session(self, uri: str) -> str:
+        return uris.session_of(uri, self._scene.folder)
 
     def _shown(self, session: str) -> bool:
         """Is a document of this session open?"""
-        return any(uris.session_of(uri, self._folder()) == session for uri in self._open)
+        return any(self._session(uri) == session for uri in self._open)
 
     def _changed(self, session: str, names: set[str]) -> None:
-        """Other names, or other hints of them."""
+        """Other names, or other hints of them; none of all for a process that is gone."""
+        if names:
+            self._ran.moved(session, names)
+        else:
+            self._ran.forget(session)
+        self._news.poke()
+
+
+def _nobody() -> None:
+    """No editor wants to know."""

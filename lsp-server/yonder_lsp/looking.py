@@ -19,6 +19,7 @@ from yonder_lsp import bound, completion, cursor, hover, live, scope, uris
 from yonder_lsp.completion import Entry
 from yonder_lsp.documents import Document
 from yonder_lsp.hindsight import Hindsight
+from yonder_lsp.protocol import InlayHints
 from yonder_lsp.sessions import Session, Sessions
 from yonder_lsp.static import Facts, Query, Static, What
 
@@ -33,7 +34,7 @@ LARGEST_STATIC = 300_000
 class Scene:
     """What the looking depends on and the server may change: `looking` is off in static-only, `others` says that another
     Python language server is active, `defaults` that the editor knows a completion list's itemDefaults,
-    `commands` that it runs `yonder.*` commands."""
+    `commands` that it runs `yonder.*` commands, `hints` when inlay hints are wanted."""
 
     folder: str = ""
     python: str = ""
@@ -41,6 +42,7 @@ class Scene:
     others: bool = False
     defaults: bool = True
     commands: bool = False
+    hints: InlayHints = "auto"
 
 
 class Looking:

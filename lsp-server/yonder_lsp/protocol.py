@@ -56,6 +56,10 @@ class InitOptions(_Shape, frozen=True, kw_only=True):
     settings: Settings | None = None
 
 
+InlayHints = Literal["auto", "on", "off"]
+"""auto: beside another Python language server only shapes, which it cannot give."""
+
+
 class Settings(_Shape, frozen=True, kw_only=True):
     """The `yonder.*` settings of the editor that the server needs; `pools` overrides [tool.yonder.pools]."""
 
@@ -67,6 +71,7 @@ class Settings(_Shape, frozen=True, kw_only=True):
     silence: float = 600.0
     code_lens: bool = True
     other_language_server: bool = False
+    inlay_hints: InlayHints = "auto"
     tool: dict[str, object] = {}
 
 

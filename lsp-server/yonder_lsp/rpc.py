@@ -30,6 +30,8 @@ HOT = frozenset(
         types.TEXT_DOCUMENT_HOVER,
         types.TEXT_DOCUMENT_SIGNATURE_HELP,
         types.TEXT_DOCUMENT_CODE_LENS,
+        types.TEXT_DOCUMENT_INLAY_HINT,
+        types.INLAY_HINT_RESOLVE,
         types.TEXT_DOCUMENT_DEFINITION,
         types.TEXT_DOCUMENT_CODE_ACTION,
         types.CODE_ACTION_RESOLVE,

@@ -55,6 +55,10 @@ class Server(LanguageServer):
     def log_fault(self, text: str) -> None:
         self.tell("yonder/log", protocol.LogLine(level="error", text=text))
 
+    def refresh_hints(self) -> None:
+        """Have the editor ask for inlay hints again; whether it does is its own affair."""
+        self.workspace_inlay_hint_refresh(None).add_done_callback(lambda done: done.cancelled() or done.exception())
+
     def document(self, uri: str) -> Document:
         """The document as it is now."""
         return self.syncing.document(uri)
@@ -84,6 +88,8 @@ def _life(server: Server) -> None:
             server.document,
             item_defaults=_knows_defaults(params.capabilities),
         )
+        if _refreshes_hints(params.capabilities):
+            server.opened.insight.refresh = server.refresh_hints
 
     @server.feature(types.INITIALIZED)
     async def initialized(_params: types.InitializedParams) -> None:
@@ -103,6 +109,12 @@ def _knows_defaults(capabilities: types.ClientCapabilities) -> bool:
     completion = text.completion if text is not None else None
     listed = completion.completion_list if completion is not None else None
     return listed is not None and {"editRange", "data"} <= set(listed.item_defaults or ())
+
+
+def _refreshes_hints(capabilities: types.ClientCapabilities) -> bool:
+    """Can the editor be told to ask for inlay hints again?"""
+    workspace = capabilities.workspace
+    return workspace is not None and workspace.inlay_hint is not None and bool(workspace.inlay_hint.refresh_support)
 
 
 def _documents(server: Server) -> None:
@@ -153,6 +165,13 @@ class _Span(msgspec.Struct):
     context: dict[str, Any] = {}
 
 
+class _Stretch(msgspec.Struct):
+    """The part of LSP's params that names a stretch of a document."""
+
+    textDocument: _Document  # noqa: N815 - LSP's name
+    range: Range
+
+
 class _Document(msgspec.Struct):
     uri: str
 
@@ -183,6 +202,14 @@ def _looking(server: Server) -> None:
         document, offset, _ = at(params)
         return rpc.raw(await server.window.definition.find(document, offset))
 
+    async def hints(params: Any) -> rpc.Raw:
+        asked = msgspec.convert(params, _Stretch)
+        document = server.document(asked.textDocument.uri)
+        return rpc.raw(await server.window.insight.hints.within(document, asked.range.start.line, asked.range.end.line))
+
+    async def resolve_hint(params: Any) -> rpc.Raw:
+        return rpc.raw(server.window.insight.hints.resolve(params))
+
     async def lenses(params: Any) -> rpc.Raw:
         return rpc.raw(await server.window.lenses(params["textDocument"]["uri"]))
 
@@ -205,6 +232,8 @@ def _looking(server: Server) -> None:
     )
     register(types.COMPLETION_ITEM_RESOLVE, resolve)
     register(types.TEXT_DOCUMENT_HOVER, hover)
+    register(types.TEXT_DOCUMENT_INLAY_HINT, hints, types.InlayHintOptions(resolve_provider=True))
+    register(types.INLAY_HINT_RESOLVE, resolve_hint)
     register(types.TEXT_DOCUMENT_DEFINITION, definition)
     register(types.TEXT_DOCUMENT_SIGNATURE_HELP, signature, types.SignatureHelpOptions(trigger_characters=["(", ","]))
     kinds = types.CodeActionOptions([types.CodeActionKind.Empty, actions.REWRITE], resolve_provider=True)

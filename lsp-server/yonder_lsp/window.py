@@ -110,9 +110,7 @@ class Window:
             warn=lambda sentence: self.notice("warning", sentence),
         )
         self._scene = Scene(folder=options.folder, defaults=item_defaults, commands=options.commands)
-        self.insight = Insight(
-            self.lifecycle.peek, self._sessions, wanted=lambda: self._scene.looking, folder=lambda: self._scene.folder
-        )
+        self.insight = Insight(self.lifecycle.peek, self._sessions, self._scene)
         self.eyes = live.Live(
             self.lifecycle.peek,
             clock=time.monotonic,
@@ -329,7 +327,8 @@ class Window:
     def _apply_settings(self) -> None:
         chosen = self.workspace.settings
         self._scene.looking = chosen.looking != "static-only"
-        self._scene.others = chosen.other_language_server
+        self._scene.others, self._scene.hints = chosen.other_language_server, chosen.inlay_hints
+        self.insight.shown_otherwise()
         self._background(self._engine.apply(chosen))
 
     # ── documents ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -387,6 +386,7 @@ class Window:
 
     def _run_started(self, run: str, document: Document, block: cells.Block) -> None:
         self._watch.started(run, document.uri, document.slice(block.range))
+        self.insight.started(run, document.uri, block)
         self._publish(self._board.ran(document.uri, block.range))
 
     def _publish(self, uris: set[str]) -> None:
@@ -457,6 +457,7 @@ class Window:
     def _run_ended(self, event: wire.RunEnded) -> None:
         self.log("info", f"run {event.run}: {event.outcome} after {event.seconds:.2f} s")
         self.running.ended(event.run)
+        self.insight.ended(event)
         uri = self._watch.uri(event.run)
         if event.failure is not None:
             note = here_after_all(event.failure, self.workspace.folder)

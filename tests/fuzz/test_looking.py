@@ -13,7 +13,8 @@ from tests.fuzz.making import messages, texts
 from yonder import wire
 from yonder_lsp import completion, hover, rpc
 from yonder_lsp import status as states
-from yonder_lsp.sessions import Sessions
+from yonder_lsp.names import HINT, LONGEST, Names
+from yonder_lsp.sessions import Epoch, Sessions
 
 HERE = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
 
@@ -31,6 +32,23 @@ def test_whatever_is_answered_can_be_shown(answer, name, index, keyword):
     for defaults in (True, False):
         found = completion.listed(entries, range_=HERE, data={}, incomplete=False, defaults=defaults)
         json.loads(rpc.raw(found).body)
+
+
+EPOCH = Epoch("main", 7, 1, busy=False)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(answers=st.lists(messages(wire.Answer), min_size=1, max_size=3))
+def test_names_of_any_answer_are_names_and_their_hints_one_line(answers):
+    names = Names()
+    for answer in answers:
+        names.apply(EPOCH, names.since(EPOCH), answer, 1.0)
+        table = names.table(EPOCH)
+        for name, row in table.rows.items() if table is not None else ():
+            assert name.isidentifier()
+            assert len(name) <= LONGEST
+            assert len(row.short) <= HINT
+            assert row.short.isprintable()
 
 
 HOSTILE = (

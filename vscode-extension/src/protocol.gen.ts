@@ -47,6 +47,7 @@ export interface Settings {
   readonly silence?: number;
   readonly codeLens?: boolean;
   readonly otherLanguageServer?: boolean;
+  readonly inlayHints?: "auto" | "off" | "on";
   readonly tool?: Readonly<Record<string, unknown>>;
 }
 

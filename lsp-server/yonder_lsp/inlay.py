@@ -1,0 +1,82 @@
+"""Inlay hints: behind what the last run bound, what it is now: `x: Tensor[32, 10] float32`. Pure.
+
+A hint stands where the name got the value that it has. When that statement was edited since, the hint is stale: the editor
+that knows us draws it dim, others show it with a question mark.
+
+What this file must not know: connections, threads, when hints are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from yonder import wire
+from yonder_lsp import columns
+from yonder_lsp.documents import Document
+from yonder_lsp.targets import Target
+
+Json = dict[str, Any]
+
+_TYPE = 1
+"""LSP's InlayHintKind.Type."""
+_SHAPED = frozenset({"torch", "numpy", "pandas"})
+
+Row = Callable[[str], wire.Row | None]
+Last = Callable[[str], Target | None]
+
+
+def hints(
+    document: Document, targets: Iterable[Target], row: Row, last: Last, session: str, *, shapes: bool
+) -> list[Json]:
+    """The hints behind these targets. `row` says what a name is, `last` which text it got that from; `shapes`: only those
+    that no static engine can give."""
+    found, stale = list[Json](), dict[str, Json | None]()
+    for target in targets:
+        known = row(target.name)
+        if known is None or not known.short or known.kind != "v" or (shapes and not shaped(known)):
+            continue
+        bound = last(target.name)
+        if bound is None:
+            continue
+        if bound.text == target.text:
+            if _is_it(document, target, bound):
+                found.append(_hint(document, target, known, session, stale=False))
+        elif target.name not in stale and not _stands(document, bound):
+            stale[target.name] = _hint(document, target, known, session, stale=True)
+    fresh = {hint["data"]["name"] for hint in found}
+    return found + [hint for name, hint in stale.items() if hint is not None and name not in fresh]
+
+
+def shaped(row: wire.Row) -> bool:
+    """Does the hint say more than a type?"""
+    return row.type.partition(".")[0] in _SHAPED and "[" in row.short
+
+
+def _is_it(document: Document, target: Target, bound: Target) -> bool:
+    """Of several statements with this very text, it is the one below the same line."""
+    first = bound.text.partition("\n")[0]
+    return not bound.before or target.before == bound.before or document.text.count(first) == 1
+
+
+def _stands(document: Document, bound: Target) -> bool:
+    """Does the text still have the statement that the value came from? Then another one is new, not edited."""
+    text = document.text
+    first, *more = bound.text.split("\n")
+    at = text.find(first)
+    while at >= 0:
+        line = document.position(at).line
+        if [one.strip() for one in document.lines[line : line + 1 + len(more)]] == [first, *more]:
+            return True
+        at = text.find(first, at + 1)
+    return False
+
+
+def _hint(document: Document, target: Target, row: wire.Row, session: str, *, stale: bool) -> Json:
+    character = columns.to_utf16(document.lines[target.line], target.end)
+    return {
+        "position": {"line": target.line, "character": character},
+        "label": f": {row.short}{' ?' if stale else ''}",
+        "kind": _TYPE,
+        "data": {"session": session, "name": target.name, "stale": stale},
+    }
