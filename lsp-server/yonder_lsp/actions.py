@@ -17,8 +17,8 @@ from urllib.parse import quote
 import msgspec
 
 from yonder import wire
-from yonder_lsp import columns, cursor, scope, statements, uris
-from yonder_lsp.cards import Cards, countable, path_text, protocol_steps
+from yonder_lsp import columns, cursor, protocol, scope, statements, uris
+from yonder_lsp.cards import Cards, countable, path_text, protocol_steps, steps
 from yonder_lsp.documents import Document
 from yonder_lsp.live import Live
 from yonder_lsp.looking import Scene
@@ -49,7 +49,7 @@ class Actions:
             return []
         found = _expression(document, document.offset(where.start), document.offset(where.end))
         session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
-        if found is None or not session.alive or not self._scene.looking:
+        if found is None or not session.alive or not self._scene.looking or uris.is_remote(document.uri):
             return []
         line = document.position(found.whole[0]).line
         if scope.is_local(document.lines, str(found.path[0].value), line):
@@ -64,7 +64,7 @@ class Actions:
 
     def _commands(self, document: Document, found: cursor.Target, answer: wire.Answer) -> list[Json]:
         text = path_text(found.path)
-        named = {"Evaluate": f"Evaluate {text}", "Compute statistics": f"Compute statistics of {text}"}
+        named = {"Evaluate": f"Evaluate {text}", "Show source": f"Show source of {text} on the cluster"}
         return [
             {
                 "title": named.get(title, f"{title} of {text}"),
@@ -81,11 +81,14 @@ class Actions:
         if not self._scene.commands:
             return []
         uri, where = document.uri, msgspec.to_builtins(document.range(*found.whole))
+        last = msgspec.to_builtins(document.range(found.start, found.end))
         path = msgspec.to_builtins(protocol_steps(found.path))
         doable: list[tuple[str, str, list[object]]] = [("Evaluate", "yonder.evaluate", [uri, where])]
         if countable(answer):
             doable.append(("Compute statistics", "yonder.statistics", [uri, path, where]))
-        return doable
+        if answer.file:
+            doable.append(("Show source", "yonder.showSource", [uri, last]))
+        return doable if not uris.is_remote(uri) else [one for one in doable if one[1] == "yonder.showSource"]
 
     # ── below a card ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,6 +109,13 @@ def resolved(item: Json, document: Document) -> Json:
         return item
     edit = keeping(document, data["line"], data["text"], str(data.get("name", "value")))
     return item | {"edit": {"changes": {document.uri: [edit]}}}
+
+
+def kept(document: Document, params: protocol.KeepParams) -> protocol.KeepEdit:
+    """The edit that keeps what a path leads to after the statement on a line."""
+    path = steps(params.path)
+    edit = keeping(document, params.line, path_text(path), _name(path))
+    return msgspec.convert({"range": edit["range"], "text": edit["newText"]}, protocol.KeepEdit)
 
 
 def _wanted(kind: str, only: Sequence[object]) -> bool:

@@ -17,7 +17,7 @@ from io import BytesIO
 from typing import Any
 
 from yonder import wire
-from yonder_lsp import columns, cursor, live, protocol, scope, uris
+from yonder_lsp import cards, columns, cursor, live, protocol, scope, uris
 from yonder_lsp.documents import Document
 from yonder_lsp.looking import Looking, Scene
 from yonder_lsp.protocol import Position, Range
@@ -76,7 +76,8 @@ class Definition:
 
     async def show(self, params: protocol.SourceAtParams, document: Document) -> protocol.SourceAt:
         """The source as the session has it, whatever this machine has."""
-        asked = expression(document, document.offset(params.selection.start))
+        named = Asked(document, tuple(cards.steps(params.path)), 0, 0) if params.path else None
+        asked = named or expression(document, document.offset(params.selection.start))
         if asked is None:
             return _none("Put the cursor on a name: Yonder shows the source of what it stands for on the cluster.")
         session = self._looking.session(document)

@@ -476,10 +476,11 @@ class SourceResult(_Shape, frozen=True, kw_only=True):
 
 
 class SourceAtParams(_Shape, frozen=True, kw_only=True):
-    """The expression at the start of `selection`."""
+    """The expression at the start of `selection`, or the object at `path`."""
 
     uri: str
     selection: Range
+    path: list[PathStep] = []
 
 
 class SourceAt(_Shape, frozen=True, kw_only=True):
@@ -488,6 +489,19 @@ class SourceAt(_Shape, frozen=True, kw_only=True):
     uri: str
     range: Range
     sentence: str = ""
+
+
+class KeepParams(_Shape, frozen=True, kw_only=True):
+    """Keep what `path` leads to as a Remote, after the statement on `line`."""
+
+    uri: str
+    path: list[PathStep]
+    line: int
+
+
+class KeepEdit(_Shape, frozen=True, kw_only=True):
+    range: Range
+    text: str
 
 
 class ProvideParams(_Shape, frozen=True, kw_only=True):
@@ -561,6 +575,7 @@ REQUESTS: tuple[Method, ...] = (
     Method("yonder/fetch", FetchParams, Fetched),
     Method("yonder/variables", VariablesParams, VariablesResult),
     Method("yonder/card", CardParams, CardResult),
+    Method("yonder/keeping", KeepParams, KeepEdit),
     Method("yonder/statistics", StatisticsParams, StatisticsResult),
     Method("yonder/source", SourceParams, SourceResult),
     Method("yonder/sourceAt", SourceAtParams, SourceAt),

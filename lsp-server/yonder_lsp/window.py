@@ -24,7 +24,7 @@ from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
 from yonder_lsp import cells, interpreter, live, protocol, stale, uris
 from yonder_lsp import status as states
-from yonder_lsp.actions import Actions
+from yonder_lsp.actions import Actions, kept
 from yonder_lsp.cards import Cards
 from yonder_lsp.definition import Definition
 from yonder_lsp.diagnostics import Board, Edit, here_after_all
@@ -286,6 +286,9 @@ class Window:
 
     async def card(self, params: protocol.CardParams) -> protocol.CardResult:
         return await self.cards.card(params)
+
+    async def keeping(self, params: protocol.KeepParams) -> protocol.KeepEdit:
+        return kept(self._text(params.uri), params)
 
     async def statistics(self, params: protocol.StatisticsParams) -> protocol.StatisticsResult:
         return await self.cards.statistics(params)

@@ -5,7 +5,8 @@ import type { Server } from "./client";
 import { Downloads } from "./downloads";
 import type { Errors } from "./errors";
 import type { InlineResults } from "./inline";
-import { guess, type Where } from "./lines";
+import type { Figures } from "./figures";
+import { guess, isRange, type Where } from "./lines";
 import type { Log } from "./log";
 import type { OutputDocuments } from "./outputDocument";
 import type { Panel } from "./panel";
@@ -14,18 +15,21 @@ import { REMOTE_SCHEME, showSource } from "./remoteSource";
 import type { Runs } from "./runs";
 import type { StatusBar } from "./status";
 
+type Arguments = readonly unknown[];
+
 export interface CommandParts {
   readonly server: Server;
   readonly inline: InlineResults;
+  readonly figures: Figures;
   readonly panel: Panel;
   readonly runs: Runs;
   readonly errors: Errors;
   readonly status: StatusBar;
   readonly outputs: OutputDocuments;
   readonly log: Log;
+  /** The commands of objects.ts. */
+  readonly objects: Readonly<Record<string, (...args: Arguments) => Promise<void>>>;
 }
-
-type Arguments = readonly unknown[];
 
 function plain(range: vscode.Range | Range): Range {
   const { start, end } = range;
@@ -54,7 +58,8 @@ export class Commands {
       "yonder.showOutput": (run) => this.parts.panel.show(typeof run === "string" ? run : undefined, "output"),
       "yonder.openOutput": (run) => this.#openOutput(run),
       "yonder.showLog": () => this.#showLog(),
-      "yonder.showVariables": () => this.#variables(),
+      "yonder.evaluate": (uri, range) => this.#evaluate(uri, range),
+      ...this.parts.objects,
       "yonder.showSource": (uri, range) => showSource(this.parts.server, uri, range),
       "yonder.clearRuns": () => this.#clearRuns(),
       "yonder.clearInline": () => this.#clearInline(),
@@ -90,6 +95,13 @@ export class Commands {
     if (typeof uri !== "string" || !isRange(range)) return this.#runHere("cell");
     const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(uri));
     await this.#run(document, { start: range.start, end: range.start }, "cell");
+  }
+
+  /** One expression as it stands; its value comes after the line. */
+  async #evaluate(uri: unknown, range: unknown): Promise<void> {
+    if (typeof uri !== "string" || !isRange(range)) return;
+    const document = vscode.workspace.textDocuments.find((one) => one.uri.toString() === uri);
+    if (document !== undefined) await this.#run(document, plain(range), "expression");
   }
 
   /** The mark first, then the question: nobody waits to see that the key was heard. */
@@ -138,14 +150,6 @@ export class Commands {
     void (result.left > 0 ? vscode.window.showWarningMessage(result.sentence) : vscode.window.showInformationMessage(result.sentence));
   }
 
-  async #variables(): Promise<void> {
-    const uri = this.#editor().document.uri.toString();
-    const { variables } = await this.parts.server.request("yonder/variables", { uri });
-    const items = variables.map((variable) => ({ label: variable.name, description: variable.type, detail: variable.short }));
-    const title = "Yonder: variables of this session";
-    await vscode.window.showQuickPick(items, { title, placeHolder: items.length === 0 ? "The session has no variables yet." : "Name, type or value", matchOnDescription: true, matchOnDetail: true });
-  }
-
   async #clearRuns(): Promise<void> {
     await this.parts.server.request("yonder/clearRuns", {});
     await this.parts.runs.refresh();
@@ -158,6 +162,7 @@ export class Commands {
 
   #clearInline(): Promise<void> {
     this.parts.inline.clear(this.#editor().document);
+    this.parts.figures.clear(this.#editor().document);
     return Promise.resolve();
   }
 
@@ -172,12 +177,4 @@ export class Commands {
     const at = new vscode.Range(line, 0, line, 0);
     await vscode.window.showTextDocument(target, { selection: at, preserveFocus: false });
   }
-}
-
-function isRange(value: unknown): value is Range {
-  return typeof value === "object" && value !== null && "start" in value && "end" in value && isPosition(value.start);
-}
-
-function isPosition(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "line" in value && typeof value.line === "number" && "character" in value;
 }

@@ -4,19 +4,23 @@ import { besideMiddleware } from "./beside";
 import { SELECTOR, Server } from "./client";
 import { Commands } from "./commands";
 import { Errors } from "./errors";
+import { Figures } from "./figures";
 import { Heartbeat } from "./heartbeat";
+import { hoverMiddleware } from "./hover";
 import { InlineResults } from "./inline";
 import { InputBoxes } from "./input";
 import { Interpreter } from "./interpreter";
 import { Lenses } from "./lenses";
 import { Log } from "./log";
 import { DECIDING } from "./others";
+import { objectCommands } from "./objects";
 import { OUTPUT_SCHEME, OutputDocuments } from "./outputDocument";
 import { Panel, PANEL_VIEW } from "./panel";
 import { RemoteSources } from "./remoteSource";
 import { Runs } from "./runs";
 import { readSettings } from "./settings";
 import { StatusBar } from "./status";
+import { VariablesView } from "./variables";
 import { Window } from "./window";
 
 /** The editor itself asks within a second of a file's coming into sight, if it does. */
@@ -37,6 +41,7 @@ export function activate(context: vscode.ExtensionContext): void {
     initOptions: () => window.initOptions(),
     middleware: {
       ...besideMiddleware(),
+      ...hoverMiddleware(),
       provideCodeLenses: (document, token, next) => {
         lenses.asked(document.uri.toString());
         return next(document, token);
@@ -67,7 +72,10 @@ export function activate(context: vscode.ExtensionContext): void {
       (error: unknown) => errors.show(error),
     ),
   );
-  const commands = new Commands({ server, inline, panel, runs, errors, status, outputs, log });
+  const figures = new Figures(server);
+  const variables = new VariablesView(server, figures);
+  const objects = objectCommands({ server, figures, view: variables });
+  const commands = new Commands({ server, inline, figures, panel, runs, errors, status, outputs, log, objects });
   const heartbeat = new Heartbeat(() => server.notify("yonder/heartbeat", {}));
 
   runs.onDelta((delta) => inline.apply(delta));
@@ -75,6 +83,7 @@ export function activate(context: vscode.ExtensionContext): void {
   server.on("yonder/statusChanged", (news) => {
     status.status(news);
     panel.status(news);
+    variables.status(news);
   });
   server.on("yonder/inputRequested", (question) => inputs.ask(question));
   server.on("yonder/inputClosed", ({ id }) => inputs.close(id));
@@ -90,6 +99,7 @@ export function activate(context: vscode.ExtensionContext): void {
       (news) => {
         status.status(news);
         panel.status(news);
+        variables.status(news);
       },
       (error: unknown) => log.error("asking for the status", error),
     );
@@ -110,6 +120,8 @@ export function activate(context: vscode.ExtensionContext): void {
     interpreter,
     server,
     inline,
+    figures,
+    variables,
     inputs,
     heartbeat,
     commands.register(),

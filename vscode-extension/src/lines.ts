@@ -8,6 +8,15 @@ export type Where = NonNullable<RunParams["where"]>;
 const MARKER = /^\s*#\s*%%/;
 const CONTINUES = /^(?:[)\]}]|(?:else|elif|except|finally|case)\b)/;
 
+/** A range as it comes with a command, which may be anything. */
+export function isRange(value: unknown): value is Range {
+  return typeof value === "object" && value !== null && "start" in value && isPosition(value.start) && "end" in value && isPosition(value.end);
+}
+
+function isPosition(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "line" in value && typeof value.line === "number" && "character" in value && typeof value.character === "number";
+}
+
 /** Whole lines `first`..`last` as a range that ends with the last line's text. */
 export function wholeLines(lines: readonly string[], first: number, last: number): Range {
   return { start: { line: first, character: 0 }, end: { line: last, character: (lines[last] ?? "").length } };

@@ -439,10 +439,11 @@ export interface SourceResult {
   readonly kept: boolean;
 }
 
-/** The expression at the start of `selection`. */
+/** The expression at the start of `selection`, or the object at `path`. */
 export interface SourceAtParams {
   readonly uri: string;
   readonly selection: Range;
+  readonly path?: readonly PathStep[];
 }
 
 /** uri "": there is none, and `sentence` says why. */
@@ -450,6 +451,18 @@ export interface SourceAt {
   readonly uri: string;
   readonly range: Range;
   readonly sentence: string;
+}
+
+/** Keep what `path` leads to as a Remote, after the statement on `line`. */
+export interface KeepParams {
+  readonly uri: string;
+  readonly path: readonly PathStep[];
+  readonly line: number;
+}
+
+export interface KeepEdit {
+  readonly range: Range;
+  readonly text: string;
 }
 
 /** How the executor core gets to the project's Python: install (pip into it) or without (a folder of our own). */
@@ -508,6 +521,7 @@ export interface Requests {
   readonly "yonder/fetch": { readonly params: FetchParams; readonly result: Fetched };
   readonly "yonder/variables": { readonly params: VariablesParams; readonly result: VariablesResult };
   readonly "yonder/card": { readonly params: CardParams; readonly result: CardResult };
+  readonly "yonder/keeping": { readonly params: KeepParams; readonly result: KeepEdit };
   readonly "yonder/statistics": { readonly params: StatisticsParams; readonly result: StatisticsResult };
   readonly "yonder/source": { readonly params: SourceParams; readonly result: SourceResult };
   readonly "yonder/sourceAt": { readonly params: SourceAtParams; readonly result: SourceAt };

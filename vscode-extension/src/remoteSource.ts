@@ -2,7 +2,8 @@
 // What belongs here: the file system that the editor asks. What it must not know: where texts are kept.
 import * as vscode from "vscode";
 import type { Server } from "./client";
-import type { Range, SourceAt, SourceResult } from "./protocol.gen";
+import { isRange } from "./lines";
+import type { PathStep, Range, SourceAt, SourceResult } from "./protocol.gen";
 import { RemoteTexts } from "./remoteTexts";
 
 export const REMOTE_SCHEME = "yonder-remote";
@@ -67,12 +68,12 @@ export class RemoteSources implements vscode.FileSystemProvider {
 }
 
 /** `yonder.showSource`, with the document's URI and a range in it, or for the cursor: what stands there, as the session has it. */
-export async function showSource(server: Server, uri: unknown, range: unknown): Promise<void> {
+export async function showSource(server: Server, uri: unknown, range: unknown, path: readonly PathStep[] = []): Promise<void> {
   const editor = vscode.window.activeTextEditor;
-  const selection = isRange(range) ? range : editor?.selection;
+  const selection = isRange(range) ? range : (editor?.selection ?? (path.length > 0 ? new vscode.Selection(0, 0, 0, 0) : undefined));
   const document = typeof uri === "string" ? uri : editor?.document.uri.toString();
   if (document === undefined || selection === undefined) throw new Error("Open a Python file first, and put the cursor on a name.");
-  const found: SourceAt = await server.request("yonder/sourceAt", { uri: document, selection: plain(selection) });
+  const found: SourceAt = await server.request("yonder/sourceAt", { uri: document, selection: plain(selection), path });
   if (found.uri === "") {
     void vscode.window.showInformationMessage(found.sentence);
     return;
@@ -84,9 +85,4 @@ export async function showSource(server: Server, uri: unknown, range: unknown): 
 
 function plain({ start, end }: Range): Range {
   return { start: { line: start.line, character: start.character }, end: { line: end.line, character: end.character } };
-}
-
-function isRange(value: unknown): value is Range {
-  const at = (one: unknown): boolean => typeof one === "object" && one !== null && "line" in one && typeof one.line === "number" && "character" in one && typeof one.character === "number";
-  return typeof value === "object" && value !== null && "start" in value && at(value.start) && "end" in value && at(value.end);
 }

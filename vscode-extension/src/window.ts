@@ -82,6 +82,7 @@ export class Window {
       python,
       wheels: this.context.extensionMode === vscode.ExtensionMode.Production ? this.#wheels : "",
       editor: `${vscode.env.appName} ${vscode.version}${otherLanguageServer() !== undefined ? " beside another Python server" : ""}`,
+      commands: true,
       settings: readSettings(folder),
     };
   }

@@ -1,0 +1,108 @@
+// Statistics that were asked for: computed beside the run, shown after the line and in the Variables view.
+// What belongs here: asking, remembering, drawing. What it must not know: how they are computed.
+import * as vscode from "vscode";
+import type { Server } from "./client";
+import { marked, shifted, type Mark } from "./marks";
+import type { PathStep, Range, StatisticsResult } from "./protocol.gen";
+import { expressionOf, keyOf, type Path } from "./variableTree";
+import { clip, INLINE_LIMIT } from "./words";
+
+const REMEMBERED = 200;
+
+export class Figures implements vscode.Disposable {
+  readonly #known = new Map<string, string>();
+  readonly #marks = new Map<string, readonly Mark[]>();
+  readonly #new = new vscode.EventEmitter<void>();
+  readonly onNew = this.#new.event;
+  readonly #type = vscode.window.createTextEditorDecorationType({
+    rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
+    after: { color: new vscode.ThemeColor("yonder.inline.result"), margin: "0 0 0 2.5em" },
+  });
+  readonly #subscriptions = [
+    vscode.workspace.onDidChangeTextDocument((event) => this.#edited(event)),
+    vscode.workspace.onDidCloseTextDocument((document) => this.#marks.delete(document.uri.toString())),
+    vscode.window.onDidChangeVisibleTextEditors(() => this.#render()),
+  ];
+
+  constructor(private readonly server: Server) {}
+
+  /** The short line of what was computed for a path last, "" for none. */
+  of(path: Path): string {
+    return this.#known.get(keyOf(path)) ?? "";
+  }
+
+  /** Another process of the session, other objects under the same names. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  /** Computes them, and says so in the status bar meanwhile. With a range they are shown after its line. */
+  async compute(uri: string, path: Path, range: Range | undefined): Promise<void> {
+    const expression = expressionOf(path);
+    const result = await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: `Yonder: statistics of ${expression}` }, () =>
+      this.server.request("yonder/statistics", { uri, path }),
+    );
+    const found = result.figures.length > 0;
+    if (this.#known.size >= REMEMBERED) this.#known.clear();
+    this.#known.set(keyOf(path), found ? result.short : result.sentence);
+    if (range !== undefined) this.#mark(uri, { line: range.end.line, text: found ? `${expression}: ${result.short}` : result.sentence, details: details(expression, result), failed: !found });
+    this.#new.fire();
+  }
+
+  clear(document: vscode.TextDocument): void {
+    this.#marks.delete(document.uri.toString());
+    this.#render();
+  }
+
+  #mark(uri: string, mark: Mark): void {
+    this.#marks.set(uri, marked(this.#marks.get(uri) ?? [], mark));
+    this.#render();
+  }
+
+  #edited(event: vscode.TextDocumentChangeEvent): void {
+    const uri = event.document.uri.toString();
+    const marks = this.#marks.get(uri);
+    if (marks === undefined || event.contentChanges.length === 0) return;
+    const changes = [...event.contentChanges].sort((a, b) => b.range.start.line - a.range.start.line);
+    this.#marks.set(uri, changes.reduce<readonly Mark[]>((left, { range, text }) => shifted(left, { range, text }), marks));
+    this.#render();
+  }
+
+  #render(): void {
+    for (const editor of vscode.window.visibleTextEditors) {
+      const marks = this.#marks.get(editor.document.uri.toString()) ?? [];
+      editor.setDecorations(
+        this.#type,
+        marks.filter((mark) => mark.line < editor.document.lineCount).map((mark) => decoration(editor.document, mark)),
+      );
+    }
+  }
+
+  dispose(): void {
+    for (const each of [...this.#subscriptions, this.#type, this.#new]) each.dispose();
+  }
+}
+
+function decoration(document: vscode.TextDocument, mark: Mark): vscode.DecorationOptions {
+  const { end } = document.lineAt(mark.line).range;
+  const hoverMessage = new vscode.MarkdownString();
+  hoverMessage.appendCodeblock(mark.details, "text");
+  const look = mark.failed ? { fontStyle: "italic", color: new vscode.ThemeColor("yonder.inline.stale") } : {};
+  return { range: new vscode.Range(end, end), hoverMessage, renderOptions: { after: { contentText: clip(`∑ ${mark.text}`, INLINE_LIMIT), ...look } } };
+}
+
+function details(expression: string, result: StatisticsResult): string {
+  const width = Math.max(0, ...result.figures.map((one) => one.name.length));
+  return [expression, ...result.figures.map((one) => `${one.name.padEnd(width)}  ${one.value}`), result.sentence].filter((line) => line !== "").join("\n");
+}
+
+/** A path that came with a command: from a link it could be anything. */
+export function isPath(value: unknown): value is readonly PathStep[] {
+  return Array.isArray(value) && value.length > 0 && value.length <= 100 && value.every(isStep);
+}
+
+function isStep(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("kind" in value) || !("value" in value)) return false;
+  const kinds: readonly unknown[] = ["name", "attr", "key", "index"];
+  return kinds.includes(value.kind) && (typeof value.value === "string" || typeof value.value === "number");
+}
