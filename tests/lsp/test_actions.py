@@ -151,6 +151,7 @@ async def test_links_stand_below_a_card_and_nothing_a_session_says_becomes_one(f
         assert [(title, command) for title, command, _ in found] == [
             ("Evaluate", "yonder.evaluate"),
             ("Compute statistics", "yonder.statistics"),
+            ("Show source", "yonder.showSource"),
         ]
         assert json.loads(unquote(found[0][2]))[0] == document.uri
         assert not LINK.findall(without_code(shown[: -len(links)]))
