@@ -24,6 +24,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from yonder.errors import ExecutorLost
 
@@ -90,14 +91,22 @@ class Hold:
             segment.held = False
 
 
+class _Writing:
+    """Somebody writes to a segment, for as long as this lives: an interrupt may end that at any moment, and unsaid."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Segment:
-    """One file. `held`: it must not be used again whoever has taken it. `reference` are the words that tell where it is."""
+    """One file. `held`: it must not be used again whoever has taken it. `writing`: somebody is at it, or was when he was
+    interrupted. `reference` are the words that tell where it is."""
 
     def __init__(self, size: int) -> None:
         """With room for so many bytes; memory is taken as it is written. Raises OSError."""
         grain = 1 << max(16, size.bit_length() - 4)
         self.capacity = _OFFSET + size + -size % grain
-        self.held = True
+        self.held = False
+        self.writing: weakref.ref[_Writing] | None = None
         self.used = 0.0
         self.reference = b""
         self._warm = 0  # bytes that have memory already
@@ -222,7 +231,8 @@ class Store:
     def fill(self, pieces: Sequence[Buffer], *, held: bool) -> Segment | None:
         """A segment with these bytes, None as `put`."""
         size = sum(map(len, pieces))
-        segment = self._room(size)
+        writing = _Writing()
+        segment = self._room(size, writing)
         if segment is None:
             return None
         try:
@@ -236,10 +246,11 @@ class Store:
         segment.used = self._clock()
         segment.unlock()
         segment.held = held
+        segment.writing = None
         return segment
 
-    def _room(self, size: int) -> Segment | None:
-        """A segment for so many bytes, held and locked."""
+    def _room(self, size: int, writing: _Writing) -> Segment | None:
+        """A segment for so many bytes, locked, and nobody else's as long as `writing` lives."""
         if not self.works():
             return None
         with self._lock:
@@ -253,9 +264,9 @@ class Store:
                     return None
                 self._segments.append(found)
             if found is not None:
+                found.writing = weakref.ref(writing)
                 self._segments.remove(found)
                 self._segments.append(found)
-                found.held = True
             return found
 
     def _again(self, size: int) -> Segment | None:
@@ -277,6 +288,8 @@ class Store:
         """May it be written? Then it is locked."""
         if segment.held:
             return False
+        if segment.writing is not None:
+            return segment.writing() is None and segment.lock()
         return (segment.taken or self._clock() - segment.used >= UNTAKEN) and segment.lock()
 
     def _drop(self, segment: Segment) -> None:
@@ -322,8 +335,12 @@ class Store:
     def settle(self, seconds: float) -> None:
         """This process is about to end: give receivers so long to take what was put for them."""
         end = self._clock() + seconds
-        while self._clock() < end and any(not one.held and not one.taken for one in self._segments):
+        while self._clock() < end and any(self._awaited(one) for one in self._segments):
             time.sleep(0.002)
+
+    @staticmethod
+    def _awaited(segment: Segment) -> bool:
+        return not segment.held and segment.writing is None and not segment.taken
 
     def forked(self) -> None:
         """In a forked child: these are the parent's."""
@@ -403,6 +420,14 @@ def take(reference: bytes, *, read: bool = False) -> memoryview:
         if not is_sealed(fd):  # else nobody waits to write there again
             os.pwrite(fd, b"\x01", _TAKEN_AT)
         return found
+
+
+def leave(reference: object) -> None:
+    """Nobody will take what was put there: its sender may use the memory again. Harmless for anything else."""
+    if is_reference(reference):
+        with contextlib.suppress(Gone), opened(cast(bytes, reference)) as fd:
+            if not is_sealed(fd):
+                os.pwrite(fd, b"\x01", _TAKEN_AT)
 
 
 @contextlib.contextmanager

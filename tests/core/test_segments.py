@@ -362,3 +362,37 @@ def test_before_the_end_what_was_put_is_given_time(store, clock, monkeypatch):
     naps.clear()
     store.settle(1.0)
     assert len(naps) >= 9
+
+
+def test_what_nobody_takes_is_free_at_once(store, clock):
+    first = store.put([b"x" * MB])
+    store.put([b"y" * MB])
+    assert len(store) == 2
+    segments.leave(first)
+    store.put([b"z" * MB])
+    assert len(store) == 2
+    segments.leave(first)  # it is another value's now, and stays that one's
+    assert not store._segments[-1].taken
+    for other in (b"", b"x" * len(first), [b"pieces"], None):
+        segments.leave(other)
+    store.forked()
+    segments.leave(first)  # its process is gone
+
+
+def test_what_an_interrupt_left_half_written_is_free(store, monkeypatch):
+    """It may come when the bytes are there and nobody was told yet."""
+    unlock = segments.Segment.unlock
+
+    def interrupted(segment):
+        monkeypatch.setattr(segments.Segment, "unlock", unlock)
+        assert not store._free(segment)  # he is still at it
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(segments.Segment, "unlock", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.put([b"x" * MB])
+    gc.collect()
+    store.settle(0)
+    reference = store.put([b"y" * MB])
+    assert len(store) == 1
+    assert bytes(segments.take(reference)[:1]) == b"y"

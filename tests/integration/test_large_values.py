@@ -195,3 +195,39 @@ def test_what_a_failed_call_was_given_goes_with_it(tmp_path):
         """,
     )
     assert said == f"{[0] * 8}\n"
+
+
+def test_what_nobody_takes_is_free_at_once_and_memory_stays_flat_over_many_streams(tmp_path):
+    out = program(
+        tmp_path,
+        """
+        import time, numpy as np, yonder
+        def values():
+            while True:
+                yield np.ones(40_000)
+        def late(flag):
+            while not __import__("os").path.exists(flag):
+                try:
+                    time.sleep(0.01)
+                except KeyboardInterrupt:
+                    return np.ones(40_000)  # although nobody waits for it
+        def look():
+            from yonder import segments
+            free = [one.taken for one in segments.OWN._segments if not one.held]
+            return len(free), all(free)
+        with yonder.Pool(max=1) as pool:
+            for n in range(1000):
+                stream = pool.stream(values)
+                next(stream)
+                stream.close()
+                if n == 100:
+                    before = pool.call(look)
+            cancelled = pool.submit(late, "flag")
+            while not cancelled.running():
+                time.sleep(0.01)
+            cancelled.cancel()
+            after = pool.call(look)
+            print(before[1], after[1], after[0] <= 20)
+        """,
+    )
+    assert out.splitlines() == ["True True True"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from yonder import wire
+from yonder import segments, wire
 from yonder.agent.guard import Ran
 from yonder.agent.looping import Looping
 from yonder.agent.stage import Stage
@@ -130,6 +130,7 @@ class Stream:
 
     def _broken(self, items: Iterator[Any], made: Ran[Any]) -> Ran[Any]:
         """It ends early: its `finally` blocks run now. What they raise is told, the reason itself is the outcome."""
+        segments.leave(made.value)  # it was made, and is said to nobody
         close = getattr(items, "close", None)
         closed: Ran[Any] = self._stage.guard.run(close) if callable(close) else Ran(None)
         if closed.error is not None:

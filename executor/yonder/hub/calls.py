@@ -16,7 +16,7 @@ import msgspec
 from yonder import wire
 from yonder.core import events
 from yonder.core.writers import Span
-from yonder.hub.clients import Client
+from yonder.hub.clients import Client, unheard
 from yonder.hub.keeps import Keeps
 from yonder.hub.worker import OVERTAKEN, End, Part, Worker, clock
 from yonder.snapshot import version
@@ -238,7 +238,9 @@ class Call:
 
     def say(self, message: wire.HubToClient) -> None:
         """Nothing is said after the end."""
-        if not self._answered:
+        if self._answered:
+            unheard(message)
+        else:
             self._say(message)
 
     @property

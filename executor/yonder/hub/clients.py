@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from yonder import wire
+from yonder import segments, wire
 from yonder.hub.parts import Parts
 from yonder.hub.worker import Worker
 
@@ -42,6 +42,18 @@ class Asked(Protocol):
 
     def hold(self) -> None:
         """The client reads, or does not read, what it is told (`Client.slow`): what is made for it waits where it is made."""
+
+
+def unheard(message: wire.HubToClient) -> None:
+    """This is said to nobody: memory of this machine that its values lie in is free again."""
+    match message:
+        case wire.CallDone(body=body) | wire.CallYield(body=body) | wire.ActorReply(body=body):
+            segments.leave(body)
+        case wire.BroadcastDone(ends=ends):
+            for end in ends:
+                unheard(end)
+        case _:
+            pass  # it has no value
 
 
 class Client:
@@ -89,7 +101,9 @@ class Client:
 
     def say(self, message: wire.HubToClient) -> None:
         """Tell the client; nothing when it is gone."""
-        if not self.gone:
+        if self.gone:
+            unheard(message)
+        else:
             self._send(message)
 
     def pressed(self, slow: bool) -> None:
