@@ -7,6 +7,7 @@ import { Errors } from "./errors";
 import { Figures } from "./figures";
 import { Heartbeat } from "./heartbeat";
 import { hoverMiddleware } from "./hover";
+import { Hints } from "./hints";
 import { InlineResults } from "./inline";
 import { InputBoxes } from "./input";
 import { Interpreter } from "./interpreter";
@@ -34,6 +35,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const status = new StatusBar();
   const interpreter = new Interpreter();
   const inline = new InlineResults();
+  const hints = new Hints();
   const window = new Window(context, interpreter, log);
   const server = new Server({
     log,
@@ -42,6 +44,7 @@ export function activate(context: vscode.ExtensionContext): void {
     middleware: {
       ...besideMiddleware(),
       ...hoverMiddleware(),
+      provideInlayHints: hints.provide,
       provideCodeLenses: (document, token, next) => {
         lenses.asked(document.uri.toString());
         return next(document, token);
@@ -122,6 +125,7 @@ export function activate(context: vscode.ExtensionContext): void {
     inline,
     figures,
     variables,
+    hints,
     inputs,
     heartbeat,
     commands.register(),

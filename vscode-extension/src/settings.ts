@@ -19,6 +19,7 @@ export function readSettings(scope: vscode.Uri | undefined): Settings {
     looking: yonder.get<NonNullable<Settings["looking"]>>("looking", "limited"),
     linger: yonder.get("linger", 20),
     silence: yonder.get("silence", 600),
+    inlayHints: yonder.get<NonNullable<Settings["inlayHints"]>>("inlayHints", "auto"),
     codeLens: yonder.get("codeLens", true),
     otherLanguageServer: otherLanguageServer() !== undefined,
     tool: yonder.get<Readonly<Record<string, unknown>>>("tool", {}),
