@@ -84,8 +84,8 @@ def members(found: Iterable[wire.Member], *, note: str = "", globals_: bool = Fa
 
 
 def only_live(found: Iterable[wire.Member], bound: Container[str]) -> list[wire.Member]:
-    """What another Python server cannot know: neither bound by the text nor a builtin."""
-    return [member for member in found if member.rank < 2 and member.name not in bound]
+    """What another Python server cannot know: neither bound by the text nor a builtin nor a module's own."""
+    return [one for one in found if one.rank < 2 and one.name not in bound and not one.name.startswith("__")]
 
 
 def keys(found: Iterable[wire.Member], quote: str, *, close: bool) -> list[Entry]:

@@ -100,8 +100,8 @@ def _signed(name: str, signature: str) -> str:
 
 
 def _told(answer: wire.Answer) -> bool:
-    """Do the facts say the preview already?"""
-    return any(fact.value == answer.short for fact in answer.facts)
+    """Do the facts say the preview already? Of tensors, arrays and networks they say more."""
+    return any(fact.value == answer.short or fact.label in ("shape", "parameters") for fact in answer.facts)
 
 
 def signature(name: str, answer: wire.Answer, index: int, keyword: str) -> Json | None:

@@ -20,6 +20,8 @@ from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
 
 BATCH_BOUND = 4000
+AT_ONCE = 500  # events told in one turn of the loop: some milliseconds, and then it is a key's turn
+IN_A_ROW = 64  # messages read in one turn, however many lie there
 STORE_AGAIN = 1.0
 T = TypeVar("T")
 
@@ -55,7 +57,11 @@ class Intake:
         beside = [asyncio.create_task(self._keep()), asyncio.create_task(self._hub.attend())]
         beside[0].add_done_callback(self._kept)
         try:
+            read = 0
             async for data in connection:
+                read += 1
+                if read % IN_A_ROW == 0:
+                    await asyncio.sleep(0)  # what lies there already is read without a pause
                 message = self._parser.message(data if isinstance(data, bytes) else data.encode())
                 if isinstance(message, wire.Numbered):
                     await self._put(message)
@@ -83,7 +89,7 @@ class Intake:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            taken = self._batch[:]
+            taken = self._batch[:AT_ONCE]
             while True:
                 try:
                     last = await _whole(self._apply(taken))
@@ -92,6 +98,8 @@ class Intake:
                     self._ear.notice("error", f"Runs cannot be stored: {error}")
                     await asyncio.sleep(STORE_AGAIN)
             del self._batch[: len(taken)]
+            if self._batch:
+                self._arrived.set()
             self._room.set()
             with contextlib.suppress(ConnectionClosed):
                 await self._hub.connection.send(wire.encode(wire.Ack(last)))

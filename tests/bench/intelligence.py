@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import jedi
 from scripts.editor import Document, Editor
+from tests.bench import lag
 from tests.bench.figures import BenchError, Figure, quantile
 from tests.bench.window import run_cell, window
 
@@ -139,7 +140,7 @@ def _jedi(count: int) -> list[float]:
 
 
 def measure(quick: bool) -> Iterator[Figure]:
-    """`complete_live_p50_ms`, `complete_live_p95_ms`, `complete_busy_p95_ms`, `hover_p95_ms`."""
+    """`complete_live_p50_ms`, `complete_live_p95_ms`, `complete_busy_p95_ms`, `hover_p95_ms`, `loop_lag_p95_ms`."""
     found = asyncio.run(_live(60 if quick else 300))
     peer = _jedi(3 if quick else 15)
     memory = "again, from memory"
@@ -151,3 +152,4 @@ def measure(quick: bool) -> Iterator[Figure]:
     )
     beside = {memory: quantile(found["hover again"], 0.95)}
     yield Figure("hover_p95_ms", quantile(found["hover"], 0.95), "ms", beside)
+    yield lag.measure(quick)

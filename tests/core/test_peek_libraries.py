@@ -142,7 +142,14 @@ def test_an_array(dtype: str, text: str) -> None:
 
 def test_what_is_called_like_a_function_is_listed_as_one() -> None:
     kinds = {member.name: member.kind for member in ask("members", np).members}
-    assert [kinds[name] for name in ("abs", "all", "zeros", "ndarray", "linalg", "pi")] == ["m", "m", "m", "c", "M", "v"]
+    assert [kinds[name] for name in ("abs", "all", "zeros", "ndarray", "linalg", "pi")] == [
+        "m",
+        "m",
+        "m",
+        "c",
+        "M",
+        "v",
+    ]
 
 
 def test_a_networks_parameters_are_counted_also_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:

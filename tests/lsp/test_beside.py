@@ -19,6 +19,7 @@ NAMESPACE = wire.Answer(
         wire.Member("frame", "v", 0),
         wire.Member("made_elsewhere", "v", 0),
         wire.Member("print", "m", 2),
+        wire.Member("__loader__", "v", 0),
     ],
 )
 DOC = "Train it.\n\nParameters\n----------\nlr : float"
