@@ -13,7 +13,7 @@ from typing import Literal
 
 from yonder import wire
 from yonder.errors import YonderError
-from yonder_lsp import hover, live, protocol, uris
+from yonder_lsp import documentation, hover, live, protocol, uris
 from yonder_lsp.live import Live, Peek
 from yonder_lsp.looking import Scene
 from yonder_lsp.sessions import Session, Sessions
@@ -107,8 +107,12 @@ class Cards:
         if known is None:
             return ""
         result, at = known
-        rows = "  \n".join(f"{hover.escaped(one.name)}: {hover.span(one.value)}" for one in result.figures)
-        return f"*{hover.escaped(f'statistics · {hover.ago(self._clock() - at)} · {result.sentence}')}*\n\n{rows}"
+        rows = "  \n".join(
+            f"{documentation.escaped(one.name)}: {documentation.span(one.value)}" for one in result.figures
+        )
+        return (
+            f"*{documentation.escaped(f'statistics · {hover.ago(self._clock() - at)} · {result.sentence}')}*\n\n{rows}"
+        )
 
     # ── statistics ────────────────────────────────────────────────────────────────────────────────────────────────────
 

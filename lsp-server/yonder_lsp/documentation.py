@@ -14,6 +14,7 @@ LINES = 30
 CHARACTERS = 8_000
 _LINE_CHARACTERS = 400
 _ENTRIES = 12
+_WIDTH = 120  # about what a line of a hover holds
 
 _MARKUP = re.compile(r"([!#$&()*+\-.:<=>@\[\\\]^_`{|}~])")
 _CODE = re.compile(r"(?::[\w.:+-]{1,40}:)?`(?!`)([^`\n]{1,120})`(?!`)_{0,2}|``([^`\n]{1,200})``")
@@ -147,11 +148,11 @@ class _Page:
 
     def take(self, block: str) -> bool:
         """Whether there is room for more. A block that does not fit is left out, but the first one is shortened."""
-        size = block.count("\n") + 1
+        size = sum(1 + len(line) // _WIDTH for line in block.split("\n"))
         if self._lines + size > LINES and self._parts:
             self.cut = True
             return False
-        if size > LINES:
+        if block.count("\n") >= LINES:
             head = block.split("\n")[:LINES]
             opening = re.match(r"`{3,}", head[0])
             block = "\n".join([*head, opening[0]] if opening else head)
@@ -169,7 +170,8 @@ def _without_signature(lines: list[str]) -> list[str]:
     end = _paragraph_end(lines, 0)
     first = " ".join(lines[:end])
     signed = _SIGNATURE.match(first) and (first.endswith(")") or "->" in lines[end - 1])
-    return lines[end:] if signed else lines
+    only = end > 1 and not any(lines[end:])  # several ways to call it, and what they do: that is the text
+    return lines[end:] if signed and not only else lines
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[str]:
@@ -332,7 +334,7 @@ def _paragraph(lines: Sequence[str]) -> Iterator[str]:
         ":" if prose and prose[-1].endswith("::") and prose[-1] != "::" else ""
     )
     if said:
-        yield inline(said)
+        yield inline(_shortened(said, 1200))
     if items:
         yield "\n".join(f"- {inline(item)}" for item in items[:_ENTRIES]) + ("\n- …" if len(items) > _ENTRIES else "")
 

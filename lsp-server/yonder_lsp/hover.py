@@ -6,18 +6,19 @@ shown as code or escaped, never as markup.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from yonder import wire
-from yonder_lsp import columns
+from yonder_lsp import columns, documentation
+from yonder_lsp.cursor import Call
+from yonder_lsp.documentation import escaped, fenced, span
 
 Json = dict[str, Any]
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$])")
-DOC_LINES = 30
+_OVERLOADS = 3
+_WAYS = 20
 
 
 class Where(NamedTuple):
@@ -49,30 +50,19 @@ def source_line(where: Where) -> str:
     return f"live · run {where.run} · {ago(where.age)}"
 
 
-def escaped(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", text)
-
-
-def span(text: str) -> str:
-    """Inline code, whatever the text contains."""
-    flat = " ".join(text.split())
-    longest = max((len(run) for run in re.findall(r"`+", flat)), default=0)
-    ticks = "`" * (longest + 1)
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{ticks}{pad}{flat}{pad}{ticks}"
-
-
 def block(text: str, language: str = "python") -> str:
     """A fenced block, whatever the text contains."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    ticks = "`" * max(3, longest + 1)
-    return f"{ticks}{language}\n{text}\n{ticks}"
+    return fenced(text, language)
 
 
 def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
     """The hover's text. `where` None (in a completion's details): the place is known from the context."""
     first = f"{name}: {answer.type}" if answer.type else name
-    if answer.signature:
+    if answer.signatures:
+        first = "\n".join(one.text for one in answer.signatures[:_OVERLOADS])
+        if more := len(answer.signatures) - _OVERLOADS:
+            first += f"\n# and {more} more" if more > 0 else ""
+    elif answer.signature:
         first = answer.signature if answer.signature.startswith(("def ", "class ")) else _signed(name, answer.signature)
     parts = [block(first)]
     if where is not None:
@@ -82,9 +72,7 @@ def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
     if answer.short and not _told(answer):
         parts.append(block(answer.short, "text"))
     if answer.doc:
-        lines = answer.doc.strip().splitlines()
-        cut = lines[:DOC_LINES] + (["…"] if len(lines) > DOC_LINES else [])
-        parts.append("---\n" + block("\n".join(cut), "text"))
+        parts.append("---\n\n" + documentation.markdown(answer.doc, signed=bool(answer.signature)))
     if answer.file:
         parts.append(span(f"{answer.file}:{answer.line}" if answer.line else answer.file))
     return "\n\n".join(parts)
@@ -104,16 +92,29 @@ def _told(answer: wire.Answer) -> bool:
     return any(fact.value == answer.short or fact.label in ("shape", "parameters") for fact in answer.facts)
 
 
-def signature(name: str, answer: wire.Answer, index: int, keyword: str) -> Json | None:
-    """LSP's SignatureHelp with the parameter being written marked."""
+def signature(name: str, answer: wire.Answer, call: Call) -> Json | None:
+    """LSP's SignatureHelp: the overload that fits what is written so far, with the parameter being written marked."""
     if not answer.found or not answer.signature:
         return None
-    label = _signed(name, answer.signature)
-    help_: Json = {"label": label, "parameters": _spans(label, answer.parameters)}
+    ways = answer.signatures[:_WAYS] or [wire.Signature(_signed(name, answer.signature), answer.parameters)]
+    listed: list[Json] = [{"label": one.text, "parameters": _spans(one.text, one.parameters)} for one in ways]
     if answer.doc:
-        help_["documentation"] = {"kind": "markdown", "value": block(answer.doc.strip(), "text")}
-    active = _active(answer.parameters, index, keyword)
-    return {"signatures": [help_], "activeSignature": 0, "activeParameter": active}
+        text = documentation.markdown(answer.doc, signed=True)
+        for one in listed:
+            one["documentation"] = {"kind": "markdown", "value": text}
+    chosen = next((n for n, one in enumerate(ways) if _takes(one.parameters, call)), 0)
+    active = _active(ways[chosen].parameters, call.index, call.keyword)
+    return {"signatures": listed, "activeSignature": chosen, "activeParameter": active}
+
+
+def _takes(parameters: Sequence[wire.Parameter], call: Call) -> bool:
+    """Could a call with so many arguments and these keywords be meant?"""
+    names = {parameter.name.lstrip("*") for parameter in parameters if parameter.keyword}
+    starred = {"**" if one.label.startswith("**") else "*" for one in parameters if one.label.startswith("*")}
+    if "**" not in starred and not call.used <= names:
+        return False
+    plain = [one for one in parameters if not one.label.startswith("*")]
+    return "*" in starred or call.index < max(len(plain), 1)
 
 
 def _spans(label: str, parameters: Sequence[wire.Parameter]) -> list[Json]:
@@ -137,6 +138,7 @@ def _active(parameters: Sequence[wire.Parameter], index: int, keyword: str) -> i
     for at, parameter in enumerate(parameters):
         if parameter.label.startswith("**") and keyword:
             return at
-        if parameter.label.startswith("*") and len(parameter.label) > 1 and parameter.label[1] != "*" and index >= at:
+        starred = parameter.label.startswith("*") and parameter.label[1:2] not in ("", "*")
+        if starred and not keyword and index >= at:
             return at
     return index

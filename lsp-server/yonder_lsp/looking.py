@@ -222,7 +222,7 @@ class Looking:
             look = await self.look(document, session, query, live.SIGNATURE)
             answer = look.answer
             if answer is not None and answer.found:
-                return hover.signature(str(call.function[-1].value), answer, call.index, call.keyword)
+                return hover.signature(str(call.function[-1].value), answer, call)
         facts, _ = await _within(self.begin("signature", document, offset), live.SIGNATURE)
         if not facts.signature:
             return None

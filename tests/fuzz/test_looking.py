@@ -13,6 +13,7 @@ from tests.fuzz.making import messages, texts
 from yonder import wire
 from yonder_lsp import completion, hover, rpc
 from yonder_lsp import status as states
+from yonder_lsp.cursor import Call
 from yonder_lsp.names import HINT, LONGEST, Names
 from yonder_lsp.sessions import Epoch, Sessions
 
@@ -23,7 +24,7 @@ HERE = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}
 @given(answer=messages(wire.Answer), name=texts, index=st.integers(0, 5), keyword=texts)
 def test_whatever_is_answered_can_be_shown(answer, name, index, keyword):
     assert isinstance(hover.markdown(name, answer, None), str)
-    shown = hover.signature(name, answer, index, keyword)
+    shown = hover.signature(name, answer, Call((), index, keyword, frozenset({keyword} - {""})))
     if shown is not None:
         assert shown["activeParameter"] >= 0
     entries = completion.merge(

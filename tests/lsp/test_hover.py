@@ -1,10 +1,17 @@
 """Descriptions as Markdown, signatures with their active parameter."""
 
+import msgspec
 import pytest
 
 from yonder import wire
-from yonder_lsp import hover
+from yonder_lsp import documentation, hover
+from yonder_lsp.cursor import Call
 from yonder_lsp.hover import Where
+
+
+def written(index: int, keyword: str = "", *used: str) -> Call:
+    """A call of which so much is written."""
+    return Call((), index, keyword, frozenset(used))
 
 
 def test_a_tensor() -> None:
@@ -27,7 +34,7 @@ def test_a_function_shows_its_signature_place_and_words() -> None:
     )
     text = hover.markdown("fit", answer, None)
     assert "```python\nfit(model, lr=0.1)\n```" in text
-    assert "Train it." in text
+    assert "Train it\\." in text
     assert "`/w/a.py:7`" in text
     assert "live" not in text
 
@@ -68,16 +75,16 @@ def test_what_comes_from_the_process_stays_code(hostile: str) -> None:
 
 
 def test_spans_survive_backticks() -> None:
-    assert hover.span("a`b``c") == "```a`b``c```"
-    assert hover.span("`x") == "`` `x ``"
+    assert documentation.span("a`b``c") == "```a`b``c```"
+    assert documentation.span("`x") == "`` `x ``"
 
 
 def test_a_long_text_is_cut() -> None:
     text = hover.markdown(
-        "f", wire.Answer(found=True, type="function", doc="\n".join(str(n) for n in range(200))), None
+        "f", wire.Answer(found=True, type="function", doc="\n\n".join(str(n) for n in range(200))), None
     )
     assert "…" in text
-    assert "\n150\n" not in text
+    assert "150" not in text
 
 
 SIGNATURE = wire.Answer(
@@ -98,13 +105,13 @@ SIGNATURE = wire.Answer(
     ("index", "keyword", "active"), [(0, "", 0), (1, "", 1), (2, "", 2), (5, "", 2), (0, "lr", 3), (1, "unknown", 4)]
 )
 def test_the_active_parameter(index: int, keyword: str, active: int) -> None:
-    help_ = hover.signature("fit", SIGNATURE, index, keyword)
+    help_ = hover.signature("fit", SIGNATURE, written(index, keyword))
     assert help_ is not None
     assert help_["activeParameter"] == active
 
 
 def test_parameters_are_places_in_the_label() -> None:
-    help_ = hover.signature("fit", SIGNATURE, 0, "")
+    help_ = hover.signature("fit", SIGNATURE, written(0))
     assert help_ is not None
     (one,) = help_["signatures"]
     words = [one["label"][start:end] for start, end in (parameter["label"] for parameter in one["parameters"])]
@@ -112,5 +119,52 @@ def test_parameters_are_places_in_the_label() -> None:
 
 
 def test_no_signature_no_help() -> None:
-    assert hover.signature("f", wire.Answer(found=True, type="int"), 0, "") is None
-    assert hover.signature("f", wire.Answer(found=False), 0, "") is None
+    assert hover.signature("f", wire.Answer(found=True, type="int"), written(0)) is None
+    assert hover.signature("f", wire.Answer(found=False), written(0)) is None
+
+
+AREA = wire.Answer(
+    found=True,
+    type="function",
+    doc="How much.",
+    signature="area(*args)",
+    signatures=[
+        wire.Signature("area(side: int) -> int", [wire.Parameter("side", "side: int")]),
+        wire.Signature(
+            "area(w, h, *, unit='m')",
+            [wire.Parameter("w", "w"), wire.Parameter("h", "h"), wire.Parameter("unit", "unit='m'")],
+        ),
+        wire.Signature(
+            "area(*many, **more)",
+            [wire.Parameter("many", "*many", keyword=False), wire.Parameter("more", "**more", keyword=False)],
+        ),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("index", "keyword", "used", "chosen", "active"),
+    [
+        (0, "", (), 0, 0),
+        (1, "", (), 1, 1),
+        (0, "", ("h",), 1, 0),
+        (1, "unit", ("unit",), 1, 2),
+        (7, "", (), 2, 0),
+        (0, "other", ("other",), 2, 1),
+    ],
+)
+def test_the_overload_that_fits_what_is_written(
+    index: int, keyword: str, used: tuple[str, ...], chosen: int, active: int
+) -> None:
+    help_ = hover.signature("area", AREA, written(index, keyword, *used))
+    assert help_ is not None
+    assert [one["label"] for one in help_["signatures"]] == [one.text for one in AREA.signatures]
+    assert (help_["activeSignature"], help_["activeParameter"]) == (chosen, active)
+    assert all(one["documentation"]["value"] == "How much\\." for one in help_["signatures"])
+
+
+def test_a_hover_shows_the_first_overloads() -> None:
+    text = hover.markdown("area", AREA, None)
+    assert text.startswith("```python\narea(side: int) -> int\narea(w, h, *, unit='m')\narea(*many, **more)\n```")
+    many = msgspec.structs.replace(AREA, signatures=AREA.signatures * 2)
+    assert "area(*many, **more)\n# and 3 more\n```" in hover.markdown("area", many, None)

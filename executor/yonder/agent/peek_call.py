@@ -27,7 +27,7 @@ ABSENT = raw.ABSENT
 _FOLLOW = 10
 _OVERLOADS = 12
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
-_DOC_CHARACTERS = 1500
+_DOC_CHARACTERS = 6000
 _BAD_ESCAPE: Final = re.compile(r"""\\[^nrt'"\\]""")
 _TEXT_SIGNED: Final = frozenset(
     id(kind) for kind in (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
@@ -347,18 +347,14 @@ def documentation(value: Any) -> str:
 
 
 def summary(value: Any) -> str:
-    """The first paragraphs of a value's documentation; an instance shows its class's, builtins' data shows none."""
+    """A value's documentation, its end cut off where it is very long; an instance shows its class's, builtins' data shows none."""
     if not (_has_name(value) or raw.is_class(value) or raw.is_module(value) or raw.kind_of(value) == "m"):
         kind = type(value)
         value = value if kind is property or kind is types.GetSetDescriptorType else kind
         if raw.module_of(kind) == "builtins" and value is kind:
             return ""
-    kept = ""
-    for paragraph in documentation(value).split("\n\n"):
-        if kept and len(kept) + len(paragraph) > _DOC_CHARACTERS // 2:
-            break
-        kept = f"{kept}\n\n{paragraph}" if kept else paragraph
-    return cut(kept, _DOC_CHARACTERS)
+    text = documentation(value)
+    return text if len(text) <= _DOC_CHARACTERS else f"{text[:_DOC_CHARACTERS].rpartition(chr(10))[0]}\n\n…"
 
 
 def place(value: Any) -> tuple[str, int]:
