@@ -16,7 +16,8 @@ _LINE_CHARACTERS = 400
 _ENTRIES = 12
 _WIDTH = 120  # about what a line of a hover holds
 
-_MARKUP = re.compile(r"([!#$&()*+\-.:<=>@\[\\\]^_`{|}~])")
+_MARKUP = re.compile(r"([$&*<>@\[\\\]_`|~]|:(?=//)|(?<=[wW])\.)")
+_BEGINNING = re.compile(r"^(\s*(?=[#+=-])|\s*\d+(?=[.)]))(.)")
 _CODE = re.compile(r"(?::[\w.:+-]{1,40}:)?`(?!`)([^`\n]{1,120})`(?!`)_{0,2}|``([^`\n]{1,200})``")
 _ROLE_TARGET = re.compile(r"\s*<[^<>]*>$")
 _STRONG = re.compile(r"\*\*([^*\n]{1,120})\*\*")
@@ -86,7 +87,7 @@ def markdown(text: str, *, signed: bool = False) -> str:
 
 def escaped(text: str) -> str:
     """Text that is only text, whatever stands in it; addresses make no links."""
-    return _MARKUP.sub(r"\\\1", text)
+    return _BEGINNING.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", text))
 
 
 def span(text: str) -> str:
