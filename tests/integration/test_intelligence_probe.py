@@ -71,6 +71,7 @@ STEPS = [[], ["attr", "field"], ["attr", "prop"], ["key", "spy"], ["index", 0], 
 NEVER_LOOKS = {
     **dict.fromkeys(["initialize", "initialized", "shutdown", "exit"], "the server's life"),
     **dict.fromkeys(["textDocument/codeLens"], "the document's text alone"),
+    **dict.fromkeys(["inlayHint/resolve"], "what the names' last answer said of itself"),
     **dict.fromkeys(
         [
             f"yonder/{name}"
@@ -166,13 +167,29 @@ async def _source(desk: Desk, name: str) -> list[Any]:
     return [await _said(desk, "yonder/source", {"uri": uri}) for uri in uris]
 
 
+async def _hints(desk: Desk, name: str) -> list[Any]:
+    """What stands behind each name where a cell bound it; it comes when the names were asked for, after the cell."""
+    cell = "\n".join(f"{one} = {one}" for one in NAMES)
+    if cell not in desk.code:
+        await desk.run(cell)
+    desk.write(desk.code)
+    start = {"line": 0, "character": 0}
+    range_ = {"start": start, "end": {"line": desk.code.count("\n"), "character": 0}}
+    found: list[Any] = []
+    async with asyncio.timeout(60):
+        while not found:
+            params = {"textDocument": {"uri": desk.uri}, "range": range_}
+            found = await _said(desk, "textDocument/inlayHint", params)
+    return found
+
+
 ROWS: dict[str, Row] = {
     "textDocument/completion": _complete,
     "completionItem/resolve": _resolve,
     "textDocument/hover": _at(POINTED, "textDocument/hover"),
     "textDocument/signatureHelp": _at(CALLED, "textDocument/signatureHelp"),
     "textDocument/definition": _at([*POINTED, *CALLED], "textDocument/definition"),
-    "textDocument/inlayHint": _over(["|{0} = 1"], "textDocument/inlayHint"),
+    "textDocument/inlayHint": _hints,
     "textDocument/codeAction": _over(POINTED, "textDocument/codeAction", context={"diagnostics": []}),
     "yonder/variables": lambda desk, name: _paths(desk, name, "yonder/variables"),
     "yonder/statistics": lambda desk, name: _paths(desk, name, "yonder/statistics"),
