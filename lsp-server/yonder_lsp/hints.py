@@ -55,10 +55,9 @@ class Hints:
 
     async def _assumed(self, document: Document, session: str) -> None:
         """Of a session that was taken over, the document as it stands is taken for what ran."""
-        if self._ran.knows(session):
-            return
-        found = await asyncio.to_thread(self._read, document, 0, len(document.lines), None)
-        self._ran.assume(session, found)
+        if self._ran.guessing(session, document.uri):
+            found = await asyncio.to_thread(self._read, document, 0, len(document.lines), None)
+            self._ran.assume(session, document.uri, found)
 
     def _read(self, document: Document, first: int, last: int, asked: object | None) -> list[Target]:
         """On a thread: it ends early when the document was asked about anew."""

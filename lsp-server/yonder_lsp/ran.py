@@ -31,6 +31,14 @@ class _Run:
     moved: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class _Guess:
+    """What was assumed of a session: from which documents, and the names that more than one of them binds."""
+
+    uris: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
+
+
 class Ran:
     """All sessions of this owner."""
 
@@ -38,11 +46,15 @@ class Ran:
         self._targets = Targets()
         self._bound: dict[str, OrderedDict[str, Target]] = {}
         self._going: OrderedDict[str, _Run] = OrderedDict()
+        self._own: set[str] = set()  # sessions that ran something of this server's life
+        self._guesses: dict[str, _Guess] = {}
 
     def started(self, run: str, session: str, path: str, code: str, first_line: int) -> None:
         """This text was sent to run, or waits for its turn."""
         lines = split_lines(code)
         found = tuple(self._targets.within(lines, 0, len(lines), whole=True)) if len(code) <= LONGEST else ()
+        self._own.add(session)
+        self._guesses.pop(session, None)
         self._going[run] = _Run(session, first_line, path, found)
         while len(self._going) > RUNS:
             self._going.popitem(last=False)
@@ -62,23 +74,34 @@ class Ran:
         done = [one for one in going.targets if upto is None or one.line < upto or one.name in going.moved]
         self._bind(going.session, done)
 
-    def assume(self, session: str, targets: Iterable[Target]) -> None:
-        """The session was taken over: what ran is not known, and the text that stands there now is the best guess."""
-        if not self.knows(session):
-            self._bind(session, targets)
+    def guessing(self, session: str, uri: str) -> bool:
+        """Is it unknown what of this document ran? So it is in a session that was taken over, until something is run."""
+        guess = self._guesses.get(session)
+        return session not in self._own and (guess is None or uri not in guess.uris)
 
-    def knows(self, session: str) -> bool:
-        """Has anything been sent to run in it, or been assumed?"""
-        return session in self._bound or any(one.session == session for one in self._going.values())
+    def assume(self, session: str, uri: str, targets: Iterable[Target]) -> None:
+        """The best guess is that the document ran as it stands there now. Where two documents bind a name nobody knows which
+        one did."""
+        if not self.guessing(session, uri):
+            return
+        guess = self._guesses.setdefault(session, _Guess())
+        guess.uris.add(uri)
+        found = {target.name: target for target in targets}
+        bound = self._bound.setdefault(session, OrderedDict())
+        guess.doubtful |= {name for name in found if name in bound}
+        self._bind(session, [one for one in found.values() if one.name not in guess.doubtful])
+        for name in guess.doubtful & bound.keys():
+            del bound[name]
 
     def forget(self, session: str) -> None:
         """The session's process is gone. What was sent to run since then is another's."""
         self._bound.pop(session, None)
+        self._guesses.pop(session, None)
 
     def lost(self) -> None:
         """The hub is gone, and all it ran."""
-        self._bound.clear()
-        self._going.clear()
+        for kept in (self._bound, self._going, self._own, self._guesses):
+            kept.clear()
 
     def last(self, session: str, name: str) -> Target | None:
         """Where the name got the value that it has."""

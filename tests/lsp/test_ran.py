@@ -96,17 +96,39 @@ def test_a_process_that_is_gone_took_its_names_and_not_the_next_run(runs: Ran) -
     assert text(runs, "y") == ""
 
 
+def assume(runs: Ran, code: str, uri: str = "a") -> None:
+    lines = code.split("\n")
+    runs.assume("main", uri, Targets().within(lines, 0, len(lines)))
+
+
 def test_a_session_that_was_taken_over_is_assumed_to_have_run_what_stands_there(runs: Ran) -> None:
-    targets = list(Targets().within(["x = 1", "x = 2"], 0, 9))
-    runs.assume("main", targets)
+    assert runs.guessing("main", "a")
+    assume(runs, "x = 1\nx = 2")
+    assert text(runs, "x") == "x = 2"
+    assert not runs.guessing("main", "a")
+    assume(runs, "x = 3")  # it was edited since
+    assert text(runs, "x") == "x = 2"
+
+
+def test_where_two_documents_bind_a_name_nothing_is_assumed_of_it(runs: Ran) -> None:
+    assume(runs, "x = 1\ny = 1", "a")
+    assume(runs, "x = 2\nz = 2", "b")
+    assume(runs, "x = 3", "c")
+    assert [text(runs, name) for name in "xyz"] == ["", "y = 1", "z = 2"]
+    run(runs, "x = 2")
     assert text(runs, "x") == "x = 2"
 
 
 def test_nothing_is_assumed_of_a_session_that_ran_something(runs: Ran) -> None:
     runs.started("s", "main", PATH, "y = 1", 0)
-    assert runs.knows("main")
-    runs.assume("main", Targets().within(["x = 1"], 0, 9))
+    assert not runs.guessing("main", "a")
+    assume(runs, "x = 1")
     assert text(runs, "x") == ""
+    runs.ended("s", "ok", None)
+    runs.forget("main")
+    assert not runs.guessing("main", "a")  # also not of the next process, which runs what this server sends
+    runs.lost()
+    assert runs.guessing("main", "a")
 
 
 def test_what_is_remembered_is_bounded(runs: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
