@@ -107,12 +107,11 @@ class Cards:
         if known is None:
             return ""
         result, at = known
-        rows = "  \n".join(
+        rows = " · ".join(
             f"{documentation.escaped(one.name)}: {documentation.span(one.value)}" for one in result.figures
         )
-        return (
-            f"*{documentation.escaped(f'statistics · {hover.ago(self._clock() - at)} · {result.sentence}')}*\n\n{rows}"
-        )
+        told = " · ".join(part for part in ("statistics", hover.ago(self._clock() - at), result.sentence) if part)
+        return f"*{documentation.escaped(told)}*  \n{rows}"
 
     # ── statistics ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -315,7 +315,7 @@ def test_telling_names_hide_their_values(monkeypatch: pytest.MonkeyPatch) -> Non
         "everything": dict(os.environ),
         "tokens_seen": None,
     }
-    said = repr([ask(space, "variables"), *(ask(space, "describe", name) for name in space)])
+    said = repr([ask(space, "children"), *(ask(space, "describe", name) for name in space)])
     said += repr([ask(space, "describe", path) for path in ("cfg['secret']['inner']", "PASSWORD[0]", "cfg['secret']")])
     said += repr([ask(space, what, "environ") for what in ("keys", "members", "describe")])
     said += repr(
@@ -409,18 +409,7 @@ def test_a_decorated_function_shows_the_function_inside() -> None:
     assert ask({"f": outer}, "signature", "f").parameters[0].name == "a"
 
 
-# ── variables, keys, imports ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_variables_are_rows() -> None:
-    space = {"__name__": "__main__", "_private": 1, "x": 1, "net": Point(1), "sys": sys, "f": everything}
-    answer = ask(space, "variables")
-    rows = [(m.name, m.kind, m.detail, f.value) for m, f in zip(answer.members, answer.facts, strict=True)]
-    assert rows[0] == ("x", "v", "int", "1")
-    assert rows[1][2].endswith("test_peek.Point") or rows[1][2] == "Point"
-    assert [row[0] for row in rows] == ["x", "net", "sys", "f"]
-    assert names(ask(space, "variables", prefix="n")) == ["net"]
-    assert len(ask(space, "variables", limit=2).members) == 2
+# ── keys, imports ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_keys_of_dicts() -> None:

@@ -72,7 +72,7 @@ async def test_nothing_is_made_before_there_is_credit_for_it(hub, generator):
         hub.allow(worker, task, upto)
         await hub.until(lambda upto=upto: len(hub.yielded(task)) == upto, f"{upto} values")
         await hub.until(lambda upto=upto: f"made {upto - 1}" in hub.output(task), "the print before it")
-        hub.peers["control", worker].say(wire.Look(upto, wire.Query("variables")))
+        hub.peers["control", worker].say(wire.Look(upto, wire.Query("children")))
         await hub.first(wire.Looked, id=upto)  # the worker lives and waits
         assert f"made {upto}" not in hub.output(task)
         assert len(hub.yielded(task)) == upto

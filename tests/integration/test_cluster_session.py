@@ -105,6 +105,25 @@ async def test_peek_answers_while_the_session_is_busy(tmp_path):
         assert (await owner.ended(run)).outcome == "cancelled"
 
 
+async def test_rows_and_statistics_come_while_a_python_loop_runs(tmp_path):
+    async with a_cluster(tmp_path) as (_, owner):
+        await owner.run("import numpy\nclass Thing: pass\nthing = Thing()\nthing.data = numpy.arange(5.0)\ncount = 0")
+        run = await owner.execute("while True:\n    count += 1")
+        await owner.running(run)
+        first = {row.name: row.short for row in (await owner.peek("children")).rows}
+        assert {"thing", "count", "numpy", "Thing"} == set(first)
+        inside = (await owner.peek("children", "thing")).rows
+        assert [(row.name, row.short) for row in inside] == [("data", "array(5, float64)")]
+        told = await owner.peek("statistics", "thing", "data", seconds=20.0)
+        assert told.found, told.why
+        assert {"min": "0", "max": "4", "mean": "2"}.items() <= {row.name: row.short for row in told.rows}.items()
+        second = {row.name: row.short for row in (await owner.peek("children")).rows}
+        assert int(second["count"]) > int(first["count"])
+        assert not owner.of(wire.RunEnded, run=run)
+        await owner.answer(wire.Interrupt(901, run), wire.Interrupted)
+        assert (await owner.ended(run)).outcome == "cancelled"
+
+
 async def test_input_is_asked_of_the_owner(tmp_path):
     async with a_cluster(tmp_path) as (_, owner):
         run = await owner.execute("name = input('who? ')\nname.upper()")

@@ -288,7 +288,7 @@ async def test_a_fresh_hub_after_a_dead_one_says_that_the_variables_are_gone(sto
 async def test_open_questions_fail_in_words_when_the_connection_is_cut(life: Lifecycle) -> None:
     async with fakes.hub(OWNER) as hub:
         await life.find(configured)
-        asked = asyncio.create_task(life.peek("main", wire.Query("variables")))
+        asked = asyncio.create_task(life.peek("main", wire.Query("children")))
         await hub.heard(wire.Peek)
         await hub.cut()
         with pytest.raises(CannotRun, match="cut"):

@@ -54,7 +54,7 @@ function literal(value: string | number): string {
 export function described(variable: Variable, figures: string): string {
   const kind = variable.type.split(".").at(-1) ?? "";
   const value = variable.short.toLowerCase().includes(kind.toLowerCase()) || kind === "" ? variable.short : `${variable.short} · ${kind}`;
-  return figures === "" ? value : `${value} · ${figures}`;
+  return figures === "" ? value : `${figures} · ${value}`; // what was asked for must not be cut off
 }
 
 interface Seen {

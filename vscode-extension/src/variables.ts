@@ -10,7 +10,7 @@ export const VARIABLES_VIEW = "yonder.variables";
 /** While a run is on. */
 const AGAIN_MS = 2000;
 
-const ICONS: Readonly<Record<string, string>> = { c: "symbol-class", f: "symbol-field", k: "symbol-property", M: "symbol-namespace", m: "symbol-method", p: "symbol-property" };
+const ICONS: Readonly<Record<string, string>> = { c: "symbol-class", f: "symbol-field", k: "symbol-constant", M: "symbol-namespace", m: "symbol-method", p: "symbol-property" };
 const VALUES: Readonly<Record<string, string>> = {
   bool: "symbol-boolean",
   dict: "symbol-object",

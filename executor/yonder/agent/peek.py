@@ -1,6 +1,6 @@
 """Looking at a session's live objects without running any of the person's code: one query in, one answer out.
 
-    namespace ─ peek_path ─▶ the object (or why not) ─▶ members · describe · variables · keys · signature ─▶ wire.Answer
+    namespace ─ peek_path ─▶ the object (or why not) ─▶ members · describe · children · keys · signature ─▶ wire.Answer
                                   read by peek_raw, explained by peek_stores and peek_call, written by peek_text
 
 It runs on the worker's side thread while user code runs on the main one. It never imports, never waits for a lock of the
@@ -68,8 +68,6 @@ class _Look:
 
     def answer(self, query: Query) -> Answer:
         match query.what:
-            case "variables":
-                return self._variables(query)
             case "names":
                 return (self._names or Names()).answer(self._namespace, query.since, self._stores)
             case "imports":
@@ -195,21 +193,7 @@ class _Look:
         shown = [name for name, _ in peek_text.first(value, 8) if type(name) is str]
         return [("keys", peek_text.cut(", ".join(shown)))] if shown else []
 
-    # ── variables, keys, signature ────────────────────────────────────────────────────────────────────────────────
-
-    def _variables(self, query: Query) -> Answer:
-        """Row n is `members[n]` (name, kind, type as its detail) and `facts[n]` (name, value in short)."""
-        members: list[Member] = []
-        facts: list[Fact] = []
-        for name, value in raw.items(self._namespace):
-            if type(name) is not str or name.startswith("_") or not name.startswith(query.prefix):
-                continue
-            if len(members) >= query.limit:
-                break
-            writer = peek_text.Writer(self._budget.fresh(), self._guard, self._stores.line)
-            members.append(Member(name, raw.kind_of(value), 0, raw.type_name(type(value))))
-            facts.append(Fact(name, peek_text.line(writer.named(name, value))))
-        return Answer(found=True, members=members, facts=facts)
+    # ── keys, signature ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _keys(self, query: Query) -> Answer:
         sight = peek_path.follow(self._namespace, query.path, self._stores)

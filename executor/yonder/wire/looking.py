@@ -19,7 +19,6 @@ class Query(Part, frozen=True):
 
     what = members   of the object at `path` ([] = the namespace itself), names starting with `prefix` first
            describe  the object at `path`: a hover's facts
-           variables the namespace as rows (name, type, short)
            keys      string keys or columns of the object at `path`
            signature of the callable at `path`
            imports   importable top-level modules (path []) or the submodules and members of the module named by path
@@ -35,7 +34,6 @@ class Query(Part, frozen=True):
     what: Literal[
         "members",
         "describe",
-        "variables",
         "keys",
         "signature",
         "imports",

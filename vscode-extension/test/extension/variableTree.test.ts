@@ -120,5 +120,5 @@ test("paths are written as Python reads them", () => {
 test("the type stands behind a value that does not tell it", () => {
   assert.equal(described(variable("x"), ""), "1 · int");
   assert.equal(described(variable("x", { type: "torch.Tensor", short: "Tensor(3, float32, cpu)" }), ""), "Tensor(3, float32, cpu)");
-  assert.equal(described(variable("x"), "min 1"), "1 · int · min 1");
+  assert.equal(described(variable("x"), "min 1"), "min 1 · 1 · int");
 });
