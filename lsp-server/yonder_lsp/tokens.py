@@ -141,6 +141,50 @@ def _field(text: str, start: int, end: int, quote: str) -> tuple[int, bool, int]
     return end, False, start
 
 
+def begins(text: str, at: int) -> bool:
+    """Does a statement surely begin at this line's start, whatever is open above?"""
+    return at < len(text) and (text[at] not in " \t\r\n\f#)]}\"'" or _CERTAIN.match(text, at) is not None)
+
+
+def tops(text: str, offset: int) -> list[int]:
+    """The lines' starts outside of strings at which something stands that is not indented, up to `offset`: at most `NEAR`
+    characters before it, the first is where that begins."""
+    at = 0 if offset <= NEAR else _outside(text, offset, NEAR)
+    found = [at]
+    while at < offset:
+        piece = _COARSE.match(text, at, offset)
+        if piece is None:
+            break
+        at = piece.end()
+        if piece[0] == "\n":
+            if at < len(text) and text[at] not in " \t\r\n\f#)]}\"'":
+                found.append(at)
+        elif piece[0] in _STRING_END:
+            closing = _STRING_END[piece[0]].match(text, at, offset)
+            at = closing.end() if closing else offset
+    return found
+
+
+def statements(text: str, start: int, end: int) -> Iterator[list[Token]]:
+    """The statements of text[start:end] line by line as a parser joins them, without their ends; a bracket that was not
+    closed ends where a statement surely begins."""
+    found: list[Token] = []
+    depth = 0
+    for token in tokens(text, start, end):
+        if token.kind == "newline":
+            if depth and not begins(text, token.end):
+                continue
+            if found:
+                yield found
+            found, depth = [], 0
+            continue
+        if token.kind == "op":
+            depth = max(0, depth + (token.text in "([{") - (token.text in ")]}"))
+        found.append(token)
+    if found:
+        yield found
+
+
 def statement_start(text: str, offset: int) -> int:
     """Where the statement around `offset` begins at the latest (or one before it): the start of a line outside every string
     where a statement surely begins. In what is longer than the bounds above it is a place nearby."""
@@ -152,7 +196,7 @@ def statement_start(text: str, offset: int) -> int:
             break
         piece, at = found[0], found.end()
         if piece == "\n":
-            if at < len(text) and (text[at] not in " \t\r\n\f#)]}\"'" or _CERTAIN.match(text, at)):
+            if begins(text, at):
                 best = at
             if nearest < offset - MOST:
                 nearest = at
@@ -166,9 +210,9 @@ def statement_start(text: str, offset: int) -> int:
     return nearest if offset - nearest <= MOST else _within_line(text, offset - LINE, offset)
 
 
-def _outside(text: str, offset: int) -> int:
-    """A place before `offset`, outside of the strings over several lines as far as their quotes' number tells."""
-    begin = text.find("\n", offset - BACK, offset) + 1
+def _outside(text: str, offset: int, back: int = BACK) -> int:
+    """A place `back` characters before `offset`, outside of the strings over several lines as far as their quotes' number tells."""
+    begin = text.find("\n", offset - back, offset) + 1
     if begin == 0:
         return _within_line(text, offset - LINE, offset)
     for quote in ('"""', "'''"):
