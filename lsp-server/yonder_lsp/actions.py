@@ -51,8 +51,7 @@ class Actions:
         session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
         if found is None or not session.alive or not self._scene.looking or uris.is_remote(document.uri):
             return []
-        line = document.position(found.whole[0]).line
-        if scope.is_local(document.lines, str(found.path[0].value), line):
+        if scope.is_local(document, str(found.path[0].value), found.whole[0]):
             return []
         query = wire.Query("describe", list(found.path))
         look = await self._eyes.ask(f"{document.uri}\0actions", session.epoch, query, WITHIN)

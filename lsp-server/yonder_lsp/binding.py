@@ -46,7 +46,7 @@ def bound(words: Sequence[Token]) -> Bound:
         elif head in ("import", "from"):
             new |= set(_imported(part))
         elif head == "for":
-            new |= set(_targets(_until(part[1:], "in")))
+            new |= set(targets(part[1:], "in"))
         elif head in ("with", "except"):
             new |= set(_named(part))
         elif head == "case" and _is_case(part):
@@ -59,15 +59,15 @@ def bound(words: Sequence[Token]) -> Bound:
 
 
 def _opened(words: Sequence[Token], opens: Literal["function", "class"]) -> Bound:
-    parameters: set[str] = set()
+    given: set[str] = set()
     at = 2
     if at < len(words) and words[at].text == "[":
         until = _closing(words, at)
-        parameters |= set(_first_names(words[at + 1 : until]))
+        given |= set(parameters(words[at + 1 : until]))
         at = until + 1
     if opens == "function" and at < len(words) and words[at].text == "(":
-        parameters |= set(_first_names(words[at + 1 : _closing(words, at)]))
-    return Bound(frozenset({words[1].text}), opens=opens, parameters=frozenset(parameters))
+        given |= set(parameters(words[at + 1 : _closing(words, at)]))
+    return Bound(frozenset({words[1].text}), opens=opens, parameters=frozenset(given))
 
 
 def header_end(words: Sequence[Token]) -> int:
@@ -136,7 +136,7 @@ def _walrus(words: Sequence[Token]) -> Iterator[str]:
             yield words[at - 1].text
 
 
-def _first_names(words: Sequence[Token]) -> Iterator[str]:
+def parameters(words: Sequence[Token]) -> Iterator[str]:
     """Parameters: the first name of each part between commas."""
     fresh = True
     for at, depth in _depths(words):
@@ -149,11 +149,17 @@ def _first_names(words: Sequence[Token]) -> Iterator[str]:
             fresh = False
 
 
+def targets(words: Sequence[Token], end: str) -> Iterator[str]:
+    """The targets that stand before a word."""
+    return _targets(_until(words, end))
+
+
 def _targets(words: Sequence[Token]) -> Iterator[str]:
     """The plain names of assignment targets; not those of attributes and subscripts."""
     depth = skipped = 0
     for at, word in enumerate(words):
         before = words[at - 1] if at else None
+        attribute = before is not None and before.text == "."
         after = words[at + 1].text if at + 1 < len(words) else ""
         if word.kind == "op" and word.text in _OPEN:
             subscript = before is not None and (before.kind in ("name", "string") or before.text in _CLOSE)
@@ -162,9 +168,8 @@ def _targets(words: Sequence[Token]) -> Iterator[str]:
         elif word.kind == "op" and word.text in _CLOSE:
             skipped = 0 if skipped == depth else skipped
             depth = max(0, depth - 1)
-        elif word.kind == "name" and not skipped and word.text not in _WORDS and after not in (".", "(", "["):
-            if before is None or before.text != ".":
-                yield word.text
+        elif word.kind == "name" and not (skipped or attribute or word.text in _WORDS or after in (".", "(", "[")):
+            yield word.text
 
 
 def _named(part: Sequence[Token]) -> Iterator[str]:
@@ -191,9 +196,7 @@ def _imported(part: Sequence[Token]) -> Iterator[str]:
         before = listed[at - 1].text if at else ","
         if word.kind != "name" or word.text in _WORDS:
             continue
-        if before == "as":
-            yield word.text
-        elif before in (",", "(") and not _aliased(listed, at):
+        if before == "as" or (before in (",", "(") and not _aliased(listed, at)):
             yield word.text
 
 

@@ -59,7 +59,7 @@ class Definition:
         if asked is None:
             return None
         name, remote = str(asked.path[0].value), uris.is_remote(document.uri)
-        if scope.is_local(document.lines, name, asked.line):
+        if scope.is_local(document, name, asked.offset):
             return self._alone(await self._static(asked) or _binding(asked), remote=remote)
         answer = await self._live(asked, live.DEFINITION)
         rebound = self._looking.rebound(document, self._looking.session(document), name, asked.line)

@@ -75,6 +75,10 @@ class Document:
         line = max(0, bisect_right(range(len(self.lines)), offset, key=self._starts.of) - 1)
         return Position(line=line, character=columns.to_utf16(self.lines[line], offset - self._starts.of(line)))
 
+    def start(self, line: int) -> int:
+        """The offset of a line's first character; lines outside of the text begin at its ends."""
+        return self._starts.of(line) if 0 <= line < len(self.lines) else 0 if line < 0 else len(self.text)
+
     def range(self, start: int, end: int) -> Range:
         return Range(start=self.position(start), end=self.position(end))
 

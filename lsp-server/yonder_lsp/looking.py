@@ -135,7 +135,7 @@ class Looking:
         """The static engine is only started where live members are not to be had, or where the text has moved on from
         what ran: a live list needs no second opinion, and jedi would cost a core for it."""
         name, line = str(path[0].value), document.position(start).line
-        if scope.is_local(document.lines, name, line):
+        if scope.is_local(document, name, start):
             facts, missed = await _within(static(), live.COMPLETION)
             return [completion.static(facts.named(), completion.CLASS)], missed
         rebound = self.rebound(document, session, name, line)
@@ -191,7 +191,7 @@ class Looking:
             return None
         text = ""
         name, line = str(found.path[0].value), document.position(found.start).line
-        if not scope.is_local(document.lines, name, line):
+        if not scope.is_local(document, name, found.start):
             look = await self.look(document, session, wire.Query("describe", list(found.path)), live.HOVER)
             if look.answer is not None and look.answer.found:
                 where = hover.Where(
@@ -216,8 +216,8 @@ class Looking:
         if call is None:
             return None
         session = self.session(document)
-        name, line = str(call.function[0].value), document.position(offset).line
-        if not scope.is_local(document.lines, name, line):
+        name = str(call.function[0].value)
+        if not scope.is_local(document, name, offset):
             query = wire.Query("signature", list(call.function))
             look = await self.look(document, session, query, live.SIGNATURE)
             answer = look.answer
@@ -270,7 +270,7 @@ class Looking:
         """Has the text above given the name another value than the session's? The text of a module is what ran."""
         if session.ran is None or uris.is_remote(document.uri):
             return False
-        return scope.rebound(document.lines, name, line, session.ran)
+        return scope.rebound(document, name, line, session.ran)
 
     async def static(self, what: What, document: Document, offset: int, seconds: float) -> Facts:
         """What the static engine knows, if there is one and it says so in time."""

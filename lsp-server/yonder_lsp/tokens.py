@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 NEAR = 30_000
@@ -41,10 +42,27 @@ _STRING_END = {
 _LITERAL = re.compile(r"""[^{}"'\\\n]+|\\[^{}]?|\{\{|\}\}|\"\"\"|'''|.|\n""", re.DOTALL)
 _COARSE = re.compile(r"""[^"'#\n]+|\n|#[^\n]*|\"\"\"|'''|"|'""")
 # With one of these at a line's beginning a statement begins, whatever brackets are still open above.
-_CERTAIN = re.compile(
+_SURELY = (
     r"[ \t]*(?:(?:def|class|import|with|while|try|except|finally|elif|return|raise|del|assert|global|nonlocal|pass|break"
     r"|continue)\b|async[ \t]+def\b)"
 )
+_AT_EDGE = r"""[^ \t\r\n\f#)\]}"'0-9]"""
+_CERTAIN = re.compile(rf"{_AT_EDGE}|{_SURELY}")
+_STRINGS = (
+    r'"""(?:[^"\\]++|\\.?|"(?!""))*+(?:"""|\Z)|'
+    r"'''(?:[^'\\]++|\\.?|'(?!''))*+(?:'''|\Z)|"
+    r'"(?:[^"\\\n]++|\\.?)*+"?|'
+    r"'(?:[^'\\\n]++|\\.?)*+'?"
+)
+
+
+def _to_line(beginning: str) -> re.Pattern[str]:
+    """Matches up to the next line outside of strings that has such a beginning."""
+    return re.compile(rf"""(?:[^"'#\n]++|#[^\n]*+|{_STRINGS}|\n(?!{beginning}))*+\n(?={beginning})""", re.DOTALL)
+
+
+_NEXT_TOP = _to_line(_AT_EDGE)
+_NEXT_STATEMENT = _to_line(f"(?:{_AT_EDGE}|{_SURELY})")
 _PREFIX = re.compile(r"[rRbBuUfFtT]*$")
 _DECLARES = re.compile(r"^(?:def|class|import|from|async def)[ \t]", re.MULTILINE)
 
@@ -143,25 +161,15 @@ def _field(text: str, start: int, end: int, quote: str) -> tuple[int, bool, int]
 
 def begins(text: str, at: int) -> bool:
     """Does a statement surely begin at this line's start, whatever is open above?"""
-    return at < len(text) and (text[at] not in " \t\r\n\f#)]}\"'" or _CERTAIN.match(text, at) is not None)
+    return _CERTAIN.match(text, at) is not None
 
 
 def tops(text: str, offset: int) -> list[int]:
     """The lines' starts outside of strings at which something stands that is not indented, up to `offset`: at most `NEAR`
     characters before it, the first is where that begins."""
-    at = 0 if offset <= NEAR else _outside(text, offset, NEAR)
-    found = [at]
-    while at < offset:
-        piece = _COARSE.match(text, at, offset)
-        if piece is None:
-            break
-        at = piece.end()
-        if piece[0] == "\n":
-            if at < len(text) and text[at] not in " \t\r\n\f#)]}\"'":
-                found.append(at)
-        elif piece[0] in _STRING_END:
-            closing = _STRING_END[piece[0]].match(text, at, offset)
-            at = closing.end() if closing else offset
+    found = [0 if offset <= NEAR else _outside(text, offset, NEAR)]
+    while (line := _NEXT_TOP.match(text, found[-1], offset + 1)) is not None:
+        found.append(line.end())
     return found
 
 
@@ -188,25 +196,28 @@ def statements(text: str, start: int, end: int) -> Iterator[list[Token]]:
 def statement_start(text: str, offset: int) -> int:
     """Where the statement around `offset` begins at the latest (or one before it): the start of a line outside every string
     where a statement surely begins. In what is longer than the bounds above it is a place nearby."""
-    at = 0 if offset <= NEAR else _outside(text, offset)
-    best = nearest = at
+    best = 0 if offset <= NEAR else _outside(text, offset)
+    while (line := _NEXT_STATEMENT.match(text, best, offset + 1)) is not None:
+        best = line.end()
+    return best if offset - best <= MOST else _within(text, best, offset)
+
+
+def _within(text: str, start: int, offset: int) -> int:
+    """A place in a long statement outside of its strings; the beginning of the string that `offset` is in."""
+    at = nearest = start
     while at < offset:
         found = _COARSE.match(text, at, offset)
         if found is None:
             break
         piece, at = found[0], found.end()
-        if piece == "\n":
-            if begins(text, at):
-                best = at
-            if nearest < offset - MOST:
-                nearest = at
+        if piece == "\n" and nearest < offset - MOST:
+            nearest = at
         elif piece in _STRING_END:
             closing = _STRING_END[piece].match(text, at, offset)
-            begin, at = found.start(), closing.end() if closing else offset
-            if at == offset and offset - best > MOST:  # a long one is open
-                return begin - len(_PREFIX.search(text[max(begin - 2, 0) : begin])[0])  # type: ignore[index]  # it matches nothing, too
-    if offset - best <= MOST:
-        return best
+            at = closing.end() if closing else offset
+            if at == offset:
+                prefix = _PREFIX.search(text[max(found.start() - 2, 0) : found.start()])
+                return found.start() - (len(prefix[0]) if prefix else 0)
     return nearest if offset - nearest <= MOST else _within_line(text, offset - LINE, offset)
 
 
@@ -215,14 +226,18 @@ def _outside(text: str, offset: int, back: int = BACK) -> int:
     begin = text.find("\n", offset - back, offset) + 1
     if begin == 0:
         return _within_line(text, offset - LINE, offset)
-    for quote in ('"""', "'''"):
-        if text.count(quote, 0, begin) % 2 == 0:
-            continue
+    for quote in _open_quotes(text, begin):
         closing = text.find(quote, begin, offset)
         if _DECLARES.search(text, begin, offset if closing < 0 else closing):
             continue  # code stands there: a quote above was none
         return text.rfind(quote, 0, begin) if closing < 0 else closing + 3
     return begin
+
+
+@lru_cache(maxsize=4)
+def _open_quotes(text: str, end: int) -> list[str]:
+    """The marks of strings over several lines that stand an odd number of times before `end`."""
+    return [quote for quote in ('"""', "'''") if text.count(quote, 0, end) % 2]
 
 
 def _within_line(text: str, at: int, offset: int) -> int:

@@ -498,7 +498,7 @@ ABOVE = {
     "open bracket": "broken = f(\n\n\ndef g():\n    pass\n\n",
     "carriage returns": "x = 1\r\ny = 2\r\n",
     "emoji": "s = '😀日本'  # 😀\n",
-    "far": "def f(a):\n    '''It is.'''\n    return f'{a}'\n\n\n" * (NEAR // 40),
+    "far": "# words\n" * (NEAR // 8) + "'''words'''\n" * 9,
 }
 
 
