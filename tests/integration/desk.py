@@ -42,7 +42,7 @@ class Desk:
         self.questions: asyncio.Queue[str] = asyncio.Queue()
         """The ids of what the session asked the person."""
         client.feature("yonder/runsChanged")(lambda _: self._news.set())
-        client.feature("yonder/statusChanged")(lambda said: self._status(said))
+        client.feature("yonder/statusChanged")(lambda said: self._status(said))  # noqa: PLW0108 - pygls marks handlers, methods take no mark
         client.feature("yonder/inputRequested")(lambda asked: self.questions.put_nowait(asked.id))
         for quiet in ("yonder/notice", "yonder/log", "yonder/inputClosed"):
             client.feature(quiet)(lambda _: None)

@@ -71,7 +71,6 @@ STEPS = [[], ["attr", "field"], ["attr", "prop"], ["key", "spy"], ["index", 0], 
 NEVER_LOOKS = {
     **dict.fromkeys(["initialize", "initialized", "shutdown", "exit"], "the server's life"),
     **dict.fromkeys(["textDocument/codeLens"], "the document's text alone"),
-    **dict.fromkeys(["inlayHint/resolve"], "what the names' last answer said of itself"),
     **dict.fromkeys(
         [
             f"yonder/{name}"
@@ -144,6 +143,36 @@ async def _resolve(desk: Desk, name: str) -> list[Any]:
     return answers
 
 
+async def _hints(desk: Desk, name: str) -> list[Any]:
+    """What stands behind each name where a cell bound it; it comes when the names were asked for, after the cell."""
+    cell = "\n".join(f"{one} = {one}" for one in NAMES)
+    if cell not in desk.code:
+        await desk.run(cell)
+    desk.write(desk.code)
+    start = {"line": 0, "character": 0}
+    range_ = {"start": start, "end": {"line": desk.code.count("\n"), "character": 0}}
+    found: list[Any] = []
+    async with asyncio.timeout(60):
+        while not found:
+            params = {"textDocument": {"uri": desk.uri}, "range": range_}
+            found = await _said(desk, "textDocument/inlayHint", params)
+    return found
+
+
+async def _resolved_hints(desk: Desk, name: str) -> list[Any]:
+    return [await desk.client.inlay_hint_resolve_async(hint) for hint in (await _hints(desk, name))[:5]]
+
+
+async def _actions(desk: Desk, name: str) -> list[Any]:
+    answers = await _over(POINTED, "textDocument/codeAction", context={"diagnostics": []})(desk, name)
+    return [action for answer in answers for action in answer or ()]
+
+
+async def _resolved_actions(desk: Desk, name: str) -> list[Any]:
+    found = [one for one in await _actions(desk, name) if isinstance(one, types.CodeAction)]
+    return [await desk.client.code_action_resolve_async(action) for action in found]
+
+
 async def _paths(desk: Desk, name: str, method: str, **more: Any) -> list[Any]:
     answers = []
     for step in STEPS:
@@ -167,22 +196,6 @@ async def _source(desk: Desk, name: str) -> list[Any]:
     return [await _said(desk, "yonder/source", {"uri": uri}) for uri in uris]
 
 
-async def _hints(desk: Desk, name: str) -> list[Any]:
-    """What stands behind each name where a cell bound it; it comes when the names were asked for, after the cell."""
-    cell = "\n".join(f"{one} = {one}" for one in NAMES)
-    if cell not in desk.code:
-        await desk.run(cell)
-    desk.write(desk.code)
-    start = {"line": 0, "character": 0}
-    range_ = {"start": start, "end": {"line": desk.code.count("\n"), "character": 0}}
-    found: list[Any] = []
-    async with asyncio.timeout(60):
-        while not found:
-            params = {"textDocument": {"uri": desk.uri}, "range": range_}
-            found = await _said(desk, "textDocument/inlayHint", params)
-    return found
-
-
 ROWS: dict[str, Row] = {
     "textDocument/completion": _complete,
     "completionItem/resolve": _resolve,
@@ -190,7 +203,11 @@ ROWS: dict[str, Row] = {
     "textDocument/signatureHelp": _at(CALLED, "textDocument/signatureHelp"),
     "textDocument/definition": _at([*POINTED, *CALLED], "textDocument/definition"),
     "textDocument/inlayHint": _hints,
-    "textDocument/codeAction": _over(POINTED, "textDocument/codeAction", context={"diagnostics": []}),
+    "inlayHint/resolve": _resolved_hints,
+    "textDocument/codeAction": _actions,
+    "codeAction/resolve": _resolved_actions,
+    "yonder/keeping": lambda desk, name: _paths(desk, name, "yonder/keeping", line=0),
+    "yonder/card": lambda desk, name: _paths(desk, name, "yonder/card"),
     "yonder/variables": lambda desk, name: _paths(desk, name, "yonder/variables"),
     "yonder/statistics": lambda desk, name: _paths(desk, name, "yonder/statistics"),
     "yonder/source": _source,
