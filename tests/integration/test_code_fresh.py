@@ -152,6 +152,39 @@ with yonder.Pool(max=3, min=3) as pool:
     assert lines == ["[2, 2, 2]"]
 
 
+def test_code_is_read_once_for_all_that_replace_and_is_never_old(tmp_path):
+    (tmp_path / "deep.py").write_text("VALUE = 'deep'\n")
+    assert edited(
+        tmp_path,
+        """
+def looked():
+    import deep, helper
+    from yonder.agent.shelf import _Read
+    return sorted(code.co_filename.rpartition("/")[2] for code, _ in _Read.code.values()), deep.VALUE, helper.VALUE
+def until(pool, what):
+    for value in range(100, 200):
+        edit(value)
+        found = pool.call(looked)
+        assert found[1:] == ("deep", value), found
+        if found[0] == what:
+            return True
+if __name__ == "__main__":
+    with yonder.Pool(max=1) as pool:
+        print(pool.call(looked))
+        print(until(pool, ["deep.py"]))  # helper's new text nobody has compiled before
+        edit(1)
+        print(pool.call(looked)[1:])  # a text that there was before
+        agent = int(pathlib.Path(f"/proc/{pool.call(os.getppid)}/stat").read_text().split()[0])
+        children = pathlib.Path(f"/proc/{agent}/task/{agent}/children").read_text().split()
+        for zygote in {int(pid) for pid in children} - {pool.call(os.getpid)}:
+            os.kill(zygote, 9)
+        edit(5)
+        print(pool.call(looked)[1:])
+        print(until(pool, ["deep.py"]))
+""",
+    ) == ["([], 'deep', 1)", "True", "('deep', 1)", "('deep', 5)", "True"]
+
+
 def test_a_call_that_is_tried_again_runs_on_its_own_code(tmp_path):
     """Its worker is killed after the edit: the retry is the call that was asked for, the next call is new."""
     lines = edited(

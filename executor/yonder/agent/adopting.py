@@ -19,7 +19,6 @@ from yonder.agent.modules import Modules
 from yonder.agent.namespace import Namespace
 from yonder.agent.reloading import Change, Kept, Reloading
 from yonder.agent.shelf import Shelf
-from yonder.agent.sight import Tree
 from yonder.agent.stage import Stage
 from yonder.errors import YonderError
 
@@ -117,7 +116,7 @@ class Code:
             self._settled = digest
             return None
         snapshot = self._modules.shelf.snapshot(digest)
-        tree = Tree(snapshot)
+        tree = self._modules.shelf.tree(snapshot)
         place = self._modules.place(snapshot)
         if differing := place.sight.differing(tree) | self._modules.others(snapshot, tree):
             return Change(snapshot, tree, place, frozenset(differing))

@@ -199,6 +199,8 @@ class Agent:
                 self._store.keep(message)
             case wire.Publish():
                 answer = self._store.publish(message)
+                if not answer.sentence:
+                    self._nursery.read(message.snapshot)
                 if self._desks is not None and not answer.sentence:
                     self._desks.supply(self._store.data(message.snapshot))
                 self._send(answer)

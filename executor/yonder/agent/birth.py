@@ -35,6 +35,13 @@ class Import(_Msg, frozen=True):
     overlay: str = ""
 
 
+class Read(_Msg, frozen=True):
+    """Have the code of this snapshot in memory, for those who are born later. Not answered."""
+
+    store: str
+    snapshot: bytes
+
+
 class Birth(_Msg, frozen=True):
     """Fork one worker; its descriptors come along in the order of `Ends.passed`. `become`: do not fork, be it.
     `store` is where the agent puts code (see `store`), `work`
@@ -80,7 +87,7 @@ class Unborn(_Msg, frozen=True):
     sentence: str
 
 
-ToZygote = Import | Birth
+ToZygote = Import | Read | Birth
 FromZygote = Importing | Imported | Born | Unborn
 
 

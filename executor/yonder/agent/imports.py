@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from types import ModuleType
 
+from yonder.agent import ahead
+
 DEEPEST = 2
 """Names of so many parts at most: what `import a.b` brings along comes along again."""
 
@@ -18,15 +20,18 @@ class Imports:
 
     def __init__(self, modules: Mapping[str, ModuleType] = sys.modules) -> None:
         self._modules = modules
-        self._known = set(modules)
+        self._known = set(self._names())
         self._count = len(modules)
+
+    def _names(self) -> list[str]:
+        return ahead.fresh() if self._modules is sys.modules else list(self._modules)
 
     def fresh(self) -> list[str]:
         """Those imported since the last time, in the order in which they were begun. Costs next to nothing when there are
         none."""
         if len(self._modules) == self._count:
             return []
-        names = [name for name in list(self._modules) if name not in self._known]
+        names = [name for name in self._names() if name not in self._known]
         self._known.update(names)
         self._count = len(self._modules)
         return [name for name in names if self._worth(name)]

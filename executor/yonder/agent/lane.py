@@ -17,6 +17,8 @@ from yonder.version import __version__
 
 M = TypeVar("M")
 SPACE = 256 * 1024
+FIRST = 16 * 1024
+"""Bytes read at a time, and at first: most processes never need more, and each page costs as much as a small message."""
 
 
 class Lane(Generic[M]):
@@ -24,7 +26,7 @@ class Lane(Generic[M]):
 
     def __init__(self, sock: socket.socket, kind: Any) -> None:
         self.sock = sock
-        self._space = bytearray(SPACE)  # made once: a new one for every read costs more than a small message
+        self._space = bytearray(FIRST)  # made once: a new one for every read costs more than a small message
         self._parser: wire.Parser[M] = wire.Parser(kind, gather=True)
         self._waiting: deque[M] = deque()
 
@@ -65,6 +67,8 @@ class Lane(Generic[M]):
         except OSError:  # reset by the hub's end, or closed by us
             return False
         self._waiting.extend(self._parser.feed(memoryview(self._space)[:size]))
+        if FIRST == size == len(self._space):
+            self._space = bytearray(SPACE)
         return size > 0
 
     def send(self, message: wire.Message) -> None:

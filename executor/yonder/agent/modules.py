@@ -24,7 +24,7 @@ from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Self
 
-from yonder.agent import importing
+from yonder.agent import ahead, importing
 from yonder.agent.resource_files import Piece, Reader
 from yonder.agent.shelf import Shelf
 from yonder.agent.sight import Found, Sight, Tree
@@ -40,7 +40,7 @@ class Place:
     def __init__(self, snapshot: Snapshot, shelf: Shelf) -> None:
         self.folder = snapshot.folder.rstrip("/")
         self.snapshot = snapshot
-        self.tree = Tree(snapshot)
+        self.tree = shelf.tree(snapshot)
         self.sight = Sight()
         self.importers: dict[str, set[str]] = {}
         """Which modules were being executed when one was looked for, found or not."""
@@ -94,7 +94,7 @@ class Modules:
         place = place or self.place(snapshot)
         self.places.pop(snapshot.folder, None)
         self.places[snapshot.folder] = place
-        place.take(snapshot, tree or Tree(snapshot))
+        place.take(snapshot, tree or self.shelf.tree(snapshot))
         if not place.near:
             self.shelf.look_at(snapshot.digest)
         if not self._installed:
@@ -119,8 +119,8 @@ class Modules:
         for path in list(sys.path_importer_cache):
             if place.within(path) is not None:
                 del sys.path_importer_cache[path]
-        for name, module in list(sys.modules.items()):
-            if name != "__main__" and self._astray(module, place):
+        for name in _names([place]):
+            if name != "__main__" and self._astray(sys.modules[name], place):
                 del sys.modules[name]
 
     def _astray(self, module: ModuleType, place: Place) -> bool:
@@ -134,8 +134,9 @@ class Modules:
         """The modules that came from snapshots, in the order in which their loading ended."""
         return {
             name: module
-            for name, module in list(sys.modules.items())
-            if isinstance(_said(module, "__loader__"), Loader | Native)
+            for name in _names(self.places.values())
+            if (module := sys.modules.get(name)) is not None
+            and isinstance(_said(module, "__loader__"), Loader | Native)
         }
 
     def others(self, snapshot: Snapshot, tree: Tree) -> set[str]:
@@ -187,6 +188,12 @@ class Modules:
         inside = [here.rpartition("/")[0]] if found.package else None
         loader = Loader(name, here, self, place, found)
         return spec_from_file_location(name, here, loader=loader, submodule_search_locations=inside)
+
+
+def _names(places: Iterable[Place]) -> list[str]:
+    """Names of all modules that may come from there."""
+    folders = {folder for place in places for folder in (place.base, place.folder)}
+    return list(sys.modules) if ahead.reaches(folders) else ahead.fresh()
 
 
 def _another(name: str, loader: Loader, folder: str, tree: Tree) -> bool:

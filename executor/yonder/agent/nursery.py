@@ -92,6 +92,7 @@ class Nursery:
         self._bad: dict[str, str] = {}  # those that are not imported ahead, and why
         self._told: set[str] = set()  # those whose Preloaded was sent
         self._overlay = ""  # a folder that is imported from besides
+        self._snapshot = b""  # the code that was told of last
 
     @property
     def pids(self) -> set[int]:
@@ -125,6 +126,16 @@ class Nursery:
             before.retired = True
             if before.busy is None:
                 self._forget(before)
+
+    def read(self, snapshot: bytes) -> None:
+        """Births will come that run on this code: it is read once for all of them."""
+        self._snapshot = snapshot
+        if self._current is not None:
+            self._read(self._current)
+
+    def _read(self, zygote: Zygote) -> None:
+        if self._snapshot:
+            self._talk(zygote, birth.Read(self._store, self._snapshot))
 
     def fork(self, fork: wire.Fork) -> None:
         self._wishes.append(Wish(fork))
@@ -295,6 +306,7 @@ class Nursery:
                 self._announce(told.seconds)
             return
         before, self._current = self._current, zygote
+        self._read(zygote)
         if before is not None:
             before.retired = True
             if before.busy is None:
@@ -334,6 +346,7 @@ class Nursery:
                 self._announce(0.0)
         if zygote is self._current:
             self._current = None
+            self._snapshot = b""  # it may be what was read that killed it
         if self._wishes or self._asked:
             self._pump()
 

@@ -15,11 +15,16 @@ import sys
 from importlib.util import decode_source
 from pathlib import Path
 from types import CodeType
+from typing import ClassVar
 
 from yonder import wire
 from yonder.agent.importing import Asked, asked
+from yonder.agent.sight import Tree
 from yonder.errors import YonderError
 from yonder.snapshot import Snapshot, content, version
+
+MOST_AHEAD = 32 * 1024 * 1024
+"""Bytes of bytecode that a zygote reads."""
 
 
 def view(worker: str) -> str:
@@ -38,6 +43,42 @@ def part(store: str | Path, name: bytes) -> Path:
     return Path(store, "parts", name.hex())
 
 
+class _Read:
+    """What a zygote has read of its machine's store, for all its children: nothing of it has run. A file's name says what is
+    in it, so nothing here is ever old; what the last snapshot has not is forgotten."""
+
+    snapshots: ClassVar[dict[bytes, tuple[Snapshot, Tree]]] = {}
+    code: ClassVar[dict[str, tuple[CodeType, list[Asked]]]] = {}
+
+
+def read_ahead(store: str, digest: bytes) -> None:
+    """Read that snapshot, and the bytecode that workers have left for files in it."""
+    shelf = Shelf(store, "")
+    before, _Read.code = _Read.code, {}
+    try:
+        snapshot = shelf.snapshot(digest)
+        there = set(os.listdir(f"{store}/bytecode"))  # noqa: PTH208 - names only
+    except (OSError, YonderError):
+        return
+    _Read.snapshots = {digest: (snapshot, Tree(snapshot))}
+    left = MOST_AHEAD
+    for path, content_digest in snapshot.files.items():
+        file = f"{snapshot.folder.rstrip('/')}/{path}"
+        if not path.endswith(".py") or (name := bytecode(file, content_digest)) not in there:
+            continue
+        place = f"{store}/bytecode/{name}"
+        with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
+            if (left := left - os.stat(place).st_size) < 0:  # noqa: PTH116 - for each module
+                return
+            _Read.code[place] = before.get(place) or _kept(place)
+
+
+def _kept(place: str) -> tuple[CodeType, list[Asked]]:
+    with open(place, "rb") as opened:  # noqa: PTH123 - for each module of each new process
+        code, imports = marshal.loads(opened.read())  # noqa: S302 - written by ourselves, in a private folder
+    return code, imports
+
+
 class Shelf:
     """`folder` is the store, `worker` whose link is set."""
 
@@ -46,8 +87,15 @@ class Shelf:
         self._bytecode = str(self._folder / "bytecode")
         self.view = str(self._folder / "views" / view(worker))
 
+    def tree(self, snapshot: Snapshot) -> Tree:
+        """Its folders."""
+        read = _Read.snapshots.get(snapshot.digest)
+        return read[1] if read is not None else Tree(snapshot)
+
     def snapshot(self, digest: bytes) -> Snapshot:
         """Raises YonderError where it is not there."""
+        if (read := _Read.snapshots.get(digest)) is not None:
+            return read[0]
         try:
             found = Snapshot.decoded((self._folder / "snapshots" / digest.hex()).read_bytes())
         except (OSError, wire.WireError) as error:
@@ -86,12 +134,12 @@ class Shelf:
     def code(self, file: str, digest: bytes) -> tuple[CodeType, list[Asked]]:
         """What a file of that content compiles to, and what it imports as it is executed. Raises what compiling raises."""
         place = f"{self._bytecode}/{bytecode(file, digest)}"
+        if (read := _Read.code.get(place)) is not None:
+            return read
         try:
-            with open(place, "rb") as opened:  # noqa: PTH123 - for each module of each new process
-                code, imports = marshal.loads(opened.read())  # noqa: S302 - written by ourselves, in a private folder
+            return _kept(place)
         except (OSError, EOFError, ValueError, TypeError):
             return self._compiled(file, digest, Path(place))
-        return code, imports
 
     def _compiled(self, file: str, digest: bytes, kept: Path) -> tuple[CodeType, list[Asked]]:
         source = self.content(digest)

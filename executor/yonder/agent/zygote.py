@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from yonder.agent import birth, processes, worker
+from yonder.agent import ahead, birth, processes, shelf, worker
 
 CANARY_SECONDS = 2.0
 CANARY_AT_MOST = 30.0
@@ -65,6 +65,9 @@ class Zygote:
                 case birth.Import():
                     birth.send(self._sock, self._import(message))
                     self._settle()
+                case birth.Read(store=store, snapshot=snapshot):
+                    shelf.read_ahead(store, snapshot)
+                    gc.freeze()
                 case birth.Birth():
                     _import_from(message.overlay)
                     if message.become:
@@ -76,6 +79,7 @@ class Zygote:
     def _settle(self) -> None:
         """Make what is imported by now common property: workers neither collect it nor end it when they end. A preloaded
         module's temporary folder belongs to all of them, and torch's finalizers would take 25 ms of every worker's end."""
+        ahead.note()
         gc.collect()
         gc.freeze()
         for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]  # noqa: SLF001 - has no public name
