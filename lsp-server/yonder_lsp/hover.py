@@ -78,6 +78,14 @@ def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
     return "\n\n".join(parts)
 
 
+def told(text: str) -> str:
+    """What the static engine says of something: its signature, where it has one, and its documentation."""
+    first, _, rest = text.strip().partition("\n\n")
+    if "(" not in first.partition("\n")[0] or (not first.rstrip().endswith((")", "]")) and "->" not in first):
+        first, rest = "", text
+    return "\n\n".join(part for part in (first and block(first), documentation.markdown(rest)) if part)
+
+
 def beside(answer: wire.Answer) -> wire.Answer:
     """The same with the first paragraph of its documentation: another server's card stands above this one."""
     return msgspec.structs.replace(answer, doc=answer.doc.strip().partition("\n\n")[0])

@@ -205,7 +205,7 @@ class Looking:
                 text = "\n\n".join(part for part in (card, self._below(document, found, answer)) if part)
         if not text:
             facts, _ = await _within(self.begin("hover", document, offset), live.HOVER)
-            text = hover.block(facts.text, "text") if facts.text else ""
+            text = hover.told(facts.text)
         if not text:
             return None
         range_ = msgspec.to_builtins(document.range(found.start, found.end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -44,6 +45,9 @@ def area(side: int) -> int: ...
 def area(width: int, height: int) -> int: ...
 def area(*args):
     return 1
+
+
+far = Far()
 '''
 
 
@@ -88,6 +92,12 @@ def at(uri: str, text: str, place: str) -> dict[str, object]:
     return {"text_document": types.TextDocumentIdentifier(uri), "position": position}
 
 
+async def hints(desk: Desk, uri: str) -> list[types.InlayHint]:
+    everywhere = types.Range(types.Position(0, 0), types.Position(99, 0))
+    asked = types.InlayHintParams(types.TextDocumentIdentifier(uri), everywhere)
+    return list(await desk.client.text_document_inlay_hint_async(asked) or ())
+
+
 async def test_what_only_the_session_has_is_a_document(desk: Desk) -> None:
     uri, *where = await jump(desk, "far.rea|ch()")
     assert where == [9, 8, 13]
@@ -116,6 +126,11 @@ async def test_inside_it_the_modules_own_names_are_known(desk: Desk) -> None:
     assert help_.signatures[0].label == "helper(far, used)"
     lenses = await desk.client.text_document_code_lens_async(types.CodeLensParams(types.TextDocumentIdentifier(uri)))
     assert not lenses
+    async with asyncio.timeout(20):
+        while not await hints(desk, desk.uri):
+            pass  # the names of the run are on their way
+    assert not await hints(desk, uri), "the session's far is another one"
+    assert not await desk.client.text_document_completion_async(types.CompletionParams(**at(uri, FAR, "hel|per(self")))
 
 
 async def test_what_this_machine_has_alike_is_opened_here(desk: Desk) -> None:

@@ -168,3 +168,16 @@ def test_a_hover_shows_the_first_overloads() -> None:
     assert text.startswith("```python\narea(side: int) -> int\narea(w, h, *, unit='m')\narea(*many, **more)\n```")
     many = msgspec.structs.replace(AREA, signatures=AREA.signatures * 2)
     assert "area(*many, **more)\n# and 3 more\n```" in hover.markdown("area", many, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("fit(model, rate=1)\n\nTrain *it*.", "```python\nfit(model, rate=1)\n```\n\nTrain \\*it\\*."),
+        ("fit(model) -> int", "```python\nfit(model) -> int\n```"),
+        ("Train it (now) and\nthen.\n\nMore", "Train it (now) and then.\n\nMore"),
+        ("", ""),
+    ],
+)
+def test_what_the_static_engine_says(text: str, shown: str) -> None:
+    assert hover.told(text) == shown
