@@ -58,6 +58,7 @@ class Naming:
         self._next: dict[str, float] = {}
         self._timers: dict[str, Timer] = {}
         self._flights: dict[str, asyncio.Task[None]] = {}
+        self._failed: set[str] = set()
 
     def poke(self) -> None:
         """The sessions may have changed."""
@@ -88,7 +89,7 @@ class Naming:
         if fresh and session.id not in self._timers:  # a run has just begun: nothing is to be seen of it yet
             self._next[session.id] = self._clock() + WHILE_BUSY
         wait = self._next.get(session.id, 0.0) - self._clock()
-        if not epoch.busy and (table is None or table.seen.busy or table.seen.generation != epoch.generation):
+        if not epoch.busy and session.id not in self._failed:
             wait = min(wait, PACE)
         if wait <= 0:
             self._ask(session)
@@ -119,6 +120,7 @@ class Naming:
         finally:
             self._flights.pop(session.id, None)
         now = session.epoch
+        (self._failed.add if answer is None else self._failed.discard)(session.id)
         self._next[session.id] = self._clock() + (WHILE_BUSY if now.busy or answer is None else PACE)
         if answer is not None and answer.found and now.pid == epoch.pid:
             # What was seen while a run began or ended meanwhile is true of neither epoch: it counts as seen while busy.

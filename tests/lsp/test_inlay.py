@@ -77,6 +77,17 @@ def test_hints_stand_where_the_value_came_from(text: str, ran: list[str], expect
     assert shown(text, *ran) == expected
 
 
+def test_a_new_statement_is_not_stale_because_the_old_one_is_out_of_sight() -> None:
+    runs = Ran()
+    runs.started("r", "main", "/w/a.py", "x = f(\n  1)", 0)
+    runs.ended("r", "ok", None)
+    for text, stale in (("x = f(\n1)\nx = g()", False), ("x = f(\n2)\nx = g()", True)):
+        document = Document(URI, text)
+        seen = Targets().within(document.lines, 2, 2)
+        found = hints(document, seen, ROWS.get, lambda name: runs.last("main", name), "main", shapes=False)
+        assert [hint["data"]["stale"] for hint in found] == ([True] if stale else [])
+
+
 def test_beside_another_server_only_shapes_are_shown() -> None:
     text = "x = 1\ny = 1\na = 1\nlin = 1"
     assert shown(text, text, shapes=True) == [f"{X} = 1", "y = 1", "a<: ndarray[3] int64> = 1", "lin = 1"]
