@@ -170,7 +170,7 @@ def protocol_steps(path: Sequence[wire.Step]) -> list[protocol.PathStep]:
 
 def _variable(row: wire.Row) -> protocol.Variable:
     """A row as the editor gets it; what a worker says is cut, whatever it says."""
-    step = row.step
+    step = row.step if row.step is not None and len(str(row.step.value)) <= _CELL else None
     return protocol.Variable(
         name=_line(row.name),
         kind=row.kind[:1],

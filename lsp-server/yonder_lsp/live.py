@@ -82,12 +82,15 @@ class Live:
             flight = asyncio.create_task(self._fly(key, query))
             self._flights[key] = flight
             flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        released = self._newer(f"{document}\0{query.what}")
+        asker = f"{document}\0{query.what}"
+        released = self._newer(asker)
         waiting = asyncio.create_task(released.wait())
         try:
             await asyncio.wait({flight, waiting}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
+            if self._newest.get(asker) is released:
+                del self._newest[asker]
         if flight.done() and not flight.cancelled():
             return Look(flight.result() or before, late=flight.result() is None)
         if not released.is_set():
@@ -129,11 +132,6 @@ class Live:
         if self.slow:
             self.slow = False
             self._slow_changed()
-
-    def closed(self, document: str) -> None:
-        """The document's tab was closed."""
-        for key in [key for key in self._newest if key.partition("\0")[0] == document]:
-            del self._newest[key]
 
     def forget(self) -> None:
         """The sessions are gone."""

@@ -359,7 +359,6 @@ class Window:
     def closed(self, uri: str) -> None:
         self.trees.closed(uri)
         self._publish(self._board.closed(uri) | self._preflight.closed(uri))
-        self.eyes.closed(uri)
         self.insight.closed(uri)
         self._edited.discard(uri)
 

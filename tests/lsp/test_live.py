@@ -154,6 +154,14 @@ async def test_another_part_of_a_table_is_another_question(eyes: Live, session: 
     assert session.names() == ["x", "x", "x"]
 
 
+async def test_who_asked_is_forgotten_with_the_answer(eyes: Live, session: Session) -> None:
+    session.prompt = True
+    await eyes.ask(DOC, IDLE, members("x"), 1)
+    session.prompt = False
+    await eyes.ask(DOC, IDLE, members("y"), SOON)
+    assert not eyes._newest
+
+
 async def test_the_newest_question_of_a_document_releases_the_one_before(eyes: Live, session: Session) -> None:
     first = asyncio.create_task(eyes.ask(DOC, BUSY, members("x"), 60))
     await settled()

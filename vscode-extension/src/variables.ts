@@ -56,7 +56,7 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
 
   /** What the cluster is now: a new generation is asked for, and a run that is on every two seconds. */
   status(status: StatusResult): void {
-    const epoch = JSON.stringify([status.cluster, ...status.sessions.map((one) => [one.id, one.pid, one.generation, one.state])]);
+    const epoch = JSON.stringify([status.cluster, status.live, ...status.sessions.map((one) => [one.id, one.pid, one.generation, one.state])]);
     this.#running = status.sessions.some((one) => one.state === "busy");
     if (epoch !== this.#epoch) this.refresh();
     this.#epoch = epoch;
