@@ -406,7 +406,7 @@ async def test_only_the_newest_code_is_adopted():
         assert [one.snapshot for one in worker.of(wire.Adopt)] == [newest[0].digest]
 
 
-async def test_busy_workers_finish_on_the_code_that_they_have():
+async def test_busy_workers_finish_on_the_code_that_they_have_and_are_asked_then():
     async with a_paper_hub() as paper:
         client = await paper.a_pool(max=1)
         await client.publishes(OLD)
@@ -416,8 +416,48 @@ async def test_busy_workers_finish_on_the_code_that_they_have():
         await client.publishes(NEW)
         await paper.agent.code.hears(wire.Publish, 2)
         await paper.turns(5)
+        assert worker.of(wire.Adopt) == []
         worker.done(call.task)
         assert (await client.end_of(number)).code == version(OLD[0].digest)
+        assert (await worker.hears(wire.Adopt)).snapshot == NEW[0].digest
+        worker.says(wire.Stale(0, ["helper"]))
+        await leaves(paper, worker)
+        await paper.agent.worker(2)  # the next call meets a fresh one
+        assert client.of(wire.CallDone)[0].attempts == 1
+
+
+async def test_a_busy_worker_is_asked_for_the_newest_code_and_once():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        newest = written(helper="x = 3")
+        await client.publishes(OLD)
+        client.submits(code=OLD[0].digest)
+        worker = await paper.agent.worker(1)
+        call = await worker.hears(wire.Call)
+        await client.publishes(NEW)
+        await paper.agent.code.hears(wire.Publish, 2)
+        await client.publishes(newest)
+        await paper.agent.code.hears(wire.Publish, 3)
+        second = client.submits(code=newest[0].digest)
+        worker.done(call.task)
+        await fulfil(worker, 2)
+        assert (await client.end_of(second)).code == version(newest[0].digest)
+        await paper.turns(5)
+        assert worker.of(wire.Adopt) == []  # the call that was waiting has said what it runs on
+
+
+async def test_a_worker_that_dies_busy_is_not_asked():
+    async with a_paper_hub() as paper:
+        client = await paper.a_pool(max=1)
+        await client.publishes(OLD)
+        number = client.submits(code=OLD[0].digest)
+        worker = await paper.agent.worker(1)
+        await worker.hears(wire.Call)
+        await client.publishes(NEW)
+        await paper.agent.code.hears(wire.Publish, 2)
+        worker.dies()
+        assert (await client.end_of(number)).outcome == "lost"
+        await paper.turns(5)
         assert worker.of(wire.Adopt) == []
 
 

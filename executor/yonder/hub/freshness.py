@@ -34,6 +34,8 @@ class Freshness:
         self._watchers = watchers
         self._feed = feed
         self._newest = b""  # the snapshot that clients spoke of last
+        self.behind: dict[Worker, bytes] = {}
+        """Workers that ran something when this newer code came to their machine: they are asked when that has ended."""
         self._refused: Call | None = None  # the call that a worker found its code too old for last
         # A worker that is being replaced counts as there when something is to be run in every one: its heir runs it.
         self._bequests: dict[tuple[str, str], dict[str, Call]] = {}  # by executor and old worker: rite -> member
@@ -63,6 +65,7 @@ class Freshness:
     def adopt(self, snapshot: bytes, executors: Iterable[Executor]) -> None:
         """Calls will come that run on this code: it is sent ahead, and workers that hold older code are replaced."""
         self.spoken_of(snapshot)
+        self.behind.clear()
         for executor in executors:
             if executor.state in ("ready", "busy") and not executor.fallen:
                 self._executors.supply(executor, snapshot, self._adopter(executor, snapshot))
@@ -72,10 +75,22 @@ class Freshness:
             if why or snapshot != self._newest:
                 return  # a call that needs it says so
             for worker in executor.workers.values():
-                if worker.code and worker.task is None and worker.alive and worker.initiated:
-                    worker.adopt(snapshot)
+                if worker.code and worker.alive and worker.initiated:
+                    self._ask(worker, snapshot)
 
         return there
+
+    def _ask(self, worker: Worker, snapshot: bytes) -> None:
+        if worker.task is None:
+            worker.adopt(snapshot)
+        else:
+            self.behind[worker] = snapshot
+
+    def freed(self, worker: Worker | None) -> None:
+        """Its call has ended. With another one under way already it is asked after that: the call says what it runs on."""
+        snapshot = self.behind.pop(worker, b"") if worker is not None else b""
+        if worker is not None and worker.alive and snapshot and snapshot == self._newest:
+            self._ask(worker, snapshot)
 
     def supply(self, worker: Worker) -> Supply:
         """How the rites of a fresh worker get their code: all of them the same, that of the call which the worker before it
@@ -152,5 +167,7 @@ class Freshness:
 
     def disinherit(self, executor: str, worker: str = "") -> list[Call]:
         """Members of broadcasts that nobody will run in place of this worker, or ("") of any on the executor."""
+        for one in [one for one in self.behind if one.executor == executor and worker in ("", one.id)]:
+            del self.behind[one]
         keys = [key for key in self._bequests if key[0] == executor and worker in ("", key[1])]
         return [call for key in keys for call in self._bequests.pop(key).values()]

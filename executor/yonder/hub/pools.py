@@ -403,6 +403,8 @@ class PoolRoom:
         self._idle(call.executor)
         self._hub.executors.files.over(call.executor, call)
         self._drive.feed(events.CallOver(now(), call.id))
+        if self._fresh.behind:
+            self._fresh.freed(call.worker)
 
     def call_stale(self, call: Call, modules: list[str]) -> None:
         worker, executor = call.worker, self._executors.get(call.executor)
