@@ -224,6 +224,8 @@ def run(
             print("yonder: this runs here; the hub elsewhere is the editor's and your programs'.", file=sys.stderr)
         place = wire.Place(python=found.python or sys.executable, folder=str(Path.cwd()), env=dict(found.session.env))
         findings = _checked(file, place)
+        if check and not findings:
+            print(f"yonder: {file}: nothing was found that would keep it from running; its imports are here.")
         if check:
             raise typer.Exit(int(any(finding.level == "error" for finding in findings)))
         from yonder.hub.program import run_file

@@ -106,6 +106,17 @@ class Remote(holding.Handle, Generic[T]):
 
     # ── inside ──
 
+    def __getattr__(self, name: str) -> Any:
+        """Only for what a handle has not: a library's method that was meant for the object."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"a handle has no {name!r}: the {self.type} itself is on a worker. "
+            f"handle.call(function) runs a function there with it, handle.get() brings a copy here",
+            name=name,
+            obj=self,
+        )
+
     def _here(self) -> bool:
         here = seat.current()
         return here is not None and here.keeper is not None and here.keeper.has(self._facts.ref)

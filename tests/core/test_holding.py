@@ -90,3 +90,16 @@ def test_a_thread_says_what_has_gone_until_the_conversation_ends():
     assert holdings._thread is not None
     holdings._thread.join(20)
     assert not holdings._thread.is_alive()
+
+
+def test_what_a_handle_has_not_says_how_to_reach_the_object():
+    remote = Remote(wire.Facts(REF, "DataFrame", 28, preview="7"), None)
+    with pytest.raises(AttributeError) as raised:
+        remote.head  # noqa: B018 - looking is what is tested
+    assert str(raised.value) == (
+        "a handle has no 'head': the DataFrame itself is on a worker. "
+        "handle.call(function) runs a function there with it, handle.get() brings a copy here"
+    )
+    assert (raised.value.name, raised.value.obj) == ("head", remote)
+    assert not hasattr(remote, "__array__")
+    assert not hasattr(Remote.__new__(Remote), "_facts")  # one that was never made asks nobody

@@ -170,8 +170,12 @@ async def test_a_new_text_that_fails_is_the_runs_error_and_everything_is_as_it_w
     files = {"base.py": "x = 1\n", "app.py": "from base import x\nimport base\n"}
     await session.on(files, "import app\nran = []")
     broken = files | {"base.py": "x = 2\n", "app.py": "from base import x\n1 / 0\n"}
-    shown, modules, _ = await session.on(broken, "ran.append(1)")
+    shown, modules, kept = await session.on(broken, "ran.append(1)")
     assert (shown, modules) == ("ZeroDivisionError: division by zero", [])
+    assert kept == {
+        "base": "app could not be loaded again",
+        "app": "loading it again raised ZeroDivisionError",
+    }
     assert (await session.on(broken | {"app.py": "x = = 1"}, "ran.append(1)"))[0].startswith(
         "SyntaxError: invalid syntax"
     )

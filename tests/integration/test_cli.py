@@ -273,7 +273,9 @@ def test_run_says_first_what_is_missing_and_check_runs_nothing(home: Path) -> No
     assert done.stdout == "it ran\n"
     assert done.stderr.index("yonder: error") < done.stderr.index("Traceback")
     (home / "job.py").write_text("import helper\n")
-    assert yonder(home, "run", "--check", "job.py").returncode == 0
+    done = yonder(home, "run", "--check", "job.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "yonder: job.py: nothing was found that would keep it from running; its imports are here.\n"
     (home / "job.py").write_text("x = (\n")
     done = yonder(home, "run", "--check", "job.py")
     assert done.returncode == 1

@@ -5,9 +5,11 @@ import { ResponseError } from "vscode-languageclient/node";
 import type { Server } from "./client";
 import type { Log } from "./log";
 import type { Notice, Remedy } from "./protocol.gen";
-import { buttons, remedyOf, sentenceOf, type Action } from "./remedies";
+import { Once, buttons, remedyOf, sentenceOf, type Action } from "./remedies";
 
 export class Errors {
+  readonly #once = new Once();
+
   constructor(
     private readonly server: Server,
     private readonly log: Log,
@@ -23,7 +25,9 @@ export class Errors {
 
   /** A sentence of the server. */
   async notice(notice: Notice): Promise<void> {
-    await this.#ask(notice.level, notice.sentence, notice.remedy ?? undefined, undefined);
+    const kind = notice.remedy?.code === "code_kept" ? "code_kept" : "";
+    const shown = await this.#once.show(kind, () => this.#ask(notice.level, notice.sentence, notice.remedy ?? undefined, undefined));
+    if (!shown) this.log.info(notice.sentence);
   }
 
   async #ask(level: Notice["level"], message: string, remedy: Remedy | undefined, again: (() => Promise<void>) | undefined): Promise<void> {

@@ -43,6 +43,23 @@ export function buttons(remedy: Remedy | undefined): readonly Button[] {
   }
 }
 
+/** What a session tells anew while the last such notice still lies there is not shown on top of it: one button does for both. */
+export class Once {
+  readonly #open = new Set<string>();
+
+  /** Shows it, unless one of that kind ("": there are none) is open. Says whether it did. */
+  async show(kind: string, shown: () => Promise<void>): Promise<boolean> {
+    if (this.#open.has(kind)) return false;
+    if (kind !== "") this.#open.add(kind);
+    try {
+      await shown();
+    } finally {
+      this.#open.delete(kind);
+    }
+    return true;
+  }
+}
+
 /** The sentence with the command that the button would run, so that nothing is changed unseen. */
 export function sentenceOf(message: string, remedy: Remedy | undefined): string {
   return remedy === undefined || remedy.command === "" || message.includes(remedy.command) ? message : `${message} (${remedy.command})`;

@@ -140,7 +140,8 @@ class Reloading:
         self.kept = made.kept | self._elsewhere()
 
     def run(self) -> None:
-        """Take the snapshot and load the modules again; when one of them raises, everything is as it was, and it raises.
+        """Take the snapshot and load the modules again; when one of them raises, everything is as it was, all of it is
+        `kept`, and it raises.
         User code on."""
         change, place = self._change, self._change.place
         before, known = (place.snapshot, place.tree), place in self._modules.places.values()
@@ -149,10 +150,12 @@ class Reloading:
         saved = {name: dict(self._loaded[name].__dict__) for name in self.reloaded}
         there = self._modules.loaded().keys()
         self._modules.take(change.snapshot, change.tree, place)
+        loading = ""
         try:
-            for name in self.reloaded:
-                _load(name, self._loaded[name])
-        except BaseException:
+            for loading in self.reloaded:
+                _load(loading, self._loaded[loading])
+        except BaseException as error:
+            self._keep_all(loading, type(error).__name__)
             for name in self._modules.loaded().keys() - there:
                 _unload(name)
             for name, contents in saved.items():
@@ -165,6 +168,13 @@ class Reloading:
         place.sight.renew(place.tree, self.kept)
         self.kept |= self._namespace.rebind(saved)
         self._done(self.kept)
+
+    def _keep_all(self, failed: str, error: str) -> None:
+        """Nothing was loaded again, because that module raised."""
+        for name in self.reloaded:
+            why = f"loading it again raised {error}" if name == failed else f"{failed} could not be loaded again"
+            self.kept.setdefault(name, why)
+        self.reloaded = []
 
     def _changed(self) -> set[str]:
         """Loaded modules that are to be executed anew: those that differ, and those that looked for what was not there."""

@@ -365,7 +365,7 @@ class Worker:
     def _renewed(self, task: int, renewal: Renewal) -> Ran[None]:
         """Load again what the task's snapshot has otherwise. User code runs in it."""
         ran = self._guard.run(renewal.run)
-        if ran.error is None and (renewal.reloaded or renewal.kept):
+        if renewal.reloaded or renewal.kept:
             self._say(wire.Reloaded(task, renewal.reloaded, renewal.kept))
         return ran
 

@@ -418,7 +418,8 @@ class PoolRoom:
 
     def call_reloaded(self, call: Call, message: wire.Reloaded) -> None:
         kept = "".join(f"; {name} is as it was: {why}" for name, why in message.kept.items())
-        self.watchers.tell("reloaded", call.executor, f"worker took newer code of {named(message.modules)}{kept}")
+        took = f"took newer code of {named(message.modules)}" if message.modules else "took no newer code"
+        self.watchers.tell("reloaded", call.executor, f"worker {took}{kept}")
         if call.run:
             self._hub.tell(wire.CodeChanged(call.run, call.id, message.modules, message.kept, clock()))
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Crashes } from "../../src/crashes";
 import { plainText, wholeText } from "../../src/plainText";
-import { buttons, remedyOf, sentenceOf } from "../../src/remedies";
+import { Once, buttons, remedyOf, sentenceOf } from "../../src/remedies";
 
 test("the fifth death in three minutes is the last, slow deaths go on", () => {
   const crashes = new Crashes();
@@ -23,6 +23,23 @@ test("a missing core offers both ways and shows the command", () => {
 test("code that was kept offers a clean session", () => {
   const remedy = remedyOf({ code: "code_kept" });
   assert.deepEqual(buttons(remedy).map((button) => [button.title, button.action]), [["Restart Session", "session"]]);
+});
+
+test("a notice of a kind that lies open already is not stacked on it", async () => {
+  const once = new Once();
+  const shown: string[] = [];
+  const open: (() => void)[] = [];
+  const lies = (): Promise<void> => new Promise((resolve) => (shown.push("lies"), open.push(resolve)));
+  const goes = (): Promise<void> => Promise.resolve(void shown.push("goes"));
+  const first = once.show("code_kept", lies);
+  assert.equal(await once.show("code_kept", lies), false);
+  assert.equal(await once.show("", goes), true);
+  assert.equal(await once.show("", goes), true);
+  open.forEach((close) => close());
+  assert.equal(await first, true);
+  await assert.rejects(once.show("code_kept", () => Promise.reject(new Error("no"))));
+  assert.equal(await once.show("code_kept", goes), true);
+  assert.deepEqual(shown, ["lies", "goes", "goes", "goes"]);
 });
 
 test("what is no remedy is no error", () => {
