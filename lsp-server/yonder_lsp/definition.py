@@ -12,7 +12,7 @@ import re
 import stat
 import tokenize
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -60,7 +60,7 @@ class Definition:
             return None
         name, remote = str(asked.path[0].value), uris.is_remote(document.uri)
         if scope.is_local(document, name, asked.offset):
-            return self._alone(await self._static(asked) or _binding(asked), remote=remote)
+            return self._alone(await self._static(asked), remote=remote)
         answer = await self._live(asked, live.DEFINITION)
         rebound = self._looking.rebound(document, self._looking.session(document), name, asked.line)
         if answer is None or rebound or _is_variable(asked, answer):
@@ -177,15 +177,16 @@ def _is_variable(asked: Asked, answer: wire.Answer) -> bool:
 
 
 def _binding(asked: Asked) -> list[Json]:
-    """The last line above (or this one) that gives the name a value, as it looks."""
-    if len(asked.path) > 1:
+    """The last statement above (or this one) that gives the module's name a value, as it looks."""
+    document, name = replace(asked.document, above=""), str(asked.path[0].value)
+    found = scope.last_binding(document, name, asked.line + 1) if len(asked.path) == 1 else None
+    if found is None:
         return []
-    name, lines = str(asked.path[0].value), asked.document.lines
-    for line in range(asked.line, -1, -1):
-        text = lines[line]
-        if name in text and not text.lstrip().startswith("#") and scope.binds(text, name):
-            return [_location(asked.document.uri, _named(text, line, name))]
-    return []
+    start = next((word.start for word in found.words if word.kind == "name" and word.text == name), -1)
+    for head in ("def ", "class ") if start < 0 else ():
+        at = document.text.rfind(head + name, 0, document.start(asked.line + 1))
+        start = max(start, at + len(head)) if at >= 0 else start
+    return [_location(document.uri, document.range(start, start + len(name)))] if start >= 0 else []
 
 
 def near(lines: Sequence[str], answer: wire.Answer) -> Range:
