@@ -25,10 +25,11 @@ import msgspec
 
 from yonder import culprit, dates, errors, likeness, parcel, segments, tensors
 from yonder.errors import ExecutorLost, RemoteTraceback, SerializationError, YonderError
-from yonder.wire import LARGE, Body, Failure, Frame, whole
+from yonder.wire import LARGE, Before, Body, Failure, Frame, whole
 
 MAX_TEXT = 100_000
 MAX_FRAMES = 200
+MAX_BEFORE, MAX_BEFORE_FRAMES, MAX_BEFORE_TEXT = 8, 20, 1000
 SEARCH_SECONDS = 2.0
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _SMALL = _ATOMS - {bytes}
@@ -438,7 +439,28 @@ def failure(error: BaseException, user_folder: str, *, user_file: str = "") -> F
         message = message.removeprefix(one + ": ")
     if message in names:
         message = ""
-    return Failure(name, message[:MAX_TEXT] + place, text, frames)
+    return Failure(name, message[:MAX_TEXT] + place, text, frames, _before(told, user_folder, user_file))
+
+
+def _before(told: traceback.TracebackException, folder: str, user_file: str) -> list[Before]:
+    """What led to an exception: its causes, what was being handled, the parts of a group; the nearest first."""
+    found: list[Before] = []
+    waiting = deque([told])
+    while waiting and len(found) < MAX_BEFORE:
+        one = waiting.popleft()
+        linked = [("part", part) for part in one.exceptions or ()]
+        if one.__cause__ is not None:
+            linked.append(("cause", one.__cause__))
+        elif one.__context__ is not None and not one.__suppress_context__:
+            linked.append(("context", one.__context__))
+        for link, other in linked[: MAX_BEFORE - len(found)]:
+            frames = [
+                _frame(summary, folder, user_file) for summary in other.stack if not _is_runtime(summary.filename)
+            ]
+            kind, _, message = "".join(other.format_exception_only()).strip().partition(": ")
+            found.append(Before(link, kind[:MAX_BEFORE_TEXT], message[:MAX_BEFORE_TEXT], frames[-MAX_BEFORE_FRAMES:]))
+            waiting.append(other)
+    return found
 
 
 def own_part(trace: TracebackType | None) -> TracebackType | None:

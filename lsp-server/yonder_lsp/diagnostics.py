@@ -5,10 +5,12 @@ Pure. What this file must not know: how diagnostics are published.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from yonder import paths, wire
 from yonder_lsp import columns, uris
@@ -16,7 +18,9 @@ from yonder_lsp.protocol import Position, Range
 
 Json = dict[str, Any]
 ERROR, INFORMATION = 1, 3
-MESSAGE_LIMIT = 2000
+MESSAGE_LIMIT, RELATED_LIMIT = 2000, 200
+MOST, BEFORE, RELATED = 100, 8, 20
+"""Frames that are looked at, exceptions before the failure, other places named with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Mark:
     range: Range
     severity: int
     message: str
+    related: str
+    """What is said of it beside the run's other marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +46,60 @@ class Edit:
     text: str
 
 
-def marks(run: str, uri: str, failure: wire.Failure, folder: str) -> list[Mark]:
-    """The error at the deepest frame of the workspace, the way to it at the others."""
-    shown = uris.shown_path(uri)
-    places = [
-        (frame, uri if frame.file == shown else uris.to_uri(frame.file))
-        for frame in failure.frames
-        if _ours(frame, shown, folder)
-    ]
-    message = f"{failure.type}: {failure.message}" if failure.message else failure.type
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run that failed: its name and document, the workspace, and the lines of open documents as they are now ("" for what
+    is not there), by URI and line."""
+
+    run: str
+    uri: str
+    folder: str
+    line: Callable[[str, int], str] = lambda _uri, _line: ""
+
+
+def marks(ran: Ran, failure: wire.Failure) -> list[Mark]:
+    """The error at the deepest frame of the workspace, the way to it at the others, and where what led to it was raised."""
     found: dict[tuple[str, int], Mark] = {}
-    for number, (frame, where) in enumerate(reversed(places)):
-        deepest = number == 0
-        text = message if deepest else f"{message}\nraised below this call, in {places[-1][0].function}"
-        severity = ERROR if deepest else INFORMATION
-        found.setdefault(
-            (where, frame.line), Mark(run, number, uri, where, _range(frame), severity, text[:MESSAGE_LIMIT])
-        )
+    message = _words(failure.type, failure.message)
+    places = _places(ran, failure.frames[-MOST:])
+    for number, (frame, where) in enumerate(places):
+        if number == 0:
+            _add(found, ran, frame, where, ERROR, message, message)
+        else:
+            text = f"{message}\nraised below this call, in {places[0][0].function}"
+            _add(found, ran, frame, where, INFORMATION, text, f"called from {frame.function}")
+    for one in failure.before[:BEFORE]:
+        words = _words(one.type, one.message)
+        way = {"cause": "the cause of", "part": "one of those in"}.get(one.link, "while this was handled came")
+        for frame, where in _places(ran, one.frames[-MOST:])[:1]:
+            _add(found, ran, frame, where, ERROR if not places else INFORMATION, f"{words}\n{way} {message}", words)
     return list(found.values())
+
+
+def _words(kind: str, message: str) -> str:
+    return f"{kind}: {message}" if message else kind
+
+
+def _places(ran: Ran, frames: Sequence[wire.Frame]) -> list[tuple[wire.Frame, str]]:
+    """The frames of the workspace with their documents, deepest first."""
+    shown = uris.shown_path(ran.uri)
+    own = [frame for frame in frames if _ours(frame, shown, ran.folder)]
+    return [(frame, ran.uri if frame.file == shown else uris.to_uri(frame.file)) for frame in reversed(own)]
+
+
+def _add(
+    found: dict[tuple[str, int], Mark],
+    ran: Ran,
+    frame: wire.Frame,
+    where: str,
+    severity: int,
+    message: str,
+    related: str,
+) -> None:
+    """A line has one mark: the first."""
+    place = _range(frame, ran.line(where, frame.line - 1))
+    made = Mark(ran.run, len(found), ran.uri, where, place, severity, message[:MESSAGE_LIMIT], related[:RELATED_LIMIT])
+    found.setdefault((where, frame.line), made)
 
 
 def _ours(frame: wire.Frame, shown: str, folder: str) -> bool:
@@ -66,18 +108,26 @@ def _ours(frame: wire.Frame, shown: str, folder: str) -> bool:
     return frame.user and uris.within(frame.file, folder) and "site-packages" not in frame.file
 
 
-def _range(frame: wire.Frame) -> Range:
-    """The frame's columns (characters), else its line without the indentation."""
+def _range(frame: wire.Frame, now: str) -> Range:
+    """The frame's columns (characters), else its line without the indentation. `now` is the document's line: what ran may
+    have been indented less."""
     line = max(0, frame.line - 1)
-    last = max(line, frame.end_line - 1)
-    if frame.column >= 0 and frame.end_column >= 0 and last == line:
-        start = columns.to_utf16(frame.source, frame.column)
-        end = columns.to_utf16(frame.source, frame.end_column)
-        if end > start:
-            return Range(start=Position(line=line, character=start), end=Position(line=line, character=end))
-    indent = len(frame.source) - len(frame.source.lstrip())
-    end = columns.to_utf16(frame.source, len(frame.source.rstrip())) or 1000
-    return Range(start=Position(line=line, character=indent), end=Position(line=line, character=max(end, indent + 1)))
+    source, shift = frame.source, 0
+    if now.strip() and now.strip() == source.strip():
+        shift = (len(now) - len(now.lstrip())) - (len(source) - len(source.lstrip()))
+        source = now
+    first, last = len(source) - len(source.lstrip()), len(source.rstrip())
+    start, end = first, last
+    if frame.column >= 0:
+        start = min(max(frame.column + shift, 0), max(last - 1, 0))
+        whole = frame.end_line <= frame.line and frame.end_column > frame.column
+        # A place without an end is one character; what ends on another line is marked to the end of its first.
+        end = frame.end_column + shift if whole else start + 1 if frame.end_line <= frame.line else last
+    if not source[start:end].strip():  # an indentation
+        start, end = first, last
+    to = columns.to_utf16(source, end) if source.strip() else 1000
+    begin = columns.to_utf16(source, start)
+    return Range(start=Position(line=line, character=begin), end=Position(line=line, character=max(to, begin + 1)))
 
 
 def moved(mark: Mark, edit: Edit) -> Mark | None:
@@ -130,9 +180,10 @@ class Board:
     def __init__(self) -> None:
         self._marks: dict[str, list[Mark]] = {}
 
-    def failed(self, run: str, uri: str, failure: wire.Failure, folder: str) -> set[str]:
-        changed = set()
-        for mark in marks(run, uri, failure, folder):
+    def failed(self, ran: Ran, failure: wire.Failure) -> set[str]:
+        """Also told of a failure again that is known: it says nothing twice."""
+        changed = self._keep(lambda mark: mark.run != ran.run)
+        for mark in marks(ran, failure):
             self._marks.setdefault(mark.uri, []).append(mark)
             changed.add(mark.uri)
         return changed
@@ -176,15 +227,19 @@ class Board:
 
     def published(self, uri: str) -> list[Json]:
         """LSP's form of what holds for this document now."""
-        return [
-            {
-                "range": {
-                    "start": {"line": mark.range.start.line, "character": mark.range.start.character},
-                    "end": {"line": mark.range.end.line, "character": mark.range.end.character},
-                },
-                "severity": mark.severity,
-                "source": "yonder",
-                "message": mark.message,
-            }
-            for mark in self._marks.get(uri, [])
-        ]
+        return [self._shown(mark) for mark in self._marks.get(uri, [])]
+
+    def _shown(self, mark: Mark) -> Json:
+        shown = {
+            "range": msgspec.to_builtins(mark.range),
+            "severity": mark.severity,
+            "source": "yonder",
+            "message": mark.message,
+        }
+        others = [one for marks in self._marks.values() for one in marks if one.run == mark.run and one != mark]
+        if others:
+            shown["relatedInformation"] = [
+                {"location": {"uri": one.uri, "range": msgspec.to_builtins(one.range)}, "message": one.related}
+                for one in sorted(others, key=lambda one: one.number)[:RELATED]
+            ]
+        return shown

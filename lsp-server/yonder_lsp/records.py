@@ -81,7 +81,7 @@ class Run(msgspec.Struct):
     `output` and `displays` are the numbers of the newest piece and picture. `letters` is how much text is stored, `kept`
     what the run takes on disk in bytes, `missing` the characters left out since the last gap. `presumed`: lost because
     its hub was gone, not because the hub said so. `code`: what the session did about newer code before it.
-    `files` were written on executors elsewhere, `more_files` are not named.
+    `failure` is what went wrong, without its text. `files` were written on executors elsewhere, `more_files` are not named.
     """
 
     run: str
@@ -117,6 +117,7 @@ class Run(msgspec.Struct):
     code: str = ""
     files: list[Kept] = []
     more_files: int = 0
+    failure: wire.Failure | None = None
 
     @property
     def over(self) -> bool:

@@ -314,6 +314,7 @@ def _ended(run: Run, event: wire.RunEnded) -> list[Write]:
 def _failed(run: Run, failure: wire.Failure) -> None:
     run.short = _one_line(f"{failure.type}: {failure.message}" if failure.message else failure.type)
     run.text, run.error_type = failure.text, failure.type
+    run.failure = msgspec.structs.replace(failure, text="")
     run.trace = [
         Trace(file=frame.file, line=frame.line, function=frame.function, source=frame.source, user=frame.user)
         for frame in failure.frames

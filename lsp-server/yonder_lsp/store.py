@@ -28,6 +28,9 @@ from yonder_lsp.series import Curves, packed
 
 __all__ = ["Limits", "Store", "StoreError"]
 
+FAILED = 20
+"""Failed runs of a document that are shown again."""
+
 
 class Limits(msgspec.Struct, frozen=True):
     """How much is kept: ended runs and their bytes on disk, characters of text of one run (then it is left out), points
@@ -301,6 +304,17 @@ class Store:
                 summary = msgspec.structs.replace(summary, text=summary.text[:2000], rich={})
             found.append(summary)
         return protocol.RunsResult(revision=self.revision, runs=found[::-1])
+
+    def failed(self, uri: str) -> list[Run]:
+        """The document's runs that failed and whose lines no later run of it has run again, oldest first."""
+        own = [run for run in self._runs.values() if run.uri == uri]
+        found = []
+        for at, run in enumerate(own):
+            first, last = run.range.start.line, run.range.end.line
+            again = any(later.range.start.line <= last and first <= later.range.end.line for later in own[at + 1 :])
+            if run.state == "error" and run.failure is not None and not again:
+                found.append(run)
+        return found[-FAILED:]
 
     def output(self, p: protocol.OutputParams) -> protocol.OutputResult:
         """The newest pieces after `since` that fit into the limit, at least one."""

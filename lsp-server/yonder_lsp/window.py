@@ -27,7 +27,7 @@ from yonder_lsp import status as states
 from yonder_lsp.actions import Actions, kept
 from yonder_lsp.cards import Cards
 from yonder_lsp.definition import Definition
-from yonder_lsp.diagnostics import Board, Edit, here_after_all
+from yonder_lsp.diagnostics import Board, Edit, Ran, here_after_all
 from yonder_lsp.documents import Document
 from yonder_lsp.engine import EngineInUse
 from yonder_lsp.fetching import Fetching
@@ -348,6 +348,8 @@ class Window:
         self.trees.edited(uri)
         self.insight.opened(uri)
         self._publish(self._board.edited(uri, edits))
+        if not edits:  # it was opened
+            self._background(self._restore(uri))
         self._preflight.edited(uri)
         self._edited.add(uri)
         self._stale_news.poke()
@@ -390,6 +392,21 @@ class Window:
         self._watch.started(run, document.uri, document.slice(block.range))
         self.insight.started(run, document.uri, block)
         self._publish(self._board.ran(document.uri, block.range))
+
+    def _ran(self, run: str, uri: str) -> Ran:
+        def line(uri: str, number: int) -> str:
+            lines = self._text(uri).lines
+            return lines[number] if 0 <= number < len(lines) else ""
+
+        return Ran(run, uri, self.workspace.folder, line)
+
+    async def _restore(self, uri: str) -> None:
+        """Say again what failed in a document before the window was loaded again, where its text still stands."""
+        await self._begun.wait()
+        for run in await self.storing.do(Store.failed, uri):
+            document = self._text(uri)
+            if run.failure is not None and cells.text_hash(document.slice(run.range)) == run.hash:
+                self._publish(self._board.failed(self._ran(run.run, uri), run.failure))
 
     def _publish(self, uris: set[str]) -> None:
         for uri in sorted(uris):
@@ -470,7 +487,7 @@ class Window:
             self._preflight.ended(uri)
         # An interrupt was asked for: where it struck is no fault of that line.
         if event.outcome == "error" and event.failure is not None and uri:
-            self._publish(self._board.failed(event.run, uri, event.failure, self.workspace.folder))
+            self._publish(self._board.failed(self._ran(event.run, uri), event.failure))
 
     def status_said(self, status: wire.Status) -> None:
         self._seen = status

@@ -607,3 +607,28 @@ async def test_what_a_function_for_a_pool_takes_along_is_said_before_the_call(fo
         assert asked == [wire.Query("describe", [wire.Step("name", "data")])]
         window.replace(document, "return data", "return x")
         assert (await until(published, lambda params: True))["diagnostics"] == []
+
+
+async def test_what_failed_is_said_again_after_the_window_was_loaded_again(folder: Path) -> None:
+    frame = wire.Frame(str(folder / "a.py"), 3, "<module>", "x = load()", 3, 4, 10, True)
+    told = wire.Failure("ValueError", "no such thing", "Traceback …", [frame])
+    async with scene(folder) as (window, hub):
+        document = window.open(folder / "a.py")
+        started = await window.run(document, document.find("load"))
+        await hub.heard(wire.Execute)
+        await hub.tell(wire.RunEnded(started.run, "error", 2.0, 1.0, failure=told))
+        await window.finished(started.run, within=20)
+    async with scene(folder) as (window, hub):
+        marked = window.queue("textDocument/publishDiagnostics")
+        document = window.open(folder / "a.py")
+        found = await until(marked, lambda said: said["diagnostics"])
+        (mark,) = found["diagnostics"]
+        assert mark["message"] == "ValueError: no such thing"
+        assert mark["range"] == {"start": {"line": 2, "character": 4}, "end": {"line": 2, "character": 10}}
+    async with scene(folder) as (window, hub):
+        marked = window.queue("textDocument/publishDiagnostics")
+        document = window.open(folder / "a.py", TEXT.replace("load()", "load(2)"))
+        started = await window.run(document, document.find("train"))  # whatever is to be said was said before it
+        await hub.heard(wire.Execute)
+        while not marked.empty():
+            assert not marked.get_nowait()["diagnostics"]

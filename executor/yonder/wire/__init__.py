@@ -221,6 +221,7 @@ from yonder.wire.remotes import (
     Stowed,
 )
 from yonder.wire.shapes import (
+    Before,
     Column,
     ExitReport,
     Failure,
@@ -289,6 +290,7 @@ __all__ = [
     "AnswerInput",
     "AskEnvironments",
     "Beat",
+    "Before",
     "Begin",
     "Blobs",
     "Block",

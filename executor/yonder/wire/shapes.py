@@ -89,13 +89,25 @@ class Frame(Part, frozen=True):
     user: bool = False
 
 
+class Before(Part, frozen=True):
+    """Another exception on the way to a failure: what it was raised from ("cause"), what was being handled ("context"), or
+    a part of a group ("part")."""
+
+    link: str
+    type: str
+    message: str
+    frames: list[Frame] = []
+
+
 class Failure(Part, frozen=True):
-    """An exception as data: no pickle needed to show it. `text` is the whole formatted traceback."""
+    """An exception as data: no pickle needed to show it. `text` is the whole formatted traceback, `before` what led to it,
+    the nearest first."""
 
     type: str
     message: str
     text: str
     frames: list[Frame] = []
+    before: list[Before] = []
 
 
 class Preview(Part, frozen=True):
