@@ -43,15 +43,14 @@ class Hints:
             return []
         asked = self._newest[document.uri] = object()
         await self._assumed(document, session.id)
-        targets = await asyncio.to_thread(self._read, document, first, last, asked)
-        return inlay.hints(
-            document,
-            [target for target in targets if first <= target.line <= last],
-            table.rows.get,
-            lambda name: self._ran.last(session.id, name),
-            session.id,
-            shapes=self._scene.others and self._scene.hints == "auto",
-        )
+        shapes = self._scene.others and self._scene.hints == "auto"
+        rows, bound = table.rows, self._ran.last(session.id)
+
+        def made() -> list[Json]:
+            read = [one for one in self._read(document, first, last, asked) if first <= one.line <= last]
+            return inlay.hints(document, read, rows, bound, session.id, shapes=shapes)
+
+        return await asyncio.to_thread(made)
 
     async def _assumed(self, document: Document, session: str) -> None:
         """Of a session that was taken over, the document as it stands is taken for what ran."""

@@ -8,7 +8,7 @@ What this file must not know: connections, threads, when hints are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from yonder import wire
@@ -22,28 +22,28 @@ _TYPE = 1
 """LSP's InlayHintKind.Type."""
 _SHAPED = frozenset({"torch", "numpy", "pandas"})
 
-Row = Callable[[str], wire.Row | None]
-Last = Callable[[str], Target | None]
-
 
 def hints(
-    document: Document, targets: Iterable[Target], row: Row, last: Last, session: str, *, shapes: bool
+    document: Document,
+    targets: Iterable[Target],
+    rows: Mapping[str, wire.Row],
+    last: Mapping[str, Target],
+    session: str,
+    *,
+    shapes: bool,
 ) -> list[Json]:
-    """The hints behind these targets. `row` says what a name is, `last` which text it got that from; `shapes`: only those
+    """The hints behind these targets. `rows` says what a name is, `last` which text it got that from; `shapes`: only those
     that no static engine can give."""
     found, stale = list[Json](), dict[str, Json | None]()
     for target in targets:
-        known = row(target.name)
-        if known is None or not known.short or known.kind != "v" or (shapes and not shaped(known)):
-            continue
-        bound = last(target.name)
-        if bound is None:
+        row, bound = rows.get(target.name), last.get(target.name)
+        if row is None or bound is None or not row.short or row.kind != "v" or (shapes and not shaped(row)):
             continue
         if bound.text == target.text:
             if _is_it(document, target, bound):
-                found.append(_hint(document, target, known, session, stale=False))
-        elif target.name not in stale and not _stands(document, bound):
-            stale[target.name] = _hint(document, target, known, session, stale=True)
+                found.append(_hint(document, target, row, session, stale=False))
+        elif target.name not in stale:
+            stale[target.name] = None if _stands(document, bound) else _hint(document, target, row, session, stale=True)
     fresh = {hint["data"]["name"] for hint in found}
     return found + [hint for name, hint in stale.items() if hint is not None and name not in fresh]
 

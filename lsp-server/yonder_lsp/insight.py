@@ -9,11 +9,12 @@ What this file must not know: LSP, deadlines, how anything is shown.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
 from yonder import wire
-from yonder_lsp import cells, uris
+from yonder_lsp import cells, targets, uris
 from yonder_lsp.hindsight import Hindsight
 from yonder_lsp.hints import Hints
 from yonder_lsp.looking import Scene
@@ -34,6 +35,7 @@ class Insight:
     ) -> None:
         self._scene = scene
         self._open: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._names = Names()
         self._ran = Ran()
         self.hindsight = Hindsight(self._names)
@@ -60,7 +62,14 @@ class Insight:
     def started(self, run: str, uri: str, block: cells.Block) -> None:
         """A block was sent to run; a whole file's names are nobody's afterwards."""
         if block.kind == "block":
-            self._ran.started(run, self._session(uri), uris.shown_path(uri), block.code, block.first_line)
+            self._ran.started(run, self._session(uri), uris.shown_path(uri), block.first_line)
+            task = asyncio.get_running_loop().create_task(self._read(run, block.code))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _read(self, run: str, code: str) -> None:
+        self._ran.read(run, await asyncio.to_thread(targets.of_block, code))
+        self._news.poke()
 
     def ended(self, event: wire.RunEnded) -> None:
         self._ran.ended(event.run, event.outcome, event.failure)
@@ -85,6 +94,8 @@ class Insight:
     def stop(self) -> None:
         self._naming.stop()
         self._news.stop()
+        for task in tuple(self._tasks):
+            task.cancel()
 
     def _tell(self) -> None:
         self.refresh()

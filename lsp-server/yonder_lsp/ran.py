@@ -13,21 +13,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from yonder import wire
-from yonder_lsp.columns import split_lines
-from yonder_lsp.targets import Target, Targets
+from yonder_lsp.targets import Target
 
-LONGEST = 400_000
-"""Characters of a run whose targets are known; nobody writes longer cells by hand."""
 NAMES = 5000
 RUNS = 100
 
 
 @dataclass(slots=True)
 class _Run:
+    """`targets` are None until its text was read, `end` until it ended: in whichever order that comes."""
+
     session: str
     first_line: int
     path: str
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...] | None = None
+    end: tuple[str, wire.Failure | None] | None = None
     moved: set[str] = field(default_factory=set)
 
 
@@ -43,33 +43,44 @@ class Ran:
     """All sessions of this owner."""
 
     def __init__(self) -> None:
-        self._targets = Targets()
         self._bound: dict[str, OrderedDict[str, Target]] = {}
         self._going: OrderedDict[str, _Run] = OrderedDict()
         self._own: set[str] = set()  # sessions that ran something of this server's life
         self._guesses: dict[str, _Guess] = {}
 
-    def started(self, run: str, session: str, path: str, code: str, first_line: int) -> None:
-        """This text was sent to run, or waits for its turn."""
-        lines = split_lines(code)
-        found = tuple(self._targets.within(lines, 0, len(lines), whole=True)) if len(code) <= LONGEST else ()
+    def started(self, run: str, session: str, path: str, first_line: int) -> None:
+        """A block was sent to run, or waits for its turn; `read` follows."""
         self._own.add(session)
         self._guesses.pop(session, None)
-        self._going[run] = _Run(session, first_line, path, found)
+        self._going[run] = _Run(session, first_line, path)
         while len(self._going) > RUNS:
             self._going.popitem(last=False)
 
+    def read(self, run: str, targets: Iterable[Target]) -> None:
+        """What the block binds."""
+        going = self._going.get(run)
+        if going is not None:
+            going.targets = tuple(targets)
+            self._finish(run, going)
+
     def moved(self, session: str, names: Iterable[str]) -> None:
         """These names of the session are other than before, while something runs."""
-        run = next((one for one in self._going.values() if one.session == session), None)
+        run = next((one for one in self._going.values() if one.session == session and one.end is None), None)
         if run is not None:
-            run.moved |= set(names) & {target.name for target in run.targets}
+            run.moved |= set(names)
 
     def ended(self, run: str, outcome: str, failure: wire.Failure | None) -> None:
         """The run is over."""
-        going = self._going.pop(run, None)
-        if going is None:
+        going = self._going.get(run)
+        if going is not None:
+            going.end = (outcome, failure)
+            self._finish(run, going)
+
+    def _finish(self, run: str, going: _Run) -> None:
+        if going.end is None or going.targets is None:
             return
+        del self._going[run]
+        outcome, failure = going.end
         upto = None if outcome == "ok" else _reached(going, failure)
         done = [one for one in going.targets if upto is None or one.line < upto or one.name in going.moved]
         self._bind(going.session, done)
@@ -103,13 +114,13 @@ class Ran:
         for kept in (self._bound, self._going, self._own, self._guesses):
             kept.clear()
 
-    def last(self, session: str, name: str) -> Target | None:
-        """Where the name got the value that it has."""
-        for run in self._going.values():
-            if run.session == session and name in run.moved:
-                return next((one for one in reversed(run.targets) if one.name == name), None)
-        bound = self._bound.get(session)
-        return bound.get(name) if bound is not None else None
+    def last(self, session: str) -> dict[str, Target]:
+        """Where each name got the value that it has."""
+        found: dict[str, Target] = dict(self._bound.get(session, {}))
+        run = next((one for one in self._going.values() if one.session == session and one.end is None), None)
+        if run is not None:
+            found |= {one.name: one for one in run.targets or () if one.name in run.moved}
+        return found
 
     def _bind(self, session: str, targets: Iterable[Target]) -> None:
         bound = self._bound.setdefault(session, OrderedDict())

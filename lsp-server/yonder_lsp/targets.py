@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from yonder_lsp.columns import split_lines
 from yonder_lsp.statements import parse, suites
 
 LINES = 400
@@ -91,6 +92,12 @@ class Targets:
             gone, _ = self._known.popitem(last=False)
             self._size -= len(gone)
         return found
+
+
+def of_block(code: str) -> list[Target]:
+    """Those of a block of code."""
+    lines = split_lines(code)
+    return list(Targets().within(lines, 0, len(lines), whole=True))
 
 
 def stripped(text: str) -> str:

@@ -6,7 +6,7 @@ from yonder import wire
 from yonder_lsp.documents import Document
 from yonder_lsp.inlay import hints
 from yonder_lsp.ran import Ran
-from yonder_lsp.targets import Targets
+from yonder_lsp.targets import Targets, of_block
 
 URI = "file:///w/a.py"
 TENSOR = wire.Row("x", "v", "torch.Tensor", "Tensor[32, 10] float32")
@@ -23,11 +23,12 @@ def shown(text: str, *ran: str, shapes: bool = False) -> list[str]:
     """The text with its hints: `x<: int>`, stale ones `x<: int ?>`."""
     runs = Ran()
     for number, code in enumerate(ran):
-        runs.started(str(number), "main", "/w/a.py", code, 0)
+        runs.started(str(number), "main", "/w/a.py", 0)
+        runs.read(str(number), of_block(code))
         runs.ended(str(number), "ok", None)
     document = Document(URI, text)
     targets = Targets().within(document.lines, 0, len(document.lines))
-    found = hints(document, targets, ROWS.get, lambda name: runs.last("main", name), "main", shapes=shapes)
+    found = hints(document, targets, ROWS, runs.last("main"), "main", shapes=shapes)
     lines = list(document.lines)
     for hint in sorted(found, key=lambda one: (one["position"]["line"], -one["position"]["character"])):
         line, column = hint["position"]["line"], hint["position"]["character"]
@@ -79,12 +80,13 @@ def test_hints_stand_where_the_value_came_from(text: str, ran: list[str], expect
 
 def test_a_new_statement_is_not_stale_because_the_old_one_is_out_of_sight() -> None:
     runs = Ran()
-    runs.started("r", "main", "/w/a.py", "x = f(\n  1)", 0)
+    runs.started("r", "main", "/w/a.py", 0)
+    runs.read("r", of_block("x = f(\n  1)"))
     runs.ended("r", "ok", None)
     for text, stale in (("x = f(\n1)\nx = g()", False), ("x = f(\n2)\nx = g()", True)):
         document = Document(URI, text)
         seen = Targets().within(document.lines, 2, 2)
-        found = hints(document, seen, ROWS.get, lambda name: runs.last("main", name), "main", shapes=False)
+        found = hints(document, seen, ROWS, runs.last("main"), "main", shapes=False)
         assert [hint["data"]["stale"] for hint in found] == ([True] if stale else [])
 
 

@@ -5,7 +5,7 @@ import pytest
 from yonder import wire
 from yonder_lsp import ran
 from yonder_lsp.ran import Ran
-from yonder_lsp.targets import Targets
+from yonder_lsp.targets import Targets, of_block
 
 PATH = "/w/a.py"
 
@@ -15,13 +15,18 @@ def runs() -> Ran:
     return Ran()
 
 
-def run(runs: Ran, code: str, name: str = "r", *, line: int = 0, session: str = "main") -> None:
-    runs.started(name, session, PATH, code, line)
+def start(runs: Ran, name: str, code: str, line: int = 0, session: str = "main") -> None:
+    runs.started(name, session, PATH, line)
+    runs.read(name, of_block(code))
+
+
+def run(runs: Ran, code: str, name: str = "r", *, session: str = "main") -> None:
+    start(runs, name, code, session=session)
     runs.ended(name, "ok", None)
 
 
 def text(runs: Ran, name: str, session: str = "main") -> str:
-    found = runs.last(session, name)
+    found = runs.last(session).get(name)
     return "" if found is None else found.text
 
 
@@ -49,7 +54,7 @@ def test_sessions_are_apart(runs: Ran) -> None:
 
 def test_while_a_run_is_on_only_what_has_changed_is_its(runs: Ran) -> None:
     run(runs, "x = 1\ny = 1")
-    runs.started("s", "main", PATH, "x = 2\ny = 2", 0)
+    start(runs, "s", "x = 2\ny = 2", 0)
     assert text(runs, "x") == "x = 1"
     runs.moved("main", {"x", "z"})
     assert (text(runs, "x"), text(runs, "y"), text(runs, "z")) == ("x = 2", "y = 1", "")
@@ -58,36 +63,49 @@ def test_while_a_run_is_on_only_what_has_changed_is_its(runs: Ran) -> None:
 
 
 def test_of_two_that_wait_the_first_one_runs(runs: Ran) -> None:
-    runs.started("a", "main", PATH, "x = 1", 0)
-    runs.started("b", "main", PATH, "x = 2", 0)
+    start(runs, "a", "x = 1", 0)
+    start(runs, "b", "x = 2", 0)
     runs.moved("main", {"x"})
     assert text(runs, "x") == "x = 1"
 
 
 def test_a_run_that_failed_gave_what_stands_above_the_line(runs: Ran) -> None:
     run(runs, "a = 0\nb = 0\nc = 0")
-    runs.started("s", "main", PATH, "a = 1\nb = f()\nc = 2", 10)
+    start(runs, "s", "a = 1\nb = f()\nc = 2", 10)
     runs.ended("s", "error", failed(12))
     assert [text(runs, name) for name in "abc"] == ["a = 1", "b = 0", "c = 0"]
 
 
 @pytest.mark.parametrize("failure", [None, failed(12, function="f"), failed(12, file="/w/other.py"), failed(3)])
 def test_a_run_that_failed_nobody_knows_where_gave_nothing(runs: Ran, failure: wire.Failure | None) -> None:
-    runs.started("s", "main", PATH, "a = 1\nb = 2", 10)
+    start(runs, "s", "a = 1\nb = 2", 10)
     runs.ended("s", "error", failure)
     assert text(runs, "a") == ""
 
 
 def test_what_was_seen_to_change_in_a_run_that_was_stopped_stays(runs: Ran) -> None:
-    runs.started("s", "main", PATH, "a = 1\nb = 2", 0)
+    start(runs, "s", "a = 1\nb = 2", 0)
     runs.moved("main", {"b"})
     runs.ended("s", "cancelled", None)
     assert (text(runs, "a"), text(runs, "b")) == ("", "b = 2")
 
 
+def test_a_run_may_be_over_before_its_text_was_read(runs: Ran) -> None:
+    run(runs, "x = 0")
+    runs.started("s", "main", PATH, 0)
+    runs.moved("main", {"x"})
+    runs.ended("s", "ok", None)
+    runs.moved("main", {"y"})  # of no run
+    assert text(runs, "x") == "x = 0"
+    runs.read("s", of_block("x = 1\ny = 1"))
+    assert (text(runs, "x"), text(runs, "y")) == ("x = 1", "y = 1")
+    runs.read("s", of_block("x = 2"))  # it is over
+    assert text(runs, "x") == "x = 1"
+
+
 def test_a_process_that_is_gone_took_its_names_and_not_the_next_run(runs: Ran) -> None:
     run(runs, "x = 1")
-    runs.started("s", "main", PATH, "y = 1", 0)
+    start(runs, "s", "y = 1", 0)
     runs.forget("main")
     assert text(runs, "x") == ""
     runs.ended("s", "ok", None)
@@ -120,7 +138,7 @@ def test_where_two_documents_bind_a_name_nothing_is_assumed_of_it(runs: Ran) -> 
 
 
 def test_nothing_is_assumed_of_a_session_that_ran_something(runs: Ran) -> None:
-    runs.started("s", "main", PATH, "y = 1", 0)
+    start(runs, "s", "y = 1", 0)
     assert not runs.guessing("main", "a")
     assume(runs, "x = 1")
     assert text(runs, "x") == ""
@@ -137,7 +155,7 @@ def test_what_is_remembered_is_bounded(runs: Ran, monkeypatch: pytest.MonkeyPatc
     run(runs, "\n".join(f"x{n} = 1" for n in range(50)))
     assert [text(runs, f"x{n}") != "" for n in (0, 39, 40, 49)] == [False, False, True, True]
     for n in range(50):
-        runs.started(f"r{n}", "main", PATH, "a = 1", 0)
+        start(runs, f"r{n}", "a = 1", 0)
     assert len(runs._going) == 10
     runs.ended("r0", "ok", None)
     assert text(runs, "a") == ""
