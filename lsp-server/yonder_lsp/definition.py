@@ -182,11 +182,12 @@ def _binding(asked: Asked) -> list[Json]:
     found = scope.last_binding(document, name, asked.line + 1) if len(asked.path) == 1 else None
     if found is None:
         return []
-    start = next((word.start for word in found.words if word.kind == "name" and word.text == name), -1)
-    for head in ("def ", "class ") if start < 0 else ():
-        at = document.text.rfind(head + name, 0, document.start(asked.line + 1))
-        start = max(start, at + len(head)) if at >= 0 else start
-    return [_location(document.uri, document.range(start, start + len(name)))] if start >= 0 else []
+    at = document.text.rfind(found.text, 0, document.start(asked.line + 1))
+    inside = next((word.start - found.words[0].start for word in found.words if word.text == name), -1)
+    if inside < 0 and (head := re.match(rf"[^\n]*?(?<!\w){re.escape(name)}(?!\w)", found.text)):
+        inside = head.end() - len(name)
+    start = at + inside
+    return [_location(document.uri, document.range(start, start + len(name)))] if min(at, inside) >= 0 else []
 
 
 def near(lines: Sequence[str], answer: wire.Answer) -> Range:

@@ -159,6 +159,7 @@ async def test_a_value_is_where_it_was_given(tmp_path: Path, module: Path) -> No
     assert await world.jump("é, n = 2, 3\nn|") == [(here, 0, 3, 4)]
     assert await world.jump("def f():\n    pass\n\nclass n: ...\n\nf(n|)") == [(here, 3, 6, 7)]
     assert await world.jump("def f():\n    pass\n\nclass n: ...\n\nf|(n)") == [(here, 0, 4, 5)]
+    assert await world.jump("x = 1\n\n\nfor n in x:\n    y = n\nprint(n|)") == [(here, 3, 4, 5)]
     assert await world.jump("print(3)\nle|n") is None
 
 
