@@ -82,6 +82,7 @@ class Line:
             board.explain = loaded.explain
         self._sent = Sent()
         self._watch: Watch | None = None
+        self._unnoticed = self.spec.capture_warning or MAX_CALL
         self._lock = threading.Lock()
         self._blobs = Blobs(board.send, near=self._near, least=self.spec.blob_bytes)
         if board.alone:
@@ -95,7 +96,7 @@ class Line:
     def pack(self, fn: Callable[..., Any]) -> tuple[bytes, bytes]:
         """A function as (digest, bytes). Raises SerializationError."""
         packed = self._pickles.packed(fn)
-        if 0 < self.spec.capture_warning < len(packed[1]):
+        if len(packed[1]) > self._unnoticed:
             self._weigh(fn, len(packed[1]))
         return packed
 

@@ -33,6 +33,7 @@ MAX_BEFORE, MAX_BEFORE_FRAMES, MAX_BEFORE_TEXT = 8, 20, 1000
 SEARCH_SECONDS = 2.0
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _SMALL = _ATOMS - {bytes}
+_TINY = _SMALL - {str}
 _PICKLE = b"\x80\x05"
 _FEW = 3
 _FRAME = 128 * 1024
@@ -86,6 +87,14 @@ def pack(value: object, place: Place | None = None, *, lent: bool = False, name:
         return _dumps(value, place, lent=lent)
     except Exception as error:  # a `__reduce__` of the user's may raise anything
         raise _refused(f"{name or _called(value)} cannot travel to another process", name, value, error) from error
+
+
+def pack_tiny(value: object) -> bytes | None:
+    """`pack` of a number or the like, which needs nothing around it; None: it is something else."""
+    if type(value) not in _TINY:
+        return None
+    body = pickle.dumps(value, 5)
+    return body if len(body) <= LARGE else None
 
 
 def _dumps(value: object, place: Place | None = None, naming: Naming | None = None, *, lent: bool = False) -> Body:

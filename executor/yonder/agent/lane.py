@@ -67,9 +67,13 @@ class Lane(Generic[M]):
         except OSError:  # reset by the hub's end, or closed by us
             return False
         self._waiting.extend(self._parser.feed(memoryview(self._space)[:size]))
-        if FIRST == size == len(self._space):
-            self._space = bytearray(SPACE)
+        if size >= FIRST:
+            self._expect_more()
         return size > 0
+
+    def _expect_more(self) -> None:
+        if len(self._space) < SPACE:
+            self._space = bytearray(SPACE)
 
     def send(self, message: wire.Message) -> None:
         for part in wire.parts(message):

@@ -87,11 +87,11 @@ class Stage:
 
     def arguments(self, body: wire.Body) -> tuple[Any, dict[str, Any]]:
         """A call's arguments, objects in the places of their handles. User code on."""
-        arguments, keywords = payload.unpack(body)
+        both: tuple[Any, dict[str, Any]] = payload.unpack(body)
         if holding.in_use():
             taken = self.keeping.taken
-            return tuple(map(taken, arguments)), {name: taken(value) for name, value in keywords.items()}
-        return arguments, keywords
+            return tuple(map(taken, both[0])), {name: taken(value) for name, value in both[1].items()}
+        return both
 
     # ── user code on ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,6 +109,8 @@ class Stage:
     def pack(self, value: object, what: str = "the result", *, near: bool = True) -> wire.Body:
         """Raises SerializationError, also for a value that is too large; `what` names it. `near`: it may be put into memory
         that is shared, where the receiver can open that. To be said before user code goes on."""
+        if (tiny := payload.pack_tiny(value)) is not None:
+            return tiny
         self._workspace.register()
         body = payload.pack(value, segments.OWN.put if near and self.near else None, lent=True, name=what)
         if (size := len(body) if type(body) is bytes else wire.weight(body)) > MAX_RESULT:

@@ -303,10 +303,13 @@ class Worker:
             summary = preview.shorten(f"{told.type}: {told.message}")
         control, output = self._end(task)
         micros = max(self._stage.nanos // 1000, 1)  # 0 would say that it is not known
-        self._say(wire.Done(task, told is None, body, control, output, summary, told, micros, self._stage.refs()))
+        done = wire.Done(task, told is None, body, control, output, summary, told, micros, self._stage.refs())
         del ran
         if holding.in_use():
+            self._say(done)
             self._let_go()
+        else:
+            self._lane.send(done)
         if self._imports is not None and (modules := self._imports.fresh()):
             self._control.send(wire.Imported(modules))
 

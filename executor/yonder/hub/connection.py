@@ -147,8 +147,8 @@ class Conversation(asyncio.BufferedProtocol):
         side reads it."""
         if self._transport is None or self._transport.is_closing():
             return
-        if not self._backlog and not wire.heavy(message):
-            self._transport.write(wire.frames(message))
+        if not self._backlog and (light := wire.light(message)) is not None:
+            self._transport.write(light)
             return
         self._backlog.append((iter(wire.parts(message)), message))
         self._pump()

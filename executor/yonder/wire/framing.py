@@ -135,6 +135,11 @@ def _load(body: list[bytes]) -> Iterator[bytes]:
             yield b"".join((_HEADER.pack(len(part) | _LOAD | (_MORE if size else 0)), part))
 
 
+def light(message: Message) -> bytes | None:
+    """One message as length-prefixed frames; None where it has a body that travels as a load."""
+    return None if heavy(message) else _framed(message)
+
+
 def frames(message: Message) -> bytes:
     """One message as length-prefixed frames, all at once. Raises WireError when it is larger than MAX_MESSAGE."""
     return b"".join(parts(message)) if heavy(message) else _framed(message)
