@@ -51,6 +51,7 @@ def test_slabs_cover_everything_once(shape: list[int], most: int) -> None:
 @pytest.fixture(params=[1 << 20, 7])
 def slab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(peek_numbers, "SLAB", request.param)
+    monkeypatch.setattr(peek_numbers, "CPU_SLAB", request.param)
     return int(request.param)
 
 
@@ -74,6 +75,18 @@ def test_a_tensor(slab: int) -> None:
 def test_an_array(slab: int) -> None:
     check(of_array(NUMBERS, never), 0)
     check(of_array(NUMBERS[::-1].T, never), 0)
+
+
+def test_huge_numbers_whose_squares_are_none() -> None:
+    total = of_tensor(torch.tensor([1e300, -1e300], dtype=torch.float64), never)
+    assert (total.low, total.high, total.mean, total.infinite) == (-1e300, 1e300, 0, 0)
+
+
+def test_what_a_device_computes_is_what_the_cpu_does() -> None:
+    numbers = torch.tensor(NUMBERS)
+    total = Total()
+    total.add(numbers.numel(), peek_numbers._tensor_part(numbers).tolist())
+    check(total, 1)
 
 
 @pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.float16, torch.bfloat16, torch.bool])
@@ -162,7 +175,7 @@ def test_subclasses_run_code_and_are_not_read() -> None:
 
 
 def test_what_there_was_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peek_numbers, "SLAB", 10)
+    monkeypatch.setattr(peek_numbers, "CPU_SLAB", 10)
     calls = iter([False, False, True])
     answer = statistics({"value": torch.arange(40)}, steps("value"), lambda: next(calls))
     assert answer.why == "of the first 50%, which is what there was time for"

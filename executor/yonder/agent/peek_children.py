@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from yonder.agent import peek_path, peek_text
 from yonder.agent import peek_raw as raw
@@ -128,6 +128,8 @@ class Children:
         return peek_text.line(writer.named(entry.key, entry.value))
 
     def _size(self, value: object) -> int:
+        if self._budget.late():
+            return -1
         if self._stores.is_tensor(value) or self._stores.is_array(value):
             held = raw.c_field(type(value), "nbytes", value)
             return held if type(held) is int else -1
@@ -142,7 +144,7 @@ class Children:
         found = [item for item in raw.items(self._namespace) if type(item[0]) is str and not item[0].startswith("_")]
         if len(found) <= _SORTED_AT_MOST:
             found.sort(key=lambda item: _KINDS.get(raw.kind_of(item[1]), 0))
-        return _listed([Entry(name, name, value, Step("name", name)) for name, value in found])
+        return _named(found, "name")
 
     def _parts(self, value: Any) -> Parts:
         stores = self._stores
@@ -201,6 +203,8 @@ class Children:
                 yield Entry(self._key(key), key if kind is str else "", value, step)
 
     def _key(self, key: object) -> str:
+        if type(key) is str:  # without a writer: a filter reads many of them
+            return peek_text.HIDDEN if self._guard.hides_text(key) else peek_text.line(peek_text.quoted(key))
         writer = peek_text.Writer(self._budget.fresh(), self._guard, self._stores.line)
         return peek_text.line(writer.value(key))
 
@@ -236,7 +240,7 @@ class Children:
         if self._stores.is_tensor(value) or self._stores.is_array(value) or self._stores.is_series(value):
             return 1
         if self._stores.is_frame(value):
-            return max(1, len(self._stores.columns(value, MOST)))
+            return max(1, self._stores.width(value))
         if self._stores.is_network(value):
             return len(self._stores.registered(value)) or 1
         container = None if raw.is_module(value) else self._container(value)
@@ -252,12 +256,14 @@ def _listed(entries: list[Entry]) -> Parts:
 
 def _attributes(named: Iterable[tuple[Any, Any]]) -> Parts:
     """Parts under names; a name that is no real string is somebody's object, and names with __ are the language's."""
-    return _listed(
-        [
-            Entry(name, name, value, Step("attr", name))
-            for name, value in named
-            if type(name) is str and not name.startswith("__")
-        ]
+    return _named([item for item in named if type(item[0]) is str and not item[0].startswith("__")], "attr")
+
+
+def _named(found: list[tuple[str, Any]], kind: Literal["name", "attr"]) -> Parts:
+    """Entries are made when they are wanted: there may be many more names than rows."""
+    return Parts(
+        len(found),
+        lambda start: (Entry(name, name, value, Step(kind, name)) for name, value in islice(found, start, None)),
     )
 
 

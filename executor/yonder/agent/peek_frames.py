@@ -65,7 +65,7 @@ class Frames:
             name = raw.exact(raw.find(raw.instance_dict(value), "_name"))
             named = [("name", name)] if name else []
             return [("shape", f"{rows} rows, {', '.join(dtypes) or '?'}"), *named, ("memory", size(memory))]
-        width = self._length(axes[0]) if len(axes) == 2 else sum(dtypes.values())
+        width = self.width(value) or sum(dtypes.values())
         columns = [f"{name}: {dtype}" if dtype else name for name, dtype in self.columns(value, 8)]
         return [
             ("shape", f"{rows} rows x {width} columns"),
@@ -127,6 +127,11 @@ class Frames:
             blocks, axes = raw.find(own, "blocks"), raw.find(own, "axes")
         values = [c_field(type(block), "values", block) for block in blocks] if type(blocks) is tuple else []
         return values, list(axes) if type(axes) is list else []
+
+    def width(self, frame: object) -> int:
+        """How many columns a frame has."""
+        axes = self.blocks(frame)[1]
+        return self._length(axes[0]) if len(axes) == 2 else 0
 
     def _plain_array(self, values: object) -> object | None:
         """The ndarray that holds a block's or index's values, if there is one."""
