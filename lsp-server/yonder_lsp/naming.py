@@ -120,8 +120,9 @@ class Naming:
         finally:
             self._flights.pop(session.id, None)
         now = session.epoch
-        (self._failed.add if answer is None else self._failed.discard)(session.id)
-        self._next[session.id] = self._clock() + (WHILE_BUSY if now.busy or answer is None else PACE)
+        failed = answer is None or not answer.found
+        (self._failed.add if failed else self._failed.discard)(session.id)
+        self._next[session.id] = self._clock() + (WHILE_BUSY if now.busy or failed else PACE)
         if answer is not None and answer.found and now.pid == epoch.pid:
             # What was seen while a run began or ended meanwhile is true of neither epoch: it counts as seen while busy.
             seen = epoch if now == epoch else type(epoch)(epoch.session, epoch.pid, epoch.generation, busy=True)

@@ -568,6 +568,7 @@ def test_looking_while_another_thread_changes_everything() -> None:
                 space["items"].clear()
                 space.pop(f"name{count % 500}", None)
 
+    told = Names()
     thread = threading.Thread(target=churn)
     thread.start()
     try:

@@ -217,9 +217,13 @@ async def test_the_rest_of_many_names_is_asked_for(world: World) -> None:
     assert world.count == 2
 
 
-async def test_after_a_failure_it_is_asked_again_later(world: World) -> None:
+@pytest.mark.parametrize("cut", [True, False])
+async def test_after_a_failure_it_is_asked_again_later(world: World, cut: bool) -> None:
     await world.is_now("idle", 1)
-    world.asked[-1][1].set_exception(CannotRun("cut"))
+    if cut:
+        world.asked[-1][1].set_exception(CannotRun("cut"))
+    else:
+        world.asked[-1][1].set_result(wire.Answer(False, why="no session is running"))
     await settled()
     await world.is_now("idle", 2)
     await world.passes(WHILE_BUSY - 0.01)
