@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from yonder import elsewhere, installed, keyfile, overlays, requirements, settings, wire
+from yonder import elsewhere, installed, keyfile, overlays, requirements, settings, settings_page, wire
 from yonder.backends.base import Finding
 from yonder.backends.local import LocalBackend
 from yonder.core import environment
@@ -57,7 +57,7 @@ def findings(folder: Path) -> Iterator[Finding]:
 
 def limits() -> list[tuple[str, str, str]]:
     """The numbers that decide when something ends: name, value, meaning."""
-    top = {row.key: row.default.strip("`") for row in settings.describe() if row.table == "tool.yonder"}
+    top = {row.key: row.default.strip("`") for row in settings_page.describe() if row.table == "tool.yonder"}
     return [
         ("agent heartbeat", "2 s", "an agent says so often that it lives"),
         ("linger", f"{top['linger']} s", "a closed window's cluster stays so long (setting linger)"),

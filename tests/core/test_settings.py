@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from yonder.choices import BACKENDS_TO_COME
 from yonder.errors import SettingsError
-from yonder.settings import KEYS, describe, line_of, load, markdown
+from yonder.layers import line_of
+from yonder.settable import KEYS
+from yonder.settings import load
+from yonder.settings_page import describe, markdown
 from yonder.wire import PoolSpec, Resources
 
 FULL = """

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yonder.errors import SettingsError
-from yonder.settings import KEYS, load
+from yonder.settable import KEYS
+from yonder.settings import load
 from yonder.wire import Configure, OwnerToHub, Parser, Place, encode
 
 WORDS = st.sampled_from(
