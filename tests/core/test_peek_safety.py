@@ -573,8 +573,9 @@ def test_looking_while_another_thread_changes_everything() -> None:
     thread.start()
     try:
         for _ in range(100):
-            for query in (Query("members"), Query("children"), Query("describe", [Step("name", "data")])):
-                answer = look(space, query, 1)
+            seen = Query("describe", [Step("name", "data")])
+            for query in (Query("members"), Query("children"), Query("names"), seen):
+                answer = look(space, query, 1, told)
                 assert answer.found, answer.why
     finally:
         stop.set()
