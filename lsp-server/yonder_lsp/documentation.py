@@ -51,6 +51,7 @@ _NUMPY_ENTRY = re.compile(r"(?P<name>[^:\n]{1,100}?)(?:\s?:\s?(?P<type>.{0,200})
 _BULLET = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+(?=\S)")
 _SIGNATURE = re.compile(r"[A-Za-z_][\w.]{0,80}\(")
 _TARGET = re.compile(r"(?:__|\.\. _[^:\n]{0,80}:)\s")
+_TABLE = re.compile(r"\+[-=+]{3,}|={2,}(?: +={2,})+$|-{2,}(?: +-{2,})+$")
 _STATEMENT = re.compile(r"\s*(?:import|from|for|def|class|with|return|@)\b|\s*\w[\w.]*(?:\(| = )")
 _FIELDS = {
     "param",
@@ -209,7 +210,8 @@ def _blocks(lines: Sequence[str]) -> Iterator[str]:
             at = end
         else:
             end = _paragraph_end(lines, at)
-            yield from _paragraph(lines[at:end])
+            table = any(map(_TABLE.match, lines[at:end]))
+            yield from [fenced("\n".join(lines[at:end]), "text")] if table else _paragraph(lines[at:end])
             if lines[end - 1].endswith("::"):
                 start, end = end, _indented_end(lines, end)
                 if literal := _dedented(lines[start:end]):

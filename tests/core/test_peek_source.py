@@ -198,6 +198,7 @@ def test_a_module_that_is_not_called_what_its_file_is(monkeypatch: pytest.Monkey
     made = types.ModuleType("made_up")
     made.__file__ = str(tmp_path / "other.py")
     made.inside = json
+    assert not ask({}, "inside", within=made.__file__).found
     monkeypatch.setitem(sys.modules, "made_up", made)
     assert ask({}, "inside", within=made.__file__).file == json.__file__
 

@@ -31,6 +31,9 @@ ABSENT = raw.ABSENT
 LARGEST = 2 << 20
 _DECORATORS = 200
 _BLOCK_FILES = 50
+_MISSES = 50
+# How many modules were loaded when none of them was of a file: going through thousands takes ten milliseconds.
+_missed: dict[str, int] = {}
 _CODING: Final = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _ENDINGS = (".py", ".pyw", ".pyi")
 Home = Literal["block", "snapshot", "file", "generated"]
@@ -111,9 +114,15 @@ def names_of(file: str) -> dict[str, Any] | None:
         module = peek_imports.loaded_module(name)
         if module is not ABSENT and _is_of(module, file):
             return raw.module_dict(module)
-    for name, module in raw.items(sys.modules):  # a module that is not called what its file is
+    loaded = raw.items(sys.modules)
+    if _missed.get(file) == len(loaded):
+        return None
+    for name, module in loaded:  # a module that is not called what its file is
         if type(name) is str and raw.is_module(module) and _is_of(module, file):
             return raw.module_dict(module)
+    if len(_missed) >= _MISSES:
+        _missed.clear()
+    _missed[file] = len(loaded)
     return None
 
 
