@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import type { Server } from "./client";
 import { marked, shifted, type Mark } from "./marks";
-import type { PathStep, Range, StatisticsResult } from "./protocol.gen";
+import type { Range, StatisticsResult } from "./protocol.gen";
 import { expressionOf, keyOf, type Path } from "./variableTree";
 import { clip, INLINE_LIMIT } from "./words";
 
@@ -94,15 +94,4 @@ function decoration(document: vscode.TextDocument, mark: Mark): vscode.Decoratio
 function details(expression: string, result: StatisticsResult): string {
   const width = Math.max(0, ...result.figures.map((one) => one.name.length));
   return [expression, ...result.figures.map((one) => `${one.name.padEnd(width)}  ${one.value}`), result.sentence].filter((line) => line !== "").join("\n");
-}
-
-/** A path that came with a command: from a link it could be anything. */
-export function isPath(value: unknown): value is readonly PathStep[] {
-  return Array.isArray(value) && value.length > 0 && value.length <= 100 && value.every(isStep);
-}
-
-function isStep(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || !("kind" in value) || !("value" in value)) return false;
-  const kinds: readonly unknown[] = ["name", "attr", "key", "index"];
-  return kinds.includes(value.kind) && (typeof value.value === "string" || typeof value.value === "number");
 }

@@ -2,12 +2,12 @@
 // What belongs here: one function per command; arguments from links are checked. What it must not know: how rows are found or drawn.
 import * as vscode from "vscode";
 import { SELECTOR, type Server } from "./client";
-import { isPath, type Figures } from "./figures";
+import type { Figures } from "./figures";
 import { isRange } from "./lines";
 import { showSource } from "./remoteSource";
 import type { VariablesView } from "./variables";
 import { VARIABLES_VIEW } from "./variables";
-import { expressionOf, type More, type Row } from "./variableTree";
+import { expressionOf, isPath, type More, type Row } from "./variableTree";
 
 type Act = (...args: readonly unknown[]) => Promise<void>;
 

@@ -39,6 +39,17 @@ export function keyOf(path: Path): string {
   return JSON.stringify(path.map((step) => [step.kind, step.value]));
 }
 
+/** A path that came with a command: from a link it could be anything. */
+export function isPath(value: unknown): value is readonly PathStep[] {
+  return Array.isArray(value) && value.length > 0 && value.length <= 100 && value.every(isStep);
+}
+
+function isStep(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("kind" in value) || !("value" in value)) return false;
+  const kinds: readonly unknown[] = ["name", "attr", "key", "index"];
+  return kinds.includes(value.kind) && (typeof value.value === "string" || typeof value.value === "number");
+}
+
 /** The path as an expression. */
 export function expressionOf(path: Path): string {
   return path.map((step) => (step.kind === "name" ? `${step.value}` : step.kind === "attr" ? `.${step.value}` : `[${literal(step.value)}]`)).join("");

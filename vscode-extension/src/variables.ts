@@ -29,6 +29,7 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
   readonly #subscriptions: vscode.Disposable[];
   #uri = "";
   #epoch = "";
+  #pids = "";
   #running = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -57,6 +58,9 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
   /** What the cluster is now: a new generation is asked for, and a run that is on every two seconds. */
   status(status: StatusResult): void {
     const epoch = JSON.stringify([status.cluster, status.live, ...status.sessions.map((one) => [one.id, one.pid, one.generation, one.state])]);
+    const pids = JSON.stringify(status.sessions.map((one) => [one.id, one.pid]));
+    if (pids !== this.#pids) this.figures.forget();
+    this.#pids = pids;
     this.#running = status.sessions.some((one) => one.state === "busy");
     if (epoch !== this.#epoch) this.refresh();
     this.#epoch = epoch;
@@ -137,7 +141,8 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
   /** The card comes when somebody points at the row. Nothing in it is a link. */
   async resolveTreeItem(item: vscode.TreeItem, node: Node, token: vscode.CancellationToken): Promise<vscode.TreeItem> {
     if (node.kind !== "row" || node.path.length === 0) return item;
-    const { markdown } = await this.server.request("yonder/card", { uri: this.uri, path: node.path }, token);
+    const card = this.server.request("yonder/card", { uri: this.uri, path: node.path }, token);
+    const { markdown } = await card.catch(() => ({ markdown: "" })); // a tooltip is no place for a failure
     item.tooltip = markdown === "" ? `${node.variable.name}: ${node.variable.type}` : new vscode.MarkdownString(markdown);
     return item;
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Variable, VariablesParams, VariablesResult } from "../../src/protocol.gen";
-import { described, expressionOf, PAGE, VariableTree, type Node, type Row } from "../../src/variableTree";
+import { described, expressionOf, isPath, PAGE, VariableTree, type Node, type Row } from "../../src/variableTree";
 
 function variable(name: string, more: Partial<Variable> = {}): Variable {
   return { name, kind: "v", type: "int", short: "1", step: { kind: "name", value: name }, children: 0, size: -1, statistics: false, ...more };
@@ -121,4 +121,11 @@ test("the type stands behind a value that does not tell it", () => {
   assert.equal(described(variable("x"), ""), "1 · int");
   assert.equal(described(variable("x", { type: "torch.Tensor", short: "Tensor(3, float32, cpu)" }), ""), "Tensor(3, float32, cpu)");
   assert.equal(described(variable("x"), "min 1"), "min 1 · 1 · int");
+});
+
+test("a path that comes with a command is looked at before it is used", () => {
+  const name = { kind: "name", value: "x" };
+  for (const good of [[name], [name, { kind: "index", value: -1 }], [name, { kind: "key", value: "a b" }]]) assert.ok(isPath(good));
+  const bad: readonly unknown[] = [undefined, "x", {}, [], [null], [{ kind: "eval", value: "x" }], [{ kind: "name" }], [{ kind: "name", value: {} }], Array.from({ length: 101 }, () => name)];
+  for (const each of bad) assert.ok(!isPath(each), JSON.stringify(each));
 });
