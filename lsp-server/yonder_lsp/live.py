@@ -22,6 +22,8 @@ COMPLETION_CACHED = 0.040
 HOVER = 0.100
 SIGNATURE = 0.060
 RESOLVE = 0.150
+STOPPED = 0.040
+"""For what a debugger may have stopped at; the static engine is waited for as well."""
 DEFINITION = 0.150
 VARIABLES = 2.0
 
@@ -111,6 +113,8 @@ class Live:
         except (TimeoutError, YonderError):
             return None  # cut off, or no such session any more: nothing is known, and typing is never disturbed
         self._replied()
+        if answer.frame:
+            return answer  # of a function that goes on any moment
         if answer.text:
             return answer  # a file's whole text is kept on disk, by who shows it
         self._known.put(key, answer)

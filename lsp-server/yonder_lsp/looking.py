@@ -98,7 +98,9 @@ class Looking:
                 return await self._attribute(document, session, path, asked.start, static)
             case cursor.Name(call=call):
                 begun = static()
-                names, keywords = await _both(self._names(document, session), self._keywords(document, session, call))
+                names, keywords = await _both(
+                    self._names(document, session, asked.start), self._keywords(document, session, call)
+                )
                 facts, missed = await _within(begun, live.COMPLETION if not session.alive else live.COMPLETION_CACHED)
                 late = names.late or keywords.late or missed
                 found = _members(names)
@@ -134,9 +136,14 @@ class Looking:
     ) -> tuple[list[Sequence[Entry]], bool]:
         """The static engine is only started where live members are not to be had, or where the text has moved on from
         what ran: a live list needs no second opinion, and jedi would cost a core for it."""
-        name, line = str(path[0].value), document.position(start).line
+        name, line, query = str(path[0].value), document.position(start).line, wire.Query("members", list(path))
         if scope.is_local(document, name, start):
-            facts, missed = await _within(static(), live.COMPLETION)
+            begun = static()
+            own = completion.members(_members(await self._stopped(document, session, query, start)))
+            if own:
+                _drop(begun)
+                return [own], False
+            facts, missed = await _within(begun, live.COMPLETION_CACHED)
             return [completion.static(facts.named(), completion.CLASS)], missed
         rebound = self.rebound(document, session, name, line)
         begun = static() if rebound or self._eyes.slow else None
@@ -148,8 +155,25 @@ class Looking:
         facts, missed = await _within(begun or static(), live.COMPLETION_CACHED if look.late else live.COMPLETION)
         return [completion.static(facts.named(), completion.CLASS), own], look.late or missed
 
-    async def _names(self, document: Document, session: Session) -> live.Look:
-        return await self._members_of(document, session, ())
+    async def _names(self, document: Document, session: Session, offset: int) -> live.Look:
+        here = await self._stopped(document, session, wire.Query("members"), offset)
+        return here if here.answer is not None else await self._members_of(document, session, ())
+
+    async def _stopped(self, document: Document, session: Session, query: wire.Query, offset: int) -> live.Look:
+        """A look at the names of the function around a place, while a debugger has stopped in it."""
+        frame = scope.function(document, offset) if session.state == "busy" else ""
+        if not frame:
+            return live.NOTHING
+        look = await self.look(document, session, msgspec.structs.replace(query, frame=frame), live.STOPPED)
+        return look if look.answer is not None and look.answer.frame == frame else live.NOTHING
+
+    async def _seen(
+        self, document: Document, session: Session, query: wire.Query, offset: int, within: float
+    ) -> live.Look:
+        """A look at what stands at a place: at a function's own names only where a debugger has stopped in it."""
+        if scope.is_local(document, str(query.path[0].value), offset):
+            return await self._stopped(document, session, query, offset)
+        return await self.look(document, session, query, within)
 
     async def _members_of(self, document: Document, session: Session, path: cursor.Path) -> live.Look:
         """What is under a path, or, if the session does not say so in time, what is known of its type."""
@@ -191,18 +215,18 @@ class Looking:
             return None
         text = ""
         name, line = str(found.path[0].value), document.position(found.start).line
-        if not scope.is_local(document, name, found.start):
-            look = await self.look(document, session, wire.Query("describe", list(found.path)), live.HOVER)
-            if look.answer is not None and look.answer.found:
-                where = hover.Where(
-                    run=look.answer.generation or session.generation,
-                    age=max(0.0, self._clock() - session.since),
-                    stale=self.rebound(document, session, name, line),
-                    busy=session.state == "busy",
-                )
-                answer = hover.beside(look.answer) if self._scene.others else look.answer
-                card = hover.markdown(str(found.path[-1].value), answer, where)
-                text = "\n\n".join(part for part in (card, self._below(document, found, answer)) if part)
+        query = wire.Query("describe", list(found.path))
+        look = await self._seen(document, session, query, found.start, live.HOVER)
+        if look.answer is not None and look.answer.found:
+            where = hover.Where(
+                run=look.answer.generation or session.generation,
+                age=max(0.0, self._clock() - session.since),
+                stale=not look.answer.frame and self.rebound(document, session, name, line),
+                busy=session.state == "busy",
+            )
+            answer = hover.beside(look.answer) if self._scene.others else look.answer
+            card = hover.markdown(str(found.path[-1].value), answer, where)
+            text = "\n\n".join(part for part in (card, self._below(document, found, answer)) if part)
         if not text:
             facts, _ = await _within(self.begin("hover", document, offset), live.HOVER)
             text = hover.told(facts.text)
@@ -216,13 +240,10 @@ class Looking:
         if call is None:
             return None
         session = self.session(document)
-        name = str(call.function[0].value)
-        if not scope.is_local(document, name, offset):
-            query = wire.Query("signature", list(call.function))
-            look = await self.look(document, session, query, live.SIGNATURE)
-            answer = look.answer
-            if answer is not None and answer.found:
-                return hover.signature(str(call.function[-1].value), answer, call)
+        query = wire.Query("signature", list(call.function))
+        answer = (await self._seen(document, session, query, offset, live.SIGNATURE)).answer
+        if answer is not None and answer.found:
+            return hover.signature(str(call.function[-1].value), answer, call)
         facts, _ = await _within(self.begin("signature", document, offset), live.SIGNATURE)
         if not facts.signature:
             return None

@@ -26,6 +26,7 @@ LOOKS = 200
 """How many places above that have the name are looked at, from the nearest."""
 _INDENT = re.compile(r"[ \t\f]*")
 _SCOPE = re.compile(r"[ \t\f]*(?:async[ \t]+)?(?:def|class)\b")
+_FUNCTION = re.compile(r"[ \t\f]*(?:async[ \t]+)?def[ \t]+([^\W\d]\w*)")
 _TOP_SCOPE = re.compile(r"(?:async[ \t]+)?(def|class)[ \t]+([^\W\d]\w*)")
 _TOP_IMPORT = re.compile(r"^(?:import|from)[ \t]+([^\W\d]\w*)", re.MULTILINE)
 
@@ -161,6 +162,16 @@ def is_local(document: Document, name: str, offset: int) -> bool:
             return kind
         inner = False
     return False
+
+
+def function(document: Document, offset: int) -> str:
+    """The name of the innermost function that `offset` is in, "" for none."""
+    statement = _statement(document.text, offset)
+    line = document.position(statement[0].start if statement else offset).line
+    for header in _scopes(document, line, written=bool(statement)):
+        if (found := _FUNCTION.match(document.lines[header])) is not None:
+            return found[1]
+    return ""
 
 
 def _statement(text: str, offset: int) -> list[Token]:

@@ -85,6 +85,21 @@ async def test_at_a_breakpoint_the_session_answers(desk: Desk) -> None:
     await desk.until(run, "ok")
 
 
+async def test_where_a_debugger_stopped_its_functions_names_come_first(desk: Desk) -> None:
+    await _fresh(desk, "unseen")
+    lines = ["def work(size):", "    inner = Thing()", "    breakpoint()", "    return inner", "", "inner = 1"]
+    run = await desk.begin("\n".join([*lines, "work(3)"]))
+    question = await desk.questions.get()
+    there = "\n".join(lines[:3]) + "\n    {}"
+    assert set(await desk.complete(there.format("inner.|"))) >= MEMBERS
+    assert "Thing" in await desk.hover(there.format("|inner"))
+    assert "walk" not in await desk.complete("inner.|")  # the module's own
+    assert "walk" not in await desk.complete("def other():\n    inner = 1\n    inner.|")
+    await desk.ask("yonder/answer", id=question, text="c")
+    await desk.until(run, "ok")
+    assert "walk" not in await desk.complete(there.format("inner.|"))  # it is gone with the function
+
+
 # ── nobody can answer ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

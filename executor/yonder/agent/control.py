@@ -16,8 +16,10 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+import msgspec
+
 from yonder import wire
-from yonder.agent import peek
+from yonder.agent import peek, peek_stop
 from yonder.agent.console import Console
 from yonder.agent.guard import Guard
 from yonder.agent.lane import Lane
@@ -135,10 +137,19 @@ class Control:
         sys.setswitchinterval(_QUICK)
         try:
             namespace, generation = self._namespace()
-            answer = peek.look(namespace, message.query, generation, self._told)
+            answer = _answered(namespace, message.query, generation, self._told)
             self.send(wire.Looked(message.id, answer))
         finally:
             sys.setswitchinterval(before)
+
+
+def _answered(namespace: dict[str, object], query: wire.Query, generation: int, told: Names) -> wire.Answer:
+    """In a debugger the names of the function where it stopped come first, for who looks from there."""
+    found = peek_stop.stop() if query.frame and not query.within else None
+    if found is None or found.function != query.frame:
+        return peek.look(namespace, query, generation, told)
+    answer = peek.look(peek_stop.first(found.names, namespace), query, generation, told)
+    return msgspec.structs.replace(answer, frame=found.function)
 
 
 def _leave() -> NoReturn:

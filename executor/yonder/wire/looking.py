@@ -29,6 +29,7 @@ class Query(Part, frozen=True):
            source    where the object at `path` is written: file, line, and the file's text
 
     `within` names the file of a loaded module: its names are looked at instead of the session's. "" is the session.
+    `frame` names the function that a person looks from: where a debugger has stopped in it, its own names come first.
     """
 
     what: Literal[
@@ -49,6 +50,7 @@ class Query(Part, frozen=True):
     offset: int = 0
     seconds: float = 0.0
     within: str = ""
+    frame: str = ""
 
 
 class Member(Part, frozen=True):
@@ -109,7 +111,7 @@ class Answer(Part, frozen=True):
 
     Of names: `rows` that are new or changed and `gone` ones, or with `whole` all there is; `total` counts the namespace's
     names, also those that were left out; `mark` is what to ask with next. `kin` of members: see Row. Of children: `total`
-    counts the rows of all pages.
+    counts the rows of all pages. `frame` is that of the query, if its names came first.
     """
 
     found: bool
@@ -133,3 +135,4 @@ class Answer(Part, frozen=True):
     kin: int = 0
     signatures: list[Signature] = []
     text: str = ""
+    frame: str = ""
