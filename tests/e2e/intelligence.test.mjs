@@ -6,7 +6,7 @@ import process from 'node:process';
 import { test } from 'node:test';
 
 import { onStage } from './harness/stage.mjs';
-import { labelOf, offered, rows, signature, twice, typed, untyped } from './harness/suggest.mjs';
+import { drawn, labelOf, offered, rows, signature, twice, typed, untyped } from './harness/suggest.mjs';
 
 const NAME = 'lively.py';
 const TEXT = `# %% make
@@ -39,7 +39,7 @@ while True:
 # %% look
 `;
 const lines = TEXT.split('\n');
-const LINE = { make: 2, train: lines.indexOf('while True:') + 1, look: lines.length };
+const LINE = { make: 2, scores: lines.indexOf('scores = layer(batch)') + 1, train: lines.indexOf('while True:') + 1, look: lines.length };
 const prepare = (/** @type {import('./harness/place.mjs').Place} */ place) => writeFileSync(join(place.workspace, NAME), TEXT);
 
 /**
@@ -95,17 +95,23 @@ test('while a cell trains, live members appear as a person types', { timeout: 30
   await completes(stage, window, 'cfg["opt"]["', 'lr', 'nested-keys');
   await completes(stage, window, 'frame["', 'city', 'columns');
   await completes(stage, window, 'import to', 'torch', 'import');
-  await completes(stage, window, 'fit(ra', 'rate=', 'parameter');
   await typed(window, 'fit(');
   assert.match(await signature(window, /fit/), /epochs: int = 3/);
   await stage.picture(window, 'signature');
-  await untyped(window, await caret(window) - 1);
+  await completes(stage, window, 'ra', 'rate=', 'parameter');
 
+  await window.goTo(LINE.make);
+  await drawn(window, /scores.*32.{1,3}4.*= layer/);
+  await stage.picture(window, 'hints');
   const card = await window.hover('layer', /Linear/);
   await stage.picture(window, 'card-module');
   assert.match(card, /live/);
   assert.match(await window.hover('scores', /32.{1,3}4/), /float32/);
   await stage.picture(window, 'card-tensor');
+  await window.goTo(LINE.scores);
+  await typed(window, '  # edited');
+  await window.hover('scores', /stale/);
+  await stage.picture(window, 'stale');
   await window.command('Yonder: Interrupt');
 }));
 

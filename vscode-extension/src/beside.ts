@@ -7,7 +7,7 @@
 import * as vscode from "vscode";
 import type { Middleware } from "vscode-languageclient/node";
 import { bare, Echoes, Offered, within } from "./echoes";
-import { pending, untilSomething } from "./late";
+import { pending, sleep, untilSomething } from "./late";
 import { otherLanguageServer } from "./settings";
 
 const PATIENCE = 2000; // milliseconds
@@ -25,7 +25,7 @@ function itemsOf(answer: Completions): readonly vscode.CompletionItem[] {
   return Array.isArray(answer) ? answer : (answer?.items ?? []);
 }
 
-/** The middleware; alone it only waits a moment for a list that is late. */
+/** The middleware; alone it only waits a while for a list that is late. */
 export function besideMiddleware(): Middleware {
   const echoes = new Echoes();
   const offered = new Offered(REMEMBERED);
@@ -58,13 +58,17 @@ export function besideMiddleware(): Middleware {
       const ours = async (): Promise<Completions> => next(document, position, context, token);
       const first = await ours();
       const other = otherLanguageServer();
+      const typedOn = (): boolean => token.isCancellationRequested;
+      if (other === undefined) return untilSomething(first, ours, typedOn);
       // On a character on which the editor does not ask the other, nobody would show what we left out for it.
-      const asked = other?.triggers.includes(context.triggerCharacter ?? "") === true && (SHARED.test(line) || itemsOf(first).some((item) => label(item).endsWith("=")));
-      const asking = asked && (pending(first) || itemsOf(first).length > 0) ? names(document, position, context) : undefined;
-      const mine = await untilSomething(first, ours, () => token.isCancellationRequested);
-      if (asking === undefined) return mine;
+      const asked = other.triggers.includes(context.triggerCharacter ?? "") && (SHARED.test(line) || itemsOf(first).some((item) => label(item).endsWith("=")));
+      if (!asked || !(pending(first) || itemsOf(first).length > 0)) return first;
+      let answered = false;
+      const asking = names(document, position, context).finally(() => (answered = true));
+      // No longer than they take themselves, and one deadline of our server: theirs must not wait for ours.
+      const paused = async (milliseconds: number): Promise<unknown> => Promise.race([sleep(milliseconds), asking]);
+      const latest = await untilSomething(first, ours, () => answered || typedOn(), paused);
       const theirs = await asking;
-      const latest = pending(mine) && !token.isCancellationRequested ? await ours() : mine; // they may have taken their time
       const left = itemsOf(latest).filter((item) => !theirs.has(bare(label(item))));
       return latest instanceof vscode.CompletionList ? new vscode.CompletionList(left, latest.isIncomplete ?? false) : left;
     },

@@ -45,6 +45,18 @@ export async function offered(window, label, seconds = 20) {
   return found;
 }
 
+/**
+ * A line of the text as it is drawn, with the hints between its characters.
+ * @param {import('./workbench.mjs').Workbench} window
+ * @param {RegExp} pattern
+ */
+export async function drawn(window, pattern) {
+  const read = async () => (await window.page.locator('.part.editor .view-line').allTextContents()).map((line) => line.replaceAll('\u00a0', ' '));
+  const has = (/** @type {string[]} */ lines) => lines.some((line) => pattern.test(line));
+  const lines = await until(read, has, { seconds: 20, every: 100 });
+  if (!has(lines)) throw new Error(`no line is drawn like ${pattern} but ${JSON.stringify(lines)}`);
+}
+
 /** @param {string} row "backward, Method" is read out for the label `backward` */
 export function labelOf(row) {
   return (/^[^,]*/.exec(row)?.[0] ?? '').trim();
