@@ -109,7 +109,7 @@ test('while a cell trains, live members appear as a person types', { timeout: 30
   assert.match(await window.hover('scores', /32.{1,3}4/), /float32/);
   await stage.picture(window, 'card-tensor');
   await window.goTo(LINE.scores);
-  await typed(window, '  # edited');
+  await typed(window, ' * 2');
   await window.hover('scores', /stale/);
   await stage.picture(window, 'stale');
   await window.command('Yonder: Interrupt');
