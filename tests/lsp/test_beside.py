@@ -74,9 +74,9 @@ async def test_a_card_beside_anothers_is_short(looking: Make) -> None:
     beside = await looking(FIT, True).hover(document, offset)
     assert alone is not None
     assert beside is not None
-    assert "lr : float" in alone["contents"]["value"]
+    assert "Parameters" in alone["contents"]["value"]
     assert "Train it." in beside["contents"]["value"]
-    assert "lr : float" not in beside["contents"]["value"]
+    assert "Parameters" not in beside["contents"]["value"]
 
 
 async def test_whose_signature_is_shown_is_the_editors_to_say(looking: Make) -> None:
