@@ -2,20 +2,24 @@
 
 Every sample is a keystroke: the dot is typed (a document change), the list is asked for, the dot is taken away again.
 Each asks for a tensor that nobody asked for before, so that the server cannot answer from memory; what it takes from
-memory is shown beside it. Busy means that the session runs a training loop meanwhile. The peer is jedi on the same text
-in a warm process: names only, as it is quickest. (It finds no member of a tensor.)
+memory is shown beside it. Busy means that the session runs a training loop meanwhile, or a Python loop; stuck, that it cannot
+answer at all (tests/bench/stuck.py). The others are asked on the same text (tests/bench/rivals.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
 
-import jedi
 from scripts.editor import Document, Editor
-from tests.bench import lag
-from tests.bench.figures import BenchError, Figure, quantile
+from tests.bench import lag, rivals, side, stuck
+from tests.bench.figures import BenchError, Figure, median, quantile
+from tests.bench.rss import resident_mb
 from tests.bench.window import run_cell, window
 
 from yonder_lsp import protocol
@@ -35,6 +39,11 @@ while True:
     optimizer.zero_grad()
     (layer(batch) ** 2).mean().backward()
     optimizer.step()
+
+# %% python
+number = 0
+while True:
+    number += 1
 
 # %% look
 output_0
@@ -92,6 +101,38 @@ async def _hover(editor: Editor, document: Document, number: int) -> float:
     return spent
 
 
+async def _signature(editor: Editor, document: Document, number: int) -> float:
+    look = _look_at(editor, document, number)
+    editor.replace(document, look, look + ".backward(")
+    at = document.find(look + ".backward(", after=True)
+    place = {"textDocument": {"uri": document.uri}, "position": {"line": at.line, "character": at.character}}
+    begin = time.perf_counter()
+    found = await editor.request("textDocument/signatureHelp", place)
+    spent = (time.perf_counter() - begin) * 1000
+    if not found or "retain_graph" not in str(found["signatures"]):
+        raise BenchError(f"the signature of backward is not told: {found}")
+    return spent
+
+
+async def _resolve(editor: Editor, document: Document, number: int) -> float:
+    look = _look_at(editor, document, number)
+    editor.replace(document, look, look + ".")
+    found = await editor.complete(document, document.find(look + ".", after=True), trigger=".")
+    item = next((one for one in found["items"] if one["label"] == "shape"), None)
+    if item is None:
+        raise BenchError("a tensor's members have no shape")
+    item = {"data": found.get("itemDefaults", {}).get("data"), **item}
+    begin = time.perf_counter()
+    known = await editor.request("completionItem/resolve", item)
+    spent = (time.perf_counter() - begin) * 1000
+    if "32" not in str(known.get("documentation")):
+        raise BenchError(f"the item does not tell the tensor's shape: {known.get('documentation')}")
+    return spent
+
+
+ASKED: dict[str, Ask] = {"complete": _complete, "hover": _hover, "signature": _signature, "resolve": _resolve}
+
+
 async def _sample(ask: Ask, editor: Editor, document: Document, numbers: Iterable[int]) -> list[float]:
     return [await ask(editor, document, number) for number in numbers]
 
@@ -101,20 +142,37 @@ async def _live(count: int) -> dict[str, list[float]]:
     async with window(_text(WARM + count)) as (editor, document):
         await run_cell(editor, document, "# %% make")
         found: dict[str, list[float]] = {}
-        for name, ask in (("complete", _complete), ("hover", _hover)):
+        for name, ask in ASKED.items():
             await _sample(ask, editor, document, warm)
             found[name] = await _sample(ask, editor, document, fresh)
             found[name + " again"] = await _sample(ask, editor, document, [WARM + count - 1] * count)
-        busy = await editor.run(document, document.find("# %% busy"), where="cell")
-        await _until_running(editor, busy.run)
-        found["busy"] = await _sample(_complete, editor, document, fresh)
-        await editor.ask(
-            "yonder/interrupt", protocol.InterruptParams(run=busy.run), protocol.InterruptResult, within=30
-        )
-        ended = await editor.finished(busy.run)
-        if ended.ended - ended.started < sum(found["busy"]) / 1000:
-            raise BenchError(f"the busy cell was not busy: it ended as {ended.state} {ended.short}")
+        for name, cell in (("busy", "# %% busy"), ("python", "# %% python")):
+            found[name] = await _while_it_runs(editor, document, cell, fresh)
+        await editor.complete(document, document.find(_look_at(editor, document, 0), after=True))
+        found["rss"] = [resident_mb(editor.pid, children=True)]
         return found
+
+
+async def _while_it_runs(editor: Editor, document: Document, cell: str, numbers: Iterable[int]) -> list[float]:
+    busy = await editor.run(document, document.find(cell), where="cell")
+    await _until_running(editor, busy.run)
+    spent = await _sample(_complete, editor, document, numbers)
+    await editor.ask("yonder/interrupt", protocol.InterruptParams(run=busy.run), protocol.InterruptResult, within=30)
+    ended = await editor.finished(busy.run)
+    if ended.ended - ended.started < sum(spent) / 1000:
+        raise BenchError(f"the cell {cell} was not busy: it ended as {ended.state} {ended.short}")
+    return spent
+
+
+async def _start() -> float:
+    """Milliseconds from the start of the server's process to its answer to `initialize`."""
+    with tempfile.TemporaryDirectory(prefix="yonder-bench-") as name:
+        editor = Editor(Path(name), owner=f"bench-{secrets.token_hex(6)}", storage=Path(name), python=sys.executable)
+        begin = time.perf_counter()
+        await editor.start()
+        spent = (time.perf_counter() - begin) * 1000
+        await editor.goodbye()
+        return spent
 
 
 async def _until_running(editor: Editor, run: str) -> None:
@@ -128,28 +186,37 @@ async def _until_running(editor: Editor, run: str) -> None:
                 await news.wait()
 
 
-def _jedi(count: int) -> list[float]:
-    source = _text(WARM).rstrip("\n") + "."
-    lines = source.split("\n")
-    spent = []
-    for _ in range(count + 1):
-        begin = time.perf_counter()
-        jedi.Script(source).complete(len(lines), len(lines[-1]))
-        spent.append((time.perf_counter() - begin) * 1000)
-    return spent[1:]
-
-
 def measure(quick: bool) -> Iterator[Figure]:
-    """`complete_live_p50_ms`, `complete_live_p95_ms`, `complete_busy_p95_ms`, `hover_p95_ms`, `loop_lag_p95_ms`."""
+    """`complete_live_p50_ms`, `complete_live_p95_ms`, `complete_busy_p95_ms`, `complete_python_p95_ms`,
+    `complete_stuck_p99_ms`, `hover_p95_ms`, `signature_p95_ms`, `resolve_p95_ms`, `server_start_ms`, `server_rss_mb`,
+    `loop_lag_p95_ms`, and what looking costs the session (tests/bench/side.py)."""
     found = asyncio.run(_live(60 if quick else 300))
-    peer = _jedi(3 if quick else 15)
-    memory = "again, from memory"
+    few = 3 if quick else 15
+    source = _text(WARM).rstrip("\n") + "."
+    warm = rivals.warm_jedi(source, few)
+    with tempfile.TemporaryDirectory(prefix="yonder-bench-") as folder:
+        server = rivals.language_server(source, Path(folder), few)
+    ipython = rivals.ipython(source.partition("# %% busy")[0], "output_0.", few)
     for name, share in (("complete_live_p50_ms", 0.5), ("complete_live_p95_ms", 0.95)):
-        beside = {"jedi": quantile(peer, share), memory: quantile(found["complete again"], share)}
+        beside = {"jedi": quantile(warm, share), "again, from memory": quantile(found["complete again"], share)}
+        for rival, figures in (("jedi-language-server", server), ("IPython", ipython)):
+            if figures:
+                beside[rival] = figures["p50_ms" if share == 0.5 else "p95_ms"]
         yield Figure(name, quantile(found["complete"], share), "ms", beside)
-    yield Figure(
-        "complete_busy_p95_ms", quantile(found["busy"], 0.95), "ms", {"idle": quantile(found["complete"], 0.95)}
-    )
-    beside = {memory: quantile(found["hover again"], 0.95)}
-    yield Figure("hover_p95_ms", quantile(found["hover"], 0.95), "ms", beside)
+    idle = {"idle": quantile(found["complete"], 0.95)}
+    yield Figure("complete_busy_p95_ms", quantile(found["busy"], 0.95), "ms", idle)
+    yield Figure("complete_python_p95_ms", quantile(found["python"], 0.95), "ms", idle)
+    keys = 30 if quick else 120
+    held = quantile(asyncio.run(stuck.keys(keys, held=True)), 0.99)
+    stopped = quantile(asyncio.run(stuck.keys(keys, held=False)), 0.99)
+    yield Figure("complete_stuck_p99_ms", max(held, stopped), "ms", {"GIL held": held, "SIGSTOP": stopped})
+    for name in ("hover", "signature", "resolve"):
+        beside = {"again, from memory": quantile(found[f"{name} again"], 0.95)}
+        yield Figure(f"{name}_p95_ms", quantile(found[name], 0.95), "ms", beside)
+    starts = [asyncio.run(_start()) for _ in range(3 if quick else 9)]
+    beside = {"jedi-language-server": server["start_ms"]} if server else {}
+    yield Figure("server_start_ms", median(starts), "ms", beside)
+    beside = {"jedi-language-server": server["rss_mb"]} if server else {}
+    yield Figure("server_rss_mb", found["rss"][0], "MB", beside)
+    yield from side.measure(quick)
     yield lag.measure(quick)
