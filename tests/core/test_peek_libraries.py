@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from yonder.agent import peek_raw
 from yonder.agent.peek import look
-from yonder.wire import Answer, Query, Step
+from yonder.wire import Answer, Member, Query, Step
 
 
 def ask(what: str, value: object, *path: Step, **more: Any) -> Answer:
@@ -214,14 +215,11 @@ def test_a_large_namespace_stays_within_its_budget() -> None:
     space: dict[str, Any] = {f"t{n}": torch.ones(2, 2) for n in range(3000)}
     answer = look(space, Query("children"), 1)
     assert (len(answer.rows), answer.total) == (200, 3000)
-    assert answer.micros < 500_000
     assert answer.rows[0].short == "Tensor(2 x 2, float32, cpu)"
 
 
 def test_a_deep_network_is_counted_until_the_time_is_over() -> None:
-    answer = ask("describe", nn.Sequential(*(nn.Linear(2, 2) for _ in range(5000))))
-    assert answer.found
-    assert answer.micros < 500_000
+    assert "or more" in facts(nn.Sequential(*(nn.Linear(2, 2) for _ in range(5000))))["parameters"]
 
 
 # ── pydantic ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,7 +278,24 @@ def test_of_a_hundred_thousand_attributes_only_so_many_are_looked_at(monkeypatch
 
     holder = Holder()
     holder.__dict__.update({f"name_{number}": number for number in range(100_000)})
-    looked: list[object] = []
-    monkeypatch.setattr("yonder.agent.peek._detail", lambda value: str(looked.append(value) or ""))
-    names = [member.name for member in ask("members", holder, limit=300).members]
-    assert (len(names), len(looked)) == (300, 300)
+    made: list[str] = []
+
+    def counted(name: str, *more: Any) -> Member:
+        made.append(name)
+        return Member(name, *more)
+
+    monkeypatch.setattr("yonder.agent.peek.Member", counted)
+    assert len(ask("members", holder, limit=300).members) == 300
+    assert len(made) < 400  # with those of its class
+
+
+def test_the_kind_of_a_thousand_names_of_one_type_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    plain = peek_raw.listed_kind
+    monkeypatch.setattr(peek_raw, "listed_kind", lambda value: (asked.append(value), plain(value))[1])
+    names = {f"name_{number}": number for number in range(1000)}
+    answer = look({**names, "print": print, "text": ""}, Query("members"), 1)
+    found = {member.name: (member.kind, member.detail) for member in answer.members}
+    assert (found["name_7"], found["text"], found["print"]) == (("v", "int"), ("v", "str"), ("m", ""))
+    assert sum(type(value) is int for value in asked) <= 2  # one list of names, one of builtins
+    assert len(asked) < 30

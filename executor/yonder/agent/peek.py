@@ -116,15 +116,15 @@ class _Look:
             _class_members(value, members)
             return _class_members(type(value), members, far=True)
         members = {}
+        told: dict[int, tuple[str, str]] = {}
+        plain = "v" if raw.is_module(value) else "f"
         # More than can be told would only be sorted and thrown away, while user code waits for the interpreter.
         for name, item in peek_text.first(raw.instance_dict(value), limit):
             if type(name) is str:
-                kind = raw.listed_kind(item)
-                members[name] = Member(
-                    name, "f" if kind == "v" and not raw.is_module(value) else kind, 0, _detail(item)
-                )
+                kind, detail = told.get(id(type(item))) or _told(item, told)
+                members[name] = Member(name, plain if kind == "v" else kind, 0, detail)
         for name, item in self._stores.registered(value):
-            members.setdefault(name, Member(name, "f", 0, _detail(item)))
+            members.setdefault(name, Member(name, "f", 0, _told(item, told)[1]))
         if self._stores.is_frame(value):
             for name, dtype in self._stores.columns(value, 1000):
                 if name.isidentifier():
@@ -266,16 +266,21 @@ class _Look:
 
 def _named(entries: dict[str, Any], rank: int = 0) -> list[Member]:
     """The names of a namespace or module."""
+    told: dict[int, tuple[str, str]] = {}
     return [
-        Member(name, raw.listed_kind(value), rank, _detail(value))
+        Member(name, letter, rank, detail)
         for name, value in raw.items(entries)
         if type(name) is str
+        for letter, detail in (told.get(id(type(value))) or _told(value, told),)
     ]
 
 
-def _detail(value: object) -> str:
-    """The type's name of a plain value; for functions, classes and modules the kind says it all."""
-    return raw.name_of(type(value)) if raw.listed_kind(value) == "v" else ""
+def _told(value: object, told: dict[int, tuple[str, str]]) -> tuple[str, str]:
+    """The kind letter in a list, and the type's name of a plain value (for functions, classes and modules the kind says it
+    all). Both are the same for all values of a type: `told` keeps them for one list, by the type's id."""
+    letter = raw.listed_kind(value)
+    told[id(type(value))] = found = (letter, raw.name_of(type(value)) if letter == "v" else "")
+    return found
 
 
 def _class_members(kind: type, members: dict[str, Member], *, far: bool = False) -> list[Member]:
