@@ -49,7 +49,7 @@ async def keys(count: int, *, held: bool) -> list[float]:
         await _key(editor, document, count)
         async with _held(editor, document) if held else _stopped(editor, document):
             async with asyncio.timeout(10):
-                while not (await _key(editor, document, count))[2]:
+                while not (await _key(editor, document, 0))[2]:
                     pass  # the cell has begun and the call has not
             spent = []
             for number in range(count):

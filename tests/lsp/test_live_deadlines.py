@@ -2,6 +2,7 @@
 here is a virtual one; patience with the session, and the first reply."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -64,7 +65,7 @@ async def test_a_stuck_session_is_asked_every_two_seconds_and_no_oftener() -> No
         await asyncio.sleep(KEY)
     assert told == [True]
     later = stuck.asked[MISSES:]
-    assert min(after - before for before, after in zip(later, later[1:], strict=False)) >= SLOW_PAUSE
+    assert min(after - before for before, after in itertools.pairwise(later)) >= SLOW_PAUSE
     assert 0.8 * MINUTE * KEY / SLOW_PAUSE <= len(later) <= MINUTE * (KEY + COMPLETION) / SLOW_PAUSE + 1
     assert len(eyes._flights) <= LIFETIME / SLOW_PAUSE + MISSES + 1
     eyes.forget()
