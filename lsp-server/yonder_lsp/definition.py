@@ -29,6 +29,7 @@ STATIC = 1.0
 """Somebody who jumps has pressed a key and waits for the jump: jedi gets longer than while typing."""
 ASKED = 2.0
 _LARGEST = 2 << 20
+_LAST_LINE = 2**31 - 1  # LSP's
 _CODINGS = re.compile(
     r"cp-?\d+|windows-?\d+|iso-?8859-?\d+|latin-?\d+|koi8-?[rtu]|mac-?\w+|s(hift)?-?jis|euc-?\w+|gbk?\d*|big5"
 )
@@ -87,10 +88,13 @@ class Definition:
         look = await self._looking.look(document, session, wire.Query("source", list(asked.path)), ASKED)
         if look.answer is None or look.late:
             return _none(f"The session did not say in time where {written} is written: it is busy. Try again.")
-        if not look.answer.found:
-            return _none(f"{written} has no source to show: {look.answer.why}.")
+        if not _is_source(look.answer):
+            return _none(f"{written} has no source to show: {look.answer.why or 'the session told of none'}.")
         text = _decoded(look.answer)
-        place = await self._remote(asked, look.answer.file, text)
+        try:
+            place = await self._remote(asked, look.answer.file, text)
+        except OSError as error:
+            return _none(f"The source of {written} cannot be kept in {self._kept.folder}: {error.strerror or error}.")
         return protocol.SourceAt(uri=place, range=_statement(text, look.answer.line, look.answer.short))
 
     async def text(self, uri: str) -> protocol.SourceResult:
@@ -107,7 +111,7 @@ class Definition:
         session = self._looking.session(asked.document)
         query = wire.Query("source", list(asked.path))
         look = await self._looking.look(asked.document, session, query, within)
-        return look.answer if look.answer is not None and look.answer.found else None
+        return look.answer if look.answer is not None and _is_source(look.answer) else None
 
     async def _place(self, asked: Asked, answer: wire.Answer) -> Json:
         """A live object's place as a location."""
@@ -171,6 +175,11 @@ def _written(step: wire.Step) -> str:
             return f"[{step.value!r}]"
 
 
+def _is_source(answer: wire.Answer) -> bool:
+    """Does it say where something is written, and is it of a size that a session sends?"""
+    return answer.found and bool(answer.file) and len(answer.text) <= _LARGEST
+
+
 def _is_variable(asked: Asked, answer: wire.Answer) -> bool:
     """Is it a plain name of a value, whose class the answer is about? Its definition is where it was given the value."""
     return len(asked.path) == 1 and bool(answer.short) and answer.type.rpartition(".")[2] == answer.short
@@ -197,7 +206,7 @@ def near(lines: Sequence[str], answer: wire.Answer) -> Range:
     pattern = re.compile(rf"\s*(?:async\s+)?(?:def|class)\s+{re.escape(answer.short)}\b")
     found = [line for line, text in enumerate(lines) if answer.short in text and pattern.match(text)]
     line = min(found, key=lambda line: abs(line + 1 - answer.line), default=answer.line - 1)
-    return _named(lines[line], line, answer.short) if line < len(lines) else _line(answer.line)
+    return _named(lines[line], line, answer.short) if 0 <= line < len(lines) else _line(answer.line)
 
 
 def _statement(text: str, line: int, name: str) -> Range:
@@ -216,7 +225,7 @@ def _named(text: str, line: int, name: str) -> Range:
 
 
 def _line(line: int) -> Range:
-    at = Position(line=max(line - 1, 0), character=0)
+    at = Position(line=min(max(line - 1, 0), _LAST_LINE), character=0)
     return Range(start=at, end=at)
 
 

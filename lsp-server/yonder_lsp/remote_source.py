@@ -22,18 +22,18 @@ class RemoteSources:
     """`folder` is made when the first text is put. Several windows may use the same one."""
 
     def __init__(self, folder: Path, *, largest: int = LARGEST) -> None:
-        self._folder = folder
+        self.folder = folder
         self._largest = largest
 
     def put(self, text: str) -> str:
         """Keep a text; its name. The ones that were shown longest ago go when there are too many. Raises OSError."""
         data = text.encode("utf-8", "surrogatepass")
         digest = _digest(data)
-        file = self._folder / digest
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = self.folder / digest
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._touched(file):
             return digest
-        partial = self._folder / f".{digest}.{secrets.token_hex(4)}"
+        partial = self.folder / f".{digest}.{secrets.token_hex(4)}"
         partial.write_bytes(data)
         partial.replace(file)
         self._bound(keep=digest)
@@ -43,7 +43,7 @@ class RemoteSources:
         """The text of this name, None when it is not kept (any more) or is damaged."""
         if not _DIGEST.fullmatch(digest):
             return None
-        file = self._folder / digest
+        file = self.folder / digest
         try:
             data = file.read_bytes()
         except OSError:
@@ -64,7 +64,7 @@ class RemoteSources:
 
     def _bound(self, keep: str) -> None:
         """Let the oldest go. Another window may do the same: what is gone already is fine."""
-        with os.scandir(self._folder) as entries:
+        with os.scandir(self.folder) as entries:
             found = []
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
@@ -75,7 +75,7 @@ class RemoteSources:
             if total <= self._largest:
                 return
             if name != keep:
-                (self._folder / name).unlink(missing_ok=True)
+                (self.folder / name).unlink(missing_ok=True)
                 total -= size
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fuzz.making import messages, texts
 
 from yonder import wire
 from yonder_lsp import definition, live, uris
@@ -75,6 +80,11 @@ class World:
             (one["uri"], one["range"].start.line, one["range"].start.character, one["range"].end.character)
             for one in found
         ]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
 
 
 @pytest.fixture
@@ -230,6 +240,39 @@ async def test_showing_what_has_no_source_says_why(tmp_path: Path) -> None:
     assert (shown.uri, shown.sentence) == ("", "x['a'].len has no source to show: it is written in C.")
     assert "Put the cursor on a name" in (await show(World(tmp_path, None), "3 +| 4")).sentence
     assert "run something first" in (await show(World(tmp_path, None, alive=False), "le|n")).sentence
+
+
+async def test_a_source_that_cannot_be_kept_says_where(tmp_path: Path) -> None:
+    world = World(tmp_path, said(file="/far/net.py"))
+    (tmp_path / "kept").write_text("in the way")
+    shown = await show(world, "Ne|t(3)")
+    assert shown.uri == ""
+    assert f"cannot be kept in {tmp_path / 'kept'}: File exists" in shown.sentence
+
+
+async def test_a_text_larger_than_sessions_send_is_not_taken(tmp_path: Path) -> None:
+    world = World(tmp_path, said("#" * (definition._LARGEST + 1), file="/far/net.py"))
+    assert await world.jump("Ne|t(3)") is None
+    assert "no source to show" in (await show(world, "Ne|t(3)")).sentence
+
+
+@settings(max_examples=80, derandomize=True, deadline=None)
+@given(
+    answer=messages(wire.Answer),
+    home=st.sampled_from(["block", "snapshot", "file", "generated", ""]),
+    file=st.sampled_from(["/etc/hostname", "/", "", "a\0b", "<x>", "C:\\x.py", "../x.py", "untitled:x", "file:///etc"])
+    | texts,
+    line=st.integers(-(2**63), 2**64 - 1),
+)
+def test_whatever_a_session_says_there_is_a_place_or_none(
+    shared: Path, answer: wire.Answer, home: str, file: str, line: int
+) -> None:
+    facts = [wire.Fact("home", home), *answer.facts]
+    world = World(shared, msgspec.structs.replace(answer, found=True, facts=facts, file=file, line=line))
+    for found in asyncio.run(world.jump("Ne|t(3)")) or ():
+        assert all(0 <= number < 2**31 for number in found[1:])
+    shown = asyncio.run(show(world, "Ne|t(3)"))
+    assert shown.uri.startswith("yonder-remote:/") or shown.sentence
 
 
 async def test_a_text_that_is_gone_says_so(tmp_path: Path) -> None:
