@@ -250,3 +250,68 @@ def test_a_hub_that_hung_up_is_no_fault() -> None:
 
 def test_the_deviation_of_nothing_is_none() -> None:
     assert math.isnan(Total().std)
+
+
+# ── a device, played ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Cuda:
+    """What is called of torch.cuda, in order; its work is done after `polls` questions."""
+
+    def __init__(self, polls: int) -> None:
+        self.calls: list[str] = []
+        self.left = polls
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: Played(self, name)
+
+    def default_stream(self, device: str) -> str:
+        return f"default of {device}"
+
+
+class Played:
+    """A context, a stream or an event: whatever is done with it is written down."""
+
+    def __init__(self, cuda: Cuda, name: str) -> None:
+        self.cuda, self.name = cuda, name
+        cuda.calls.append(name)
+
+    def __enter__(self) -> None:
+        self.cuda.calls.append(f"in {self.name}")
+
+    def __exit__(self, *_: object) -> None:
+        self.cuda.calls.append(f"out of {self.name}")
+
+    def wait_stream(self, other: str) -> None:
+        self.cuda.calls.append(f"wait behind {other}")
+
+    def record(self, stream: object) -> None:
+        self.cuda.calls.append("record")
+
+    def query(self) -> bool:
+        self.cuda.left -= 1
+        return self.cuda.left < 0
+
+
+@pytest.mark.parametrize(("polls", "late", "done"), [(3, False, True), (10**9, True, False)])
+def test_the_device_is_asked_and_never_waited_for(
+    monkeypatch: pytest.MonkeyPatch, polls: int, late: bool, done: bool
+) -> None:
+    cuda = Cuda(polls)
+    monkeypatch.setattr(peek_numbers.raw, "known", lambda module, name: cuda)
+    monkeypatch.setattr(peek_numbers, "_c", lambda value, name, *more: cuda.calls.append(f"{value}.{name}"))
+    with peek_numbers._beside("tensor", "cuda:1", lambda: late) as ready:
+        assert ready() is done
+    assert cuda.calls == [
+        "device",
+        "in device",
+        "Stream",
+        "wait behind default of cuda:1",
+        "tensor.record_stream",
+        "stream",
+        "in stream",
+        "Event",
+        "record",
+        "out of stream",
+        "out of device",
+    ]

@@ -31,6 +31,8 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
   #epoch = "";
   #pids = "";
   #running = false;
+  /** Something was new while a question was under way. */
+  #missed = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -67,8 +69,9 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
     this.#later();
   }
 
-  /** Asks again what is shown; nothing while nobody looks or a question is under way. */
+  /** Asks again what is shown; nothing while nobody looks, and after the question that is under way. */
   refresh(): void {
+    this.#missed = this.#view.visible && this.tree.asking;
     if (this.#view.visible && !this.tree.asking) this.#news.fire(undefined);
     this.#later();
   }
@@ -100,6 +103,7 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
     if (node !== undefined && node.kind !== "row") return [];
     if (node === undefined && !this.server.running) return this.#said("Run a block and its variables appear here.");
     const nodes = await this.tree.children(node);
+    if (this.#missed && !this.tree.asking) this.refresh();
     if (node === undefined) this.#said(this.#message(nodes));
     return [...nodes];
   }
