@@ -8,6 +8,7 @@ What this file must not know: connections, threads, when hints are asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ Json = dict[str, Any]
 
 _TYPE = 1
 """LSP's InlayHintKind.Type."""
+_BEFORE = re.compile(r"\s*|.*[;:]\s*")
+_BEHIND = re.compile(r"\s*(?:[#;:]|$)")
 _SHAPED = frozenset({"torch", "numpy", "pandas"})
 
 
@@ -61,15 +64,22 @@ def _is_it(document: Document, target: Target, bound: Target) -> bool:
 
 def _stands(document: Document, bound: Target) -> bool:
     """Does the text still have the statement that the value came from? Then another one is new, not edited."""
-    text = document.text
     first, *more = bound.text.split("\n")
-    at = text.find(first)
+    at = document.text.find(first)
     while at >= 0:
         line = document.position(at).line
-        if [one.strip() for one in document.lines[line : line + 1 + len(more)]] == [first, *more]:
+        column = at - document.start(line)
+        rows = [document.lines[line][column:], *document.lines[line + 1 : line + 1 + len(more)]]
+        *whole, last = [row.strip() for row in rows]
+        if _BEFORE.fullmatch(document.lines[line], 0, column) and _same(whole, last, [first, *more]):
             return True
-        at = text.find(first, at + 1)
+        at = document.text.find(first, at + 1)
     return False
+
+
+def _same(whole: list[str], last: str, wanted: list[str]) -> bool:
+    """Are these the wanted lines, with nothing behind the last one that belongs to it?"""
+    return whole == wanted[:-1] and last.startswith(wanted[-1]) and _BEHIND.match(last, len(wanted[-1])) is not None
 
 
 def _hint(document: Document, target: Target, row: wire.Row, session: str, *, stale: bool) -> Json:

@@ -33,7 +33,7 @@ _QUOTES = ('"""', "'''")
 @dataclass(frozen=True, slots=True)
 class Target:
     """`line` (0-based) and `end` (code points) are where the name ends; `text` the statement it stands in, or the head of a
-    loop; `before` the line above that. Lines of both without the blanks around them."""
+    loop up to its colon; `before` the line above the name's. Lines of both without the blanks around them."""
 
     name: str
     line: int
@@ -148,27 +148,43 @@ def _targets(tree: ast.Module, lines: Sequence[str]) -> Iterator[Target]:
         node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        until = node.end_lineno or node.lineno
+        until: ast.stmt | ast.expr = node
         found: list[ast.expr] = []
         match node:
             case ast.Assign(targets=targets):
                 found = targets
             case ast.AnnAssign(target=ast.Name() as target, value=ast.expr()):
                 found = [target]
-            case ast.For(target=target, body=body) | ast.AsyncFor(target=target, body=body):
-                found, until = [target], max(node.lineno, body[0].lineno - 1)
-            case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
+            case ast.For(target=target, iter=until) | ast.AsyncFor(target=target, iter=until):
+                found = [target]
+            case ast.With(items=items) | ast.AsyncWith(items=items):
                 found = [item.optional_vars for item in items if item.optional_vars is not None]
-                until = max(node.lineno, body[0].lineno - 1)
+                until = items[-1].optional_vars or items[-1].context_expr
             case _:
                 pass
-        text = stripped("\n".join(lines[node.lineno - 1 : until]))
-        for name in (name for target in found for name in _names(target)):
-            line = (name.end_lineno or name.lineno) - 1
-            end = len(lines[line].encode("utf-8", "surrogatepass")[: name.end_col_offset].decode("utf-8", "replace"))
-            yield Target(name.id, line, end, text)
+        if found:
+            text = _segment(lines, node, until)
+            for name in (name for target in found for name in _names(target)):
+                line = (name.end_lineno or name.lineno) - 1
+                yield Target(name.id, line, _column(lines[line], name.end_col_offset), text)
         for suite in reversed(suites(node)):
             waiting += reversed(suite)
+
+
+def _segment(lines: Sequence[str], node: ast.stmt, until: ast.stmt | ast.expr) -> str:
+    """From where one begins to where the other ends: a remark behind it is no part of it."""
+    first, last = node.lineno - 1, (until.end_lineno or until.lineno) - 1
+    rows = list(lines[first : last + 1])
+    rows[-1] = rows[-1][: _column(rows[-1], until.end_col_offset or 0)]
+    rows[0] = rows[0][_column(lines[first], node.col_offset) :]
+    return stripped("\n".join(rows))
+
+
+def _column(line: str, encoded: int | None) -> int:
+    """The parser counts UTF-8 bytes."""
+    if line.isascii():
+        return encoded or 0
+    return len(line.encode("utf-8", "surrogatepass")[:encoded].decode("utf-8", "replace"))
 
 
 def _names(target: ast.expr) -> Iterator[ast.Name]:

@@ -82,7 +82,7 @@ def test_a_target_ends_behind_its_name_in_code_points(text: str, where: tuple[in
 def test_the_text_of_a_target_is_its_statement_and_of_a_loop_its_head() -> None:
     text = "if a:\n    x = f(\n        1,\n    )\nfor i in r:\n    y = 1\nwith (\n    a as b\n):\n    pass"
     told = {one.name: one.text for one in Targets().within(text.split("\n"), 0, 99)}
-    assert told == {"x": "x = f(\n1,\n)", "i": "for i in r:", "y": "y = 1", "b": "with (\na as b\n):"}
+    assert told == {"x": "x = f(\n1,\n)", "i": "for i in r", "y": "y = 1", "b": "with (\na as b"}
 
 
 def test_the_line_above_is_told() -> None:
