@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from yonder import wire
-from yonder.agent import lane, shelf
+from yonder.agent import birth, lane, shelf
 from yonder.agent.imports import Imports
 from yonder.agent.lane import Lane
 from yonder.agent.shelf import Shelf, read_ahead
@@ -74,6 +74,37 @@ print(imports.fresh(), imports.fresh())
 """
     assert zygote(code) == ["[]", "['torch'] []"]
     assert "pytest" not in Imports().fresh()
+
+
+WAITED_FOR = """
+import socket, sys
+from yonder.agent.zygote import Zygote
+zygote = Zygote(socket.socket(fileno=int(sys.argv[1])))
+zygote.serve_who_waits()
+print("wave" in sys.modules, "calendar" in sys.modules, flush=True)
+zygote.serve()
+"""
+
+
+def test_who_waits_is_served_before_anything_else_and_nobody_is_waited_for():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        birth.send(ours, birth.Import(["wave"]))
+        process = subprocess.Popen(
+            [sys.executable, "-c", WAITED_FOR, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        theirs.close()
+        assert process.stdout.readline() == "True False\n"
+        birth.send(ours, birth.Import(["calendar"]))
+        heard, replies = [], birth.Replies()
+        while sum(isinstance(one, birth.Imported) for one in heard) < 2:
+            heard += replies.feed(ours.recv(4096))
+        assert [one.module for one in heard if isinstance(one, birth.Importing)] == ["wave", "calendar"]
+    assert process.communicate() == ("", None)
+    assert process.returncode == 0
 
 
 # ── code ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,16 @@ def test_only_what_is_new_and_third_party_and_not_deep():
     table = {"numpy": module("numpy")}
     imports = Imports(table)
     assert imports.fresh() == []
-    for name in ("sklearn", "sklearn.svm", "sklearn.svm._base", "sklearn._loss", "sklearn.a.b", "yonder.x", "_hidden"):
+    for name in (
+        "sklearn",
+        "sklearn.svm",
+        "sklearn.svm._base",
+        "sklearn._loss",
+        "sklearn.a.b",
+        "yonder.x",
+        "xxhash",
+        "_hidden",
+    ):
         table[name] = module(name)
     table["json"] = module("json", "/usr/lib/python3.11")
     table["mine"] = module("mine", "/home/me/project")

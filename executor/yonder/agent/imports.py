@@ -14,6 +14,9 @@ from yonder.agent import ahead
 DEEPEST = 2
 """Names of so many parts at most: what `import a.b` brings along comes along again."""
 
+_OURS = frozenset({"yonder", "xxhash"})
+"""What code of Yonder's own may import late."""
+
 
 class Imports:
     """Third-party modules that were not there before. `modules` is the interpreter's own table."""
@@ -38,7 +41,7 @@ class Imports:
 
     def _worth(self, name: str) -> bool:
         parts = name.split(".")
-        if len(parts) > DEEPEST or parts[0] == "yonder" or any(part.startswith("_") for part in parts):
+        if len(parts) > DEEPEST or parts[0] in _OURS or any(part.startswith("_") for part in parts):
             return False
         origin = getattr(self._modules.get(name), "__file__", None)
         return isinstance(origin, str) and ("/site-packages/" in origin or "/dist-packages/" in origin)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -44,12 +45,13 @@ def main() -> None:
     processes.mark("YONDER_EXECUTOR", os.environ.pop("YONDER_AGENT", ""))
     processes.mark("YONDER_WORKER", "")
     sys.argv = [""]
+    worker.ahead()
+    zygote = Zygote(sock)
+    zygote.serve_who_waits()
     package = importlib.import_module("yonder")
     for name in package.__all__:  # for user code, like everything that is imported ahead
         getattr(package, name)
-    worker.ahead()
-    Zygote(sock).serve()
-    os._exit(0)
+    zygote.serve()
 
 
 class Zygote:
@@ -57,24 +59,38 @@ class Zygote:
         self._sock = sock
         self._finalizers: list[weakref.finalize[..., Any]] = []
 
-    def serve(self) -> None:
+    def serve_who_waits(self) -> None:
+        """A program's first call waits for the first worker: that one is born before the rest is made ready."""
+        ahead.note()
+        gc.freeze()
+        while select.select([self._sock], [], [], 0)[0]:
+            self._serve_next()
+
+    def serve(self) -> NoReturn:
+        """Until the agent hangs up."""
         self._settle()
-        while (received := birth.receive(self._sock)) is not None:
-            message, fds = received
-            match message:
-                case birth.Import():
-                    birth.send(self._sock, self._import(message))
-                    self._settle()
-                case birth.Read(store=store, snapshot=snapshot):
-                    shelf.read_ahead(store, snapshot)
-                    gc.freeze()
-                case birth.Birth():
-                    _import_from(message.overlay)
-                    if message.become:
-                        self._become(message, fds)
-                    self._fork(message, fds)
-                    for fd in fds:
-                        os.close(fd)
+        while True:
+            self._serve_next()
+
+    def _serve_next(self) -> None:
+        received = birth.receive(self._sock)
+        if received is None:
+            os._exit(0)
+        message, fds = received
+        match message:
+            case birth.Import():
+                birth.send(self._sock, self._import(message))
+                self._settle()
+            case birth.Read(store=store, snapshot=snapshot):
+                shelf.read_ahead(store, snapshot)
+                gc.freeze()
+            case birth.Birth():
+                _import_from(message.overlay)
+                if message.become:
+                    self._become(message, fds)
+                self._fork(message, fds)
+                for fd in fds:
+                    os.close(fd)
 
     def _settle(self) -> None:
         """Make what is imported by now common property: workers neither collect it nor end it when they end. A preloaded
