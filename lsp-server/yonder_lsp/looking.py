@@ -15,7 +15,7 @@ from typing import Any, TypeVar, assert_never
 import msgspec
 
 from yonder import wire
-from yonder_lsp import bound, completion, cursor, hover, live, scope, uris
+from yonder_lsp import agreement, bound, completion, cursor, hover, live, scope, uris
 from yonder_lsp.completion import Entry
 from yonder_lsp.documents import Document
 from yonder_lsp.hindsight import Hindsight
@@ -152,8 +152,20 @@ class Looking:
         if own and not rebound:
             _drop(begun)
             return [own], look.late
+        if own and await self._disagrees(document, session, name, line):
+            own = []
         facts, missed = await _within(begun or static(), live.COMPLETION_CACHED if look.late else live.COMPLETION)
         return [completion.static(facts.named(), completion.CLASS), own], look.late or missed
+
+    async def _disagrees(self, document: Document, session: Session, name: str, line: int) -> bool:
+        """Does the text surely give the name another type than it has in the session?"""
+        found = scope.last_binding(document, name, line)
+
+        async def look(query: wire.Query) -> live.Look:
+            asker = f"{document.uri}\0agreement"  # never in the way of a person's own look
+            return await self._eyes.ask(asker, session.epoch, query, live.COMPLETION_CACHED)
+
+        return found is not None and await agreement.disagrees(name, found.words, look)
 
     async def _names(self, document: Document, session: Session, offset: int) -> live.Look:
         here = await self._stopped(document, session, wire.Query("members"), offset)

@@ -632,3 +632,21 @@ async def test_what_failed_is_said_again_after_the_window_was_loaded_again(folde
         await hub.heard(wire.Execute)
         while not marked.empty():
             assert not marked.get_nowait()["diagnostics"]
+
+
+async def test_after_an_edit_what_the_last_run_left_is_offered_unless_its_type_is_surely_another(folder: Path) -> None:
+    async with scene(folder) as (window, hub):
+        peeks(hub, wire.Answer(found=True, type="nets.Net", members=[wire.Member("forward", "m", 0)]))
+        document = window.open(folder / "a.py", "x = load()\nx.")
+
+        async def offered() -> list[tuple[str, Any]]:
+            found = await window.complete(document, end(document), trigger=".")
+            return [(item["label"], item.get("labelDetails")) for item in found["items"]]
+
+        assert await offered() == [("forward", None)]
+        window.replace(document, "load()", "load(2)")
+        assert await offered() == [("forward", {"description": "last run"})]
+        window.replace(document, "load(2)", "[]")
+        assert await offered() == []
+        window.replace(document, "[]", "load()")
+        assert await offered() == [("forward", None)]
