@@ -11,7 +11,6 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -22,7 +21,6 @@ from yonder.core.budget import Claim
 from yonder.core.pool import Pool
 from yonder.core.scaling import Strategy
 from yonder.hub.allowances import Allowances, gpus_of
-from yonder.hub.broadcasts import Broadcasting, Initiation, Rite
 from yonder.hub.calls import KINDS, Call, Order, Say, held_by
 from yonder.hub.clients import Client
 from yonder.hub.deadlocks import Deadlocks
@@ -32,6 +30,7 @@ from yonder.hub.executors import Executors
 from yonder.hub.freshness import Freshness
 from yonder.hub.keeps import Keeps, Tally
 from yonder.hub.objects import Objects
+from yonder.hub.rites import Rites
 from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock, named
 from yonder.snapshot import version
@@ -88,8 +87,6 @@ class PoolRoom:
         self._calls: dict[str, Call] = {}
         self._executors: dict[str, Executor] = {}
         self.objects = Objects(self)
-        self._rites: list[Rite] = []
-        self._passed: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()  # how many of the rites a worker has done
         self._held: dict[str, events.Boot] = {}
         self._differs: set[str] = set()  # what was said of its executors' packages
         self._count = 0
@@ -99,6 +96,7 @@ class PoolRoom:
         self._library = hub.executors.library
         self._drive = Drive(self._core, self._carry_out, self._settled)
         self._fresh = Freshness(hub.executors, self.watchers, self._drive.feed)
+        self._rites = Rites(self, hub.executors, self._executors, self._fresh)
 
     # ── what the hub asks ──
 
@@ -133,12 +131,7 @@ class PoolRoom:
 
     def left(self) -> None:
         """The last client of a pool that stays has gone: what it wished for workers to come goes with it."""
-        for rite in self._rites:
-            self._library.unpin(rite.code)
-        for rite in self._rites:
-            self.keeps.forget(rite)
-        self._rites = []  # who is on the way through the old ones goes on
-        self._passed.clear()
+        self._rites.clear()
         self._fresh.spoken_of(b"")
 
     async def close(self, *, cancel: bool) -> None:
@@ -255,16 +248,18 @@ class PoolRoom:
 
     def take(self, client: Client, order: Order) -> Call:
         """The call is this pool's from now on."""
-        self._count += 1
-        call = self._admit(f"{self.spec.name}.{self._count}", client, order, client.say)
+        call = self.join(self.next_name(), client, order, client.say)
         client.asked[order.submit.call] = call
         return call
 
     def admit(self, make: Callable[[str], Call]) -> Call:
         """As `take`, for a call of the pool's own making."""
+        return self._keep(make(self.next_name()))
+
+    def next_name(self) -> str:
+        """What the next call is called."""
         self._count += 1
-        name = f"{self.spec.name}.{self._count}"
-        return self._keep(make(name))
+        return f"{self.spec.name}.{self._count}"
 
     def _keep(self, call: Call) -> Call:
         """Until it is forgotten, and its code with it."""
@@ -274,65 +269,10 @@ class PoolRoom:
 
     def broadcast(self, client: Client, message: wire.Broadcast) -> None:
         """Once in every worker: those that are there by a call each, those to come before they are heard of."""
-        try:
-            function = client.function(message)
-        except KeyError:
-            end = wire.CallDone(message.call, "lost", sentence="the function of this broadcast never arrived")
-            client.say(wire.BroadcastDone(message.call, [end]))
-            return
-        if (code := self._fresh.code_of(client, message)) is None:
-            sentence = f"the code of this broadcast ({version(message.snapshot)}) is not at the hub; submit it again"
-            client.say(wire.BroadcastDone(message.call, [wire.CallDone(message.call, "lost", sentence=sentence)]))
-            return
-        self._count += 1
-        self._library.pin(code)
-        rite = Rite(f"{self.spec.name}.{self._count}", message, function, client.run, code, self.keeps.give)
-        self.keeps.give(message.refs, client.holder, rite)
+        self._rites.broadcast(client, message)
 
-        def drop() -> None:
-            rite.dropped = True
-
-        gathering = Broadcasting(client, message.call, drop)
-        client.asked[message.call] = gathering
-        self._rites.append(rite)
-        submit = wire.Submit(
-            message.call, message.pool, message.function, b"", message.arguments, message.label, refs=message.refs
-        )
-        order = Order(submit, function, wire.CallOptions(grace=self.spec.grace), code)
-        workers = list(self._ready_workers())
-        names = [f"{rite.name}.{n}" for n in range(1, len(workers) + 1)]
-        leaving = self._fresh.leaving()
-        more = [f"{rite.name}.{n}" for n in range(len(names) + 1, len(names) + len(leaving) + 1)]
-        members = [self._admit(name, client, order, gathering.heard) for name in (*names, *more)]
-        for member in members:
-            member.rite = rite.name
-        for place, member in zip(leaving, members[len(names) :], strict=True):
-            self._fresh.bequeath(place, member)
-        gathering.begin(members)
-        for member in members:
-            self.keeps.give(message.refs, client.holder, member)
-        for name, worker in zip(names, workers, strict=True):
-            self.enter(self._calls[name], pin=worker.id)
-        for worker in self._early_workers():
-            self._hub.executors.ready_again(worker)
-
-    def _ready_workers(self) -> Iterable[Worker]:
-        for executor in self._executors.values():
-            if executor.state in ("ready", "busy") and not executor.fallen:
-                yield from (worker for worker in executor.workers.values() if worker.alive and worker.initiated)
-
-    def _early_workers(self) -> list[Worker]:
-        """Those that are through the rites and were not heard of yet: they wait for a sibling, or for a place."""
-        return [
-            worker
-            for executor in self._executors.values()
-            for worker in executor.everyone()
-            if worker.alive
-            and worker.initiated
-            and not (executor.state in ("ready", "busy") and executor.workers.get(worker.id) is worker)
-        ]
-
-    def _admit(self, name: str, client: Client, order: Order, say: Say) -> Call:
+    def join(self, name: str, client: Client, order: Order, say: Say) -> Call:
+        """The call of that name is this pool's; `enter` follows."""
         return self._keep(KINDS[order.options.mode.kind](self, name, client, order, say))
 
     def enter(self, call: Call, pin: str = "") -> None:
@@ -399,7 +339,7 @@ class PoolRoom:
         call.result(done, self._core.times(call.id, now()) if call.waited > PROMPT else None)
         summary = done.summary if done.ok or done.failure is None else f"{done.failure.type}: {done.failure.message}"
         self._tell_end(call, "ok" if done.ok else "error", summary)
-        self._forget(call)
+        self.forget(call)
         self._idle(call.executor)
         self._hub.executors.files.over(call.executor, call)
         self._drive.feed(events.CallOver(now(), call.id))
@@ -413,7 +353,7 @@ class PoolRoom:
         self._fresh.refused(call, worker, executor, modules)
         self._unless_renewed(executor, worker)
         if call.over:
-            self._forget(call)
+            self.forget(call)
         self._idle(executor.id)
 
     def call_reloaded(self, call: Call, message: wire.Reloaded) -> None:
@@ -437,27 +377,14 @@ class PoolRoom:
 
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
-        rites = self._rites
         worker.keeper = Tally(self.keeps, self, worker)
-
-        def through(why: str) -> None:
-            self._passed[worker] = len(rites)  # those that came while it was under way it has run, too
-            done(why)
-
-        def ran(rite: Rite, end: wire.Done) -> None:
-            if (member := self._fresh.inherited(worker, rite.name)) is not None:
-                member.inherit(worker.executor)
-                member.result(end)
-                self._forget(member)
-
-        passed = self._passed.get(worker, 0)
-        Initiation(worker, rites, self._fresh.supply(worker), through, ran, passed).go_on()
+        self._rites.welcome(worker, done)
 
     def _disinherit(self, executor: str, worker: str = "") -> None:
         """Nobody takes the place of a worker that left broadcasts undone: those end without it."""
         for call in self._fresh.disinherit(executor, worker):
             call.dropped(events.Drop(call.id, "lost", "queued", f"worker {worker} is gone"))
-            self._forget(call)
+            self.forget(call)
 
     def learns(self) -> bool:
         """Not where somebody has said what is to be imported."""
@@ -533,7 +460,7 @@ class PoolRoom:
         """Whose caller was told before (it was cancelled or late) had still its worker to stop: that is done now."""
         for call in calls:
             if call.over:
-                self._forget(call)
+                self.forget(call)
 
     # ── what is commanded ──
 
@@ -640,7 +567,7 @@ class PoolRoom:
 
     def _withdraw(self, call: Call) -> None:
         call.withdraw()
-        self._forget(call)
+        self.forget(call)
         self._idle(call.executor)
         self._drive.feed(events.CallOver(now(), call.id))
 
@@ -658,7 +585,7 @@ class PoolRoom:
         done = call.dropped(drop)
         self._tell_end(call, "cancelled" if done.outcome == "closed" else done.outcome, done.sentence)
         if drop.phase != "running" or call.death is not None:  # else its worker has still to stop
-            self._forget(call)
+            self.forget(call)
 
     def _tell_end(self, call: Call, outcome: str, summary: str) -> None:
         """Once per call, and only of those whose start was told."""
@@ -670,7 +597,8 @@ class PoolRoom:
 
     # ── small things ──
 
-    def _forget(self, call: Call) -> None:
+    def forget(self, call: Call) -> None:
+        """There is nothing of it any more."""
         if self._calls.pop(call.id, None) is not None:
             self._library.unpin(call.code)
         if call.client.asked.get(call.number) is call:
