@@ -20,6 +20,7 @@ from yonder.hub.lent import Lent
 from yonder.hub.objects import lost_end
 from yonder.hub.pools import PoolRoom
 from yonder.hub.pools import Surroundings as PoolSurroundings
+from yonder.hub.staff import Staff
 from yonder.hub.worker import clock
 from yonder.version import __version__
 
@@ -157,8 +158,8 @@ class Desk:
         match message:
             case wire.Kept():
                 own = self._executor_of(client)
-                if own is not None and client.worker is not None and isinstance(own.resident, PoolRoom):
-                    self._hub.keeps.kept(own.resident, client.worker, message, ahead=True)
+                if own is not None and client.worker is not None and isinstance(own.resident, Staff):
+                    self._hub.keeps.kept(own.resident.room, client.worker, message, ahead=True)
             case wire.Put(call=number, pool=name):
                 room = self._room(client, name)
                 if room is None:

@@ -7,30 +7,27 @@ is and who watches are other nouns (`calls`, `broadcasts`, `watchers`).
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import msgspec
-
 from yonder import wire
-from yonder.backends.base import BootSpec
 from yonder.core import events
 from yonder.core.budget import Claim
 from yonder.core.pool import Pool
 from yonder.core.scaling import Strategy
+from yonder.hub import staff
 from yonder.hub.allowances import Allowances, gpus_of
 from yonder.hub.calls import KINDS, Call, Order, Say, held_by
 from yonder.hub.clients import Client
 from yonder.hub.deadlocks import Deadlocks
 from yonder.hub.drive import Drive, now
 from yonder.hub.executor import Executor
-from yonder.hub.executors import Executors
 from yonder.hub.freshness import Freshness
 from yonder.hub.keeps import Keeps, Tally
 from yonder.hub.objects import Objects
 from yonder.hub.rites import Rites
+from yonder.hub.staff import Staff
 from yonder.hub.watchers import Watchers
 from yonder.hub.worker import Worker, clock, named
 from yonder.snapshot import version
@@ -39,33 +36,18 @@ PROMPT = 0.01
 """Seconds of waiting below which it is not told apart what a call waited for."""
 
 
-class Surroundings(Protocol):
+class Surroundings(staff.Surroundings, Protocol):
     """What a pool needs of the hub."""
 
-    owner: str
-    executors: Executors
     keeps: Keeps
     allowances: Allowances
     deadlocks: Deadlocks
 
-    def tell(self, event: wire.Event) -> None: ...
-
-    def reply(self, message: wire.HubToOwner) -> None: ...
-
-    def needs_of(self, backend: str, own: wire.Needs | None) -> wire.Needs | None:
-        """What executors of this backend are compared with, when a program has said `own`."""
-
     def changed(self) -> None: ...
-
-    @property
-    def closing(self) -> bool: ...
-
-    @property
-    def lingering(self) -> bool: ...
 
 
 class PoolRoom:
-    """One open pool. Implements executors.Resident and calls.Room."""
+    """One open pool. Implements calls.Room, objects.Room, rites.Room and staff.Room."""
 
     def __init__(
         self, spec: wire.PoolSpec, place: wire.Place, hub: Surroundings, *, kept: bool, strategy: Strategy | None = None
@@ -85,10 +67,7 @@ class PoolRoom:
         self._prefix = hub.executors.next_id(spec.name)
         self._core = Pool(spec, prefix=self._prefix, strategy=strategy, jitter=random.random)
         self._calls: dict[str, Call] = {}
-        self._executors: dict[str, Executor] = {}
         self.objects = Objects(self)
-        self._held: dict[str, events.Boot] = {}
-        self._differs: set[str] = set()  # what was said of its executors' packages
         self._count = 0
         self._closers: list[asyncio.Future[None]] = []
         self._allowed: int | None = None
@@ -96,7 +75,8 @@ class PoolRoom:
         self._library = hub.executors.library
         self._drive = Drive(self._core, self._carry_out, self._settled)
         self._fresh = Freshness(hub.executors, self.watchers, self._drive.feed)
-        self._rites = Rites(self, hub.executors, self._executors, self._fresh)
+        self.staff = Staff(self, hub, self._drive.feed, self._fresh)
+        self._rites = Rites(self, hub.executors, self.staff.executors, self._fresh)
 
     # ── what the hub asks ──
 
@@ -143,10 +123,7 @@ class PoolRoom:
 
     def resume(self) -> None:
         """The window is back: start what had to wait."""
-        held, self._held = self._held, {}
-        for boot in held.values():
-            self._drive.feed(events.Held(now(), boot.executor))
-            self._boot(boot)
+        self.staff.resume()
 
     def stop_timer(self) -> None:
         """Nothing more happens by itself."""
@@ -211,8 +188,7 @@ class PoolRoom:
 
     def running(self) -> Iterator[Call]:
         """The calls that hold a place and will not give it up by themselves."""
-        workers = (worker for executor in self._executors.values() for worker in executor.workers.values())
-        return (call for call in held_by(workers) if not call.over)
+        return (call for call in held_by(self.staff.workers()) if not call.over)
 
     def refuse(self, call: str, sentence: str) -> None:
         """This call must not wait any longer: it never would get a place."""
@@ -222,7 +198,7 @@ class PoolRoom:
 
     def adopt(self, snapshot: bytes) -> None:
         """Calls will come that run on this code."""
-        self._fresh.adopt(snapshot, self._executors.values())
+        self._fresh.adopt(snapshot, self.staff.executors.values())
 
     def submit(self, client: Client, message: wire.Submit) -> None:
         """A call, a stream or an actor; its end is said to the client whatever happens."""
@@ -340,21 +316,21 @@ class PoolRoom:
         summary = done.summary if done.ok or done.failure is None else f"{done.failure.type}: {done.failure.message}"
         self._tell_end(call, "ok" if done.ok else "error", summary)
         self.forget(call)
-        self._idle(call.executor)
+        self.staff.idle(call.executor)
         self._hub.executors.files.over(call.executor, call)
         self._drive.feed(events.CallOver(now(), call.id))
         if self._fresh.behind:
             self._fresh.freed(call.worker)
 
     def call_stale(self, call: Call, modules: list[str]) -> None:
-        worker, executor = call.worker, self._executors.get(call.executor)
+        worker, executor = call.worker, self.staff.executors.get(call.executor)
         if worker is None or executor is None:
             return
         self._fresh.refused(call, worker, executor, modules)
-        self._unless_renewed(executor, worker)
+        self.staff.unless_renewed(executor, worker)
         if call.over:
             self.forget(call)
-        self._idle(executor.id)
+        self.staff.idle(executor.id)
 
     def call_reloaded(self, call: Call, message: wire.Reloaded) -> None:
         kept = "".join(f"; {name} is as it was: {why}" for name, why in message.kept.items())
@@ -363,104 +339,17 @@ class PoolRoom:
         if call.run:
             self._hub.tell(wire.CodeChanged(call.run, call.id, message.modules, message.kept, clock()))
 
-    # ── what executors say (executors.Resident) ──
+    # ── what is done for its executors (staff.Room) ──
 
-    def outdated(self, executor: Executor, worker: Worker, modules: list[str]) -> None:
-        if worker.task is None:  # else it says the same of that call
-            self._fresh.outdated(executor, worker, modules)
-            self._unless_renewed(executor, worker)
-
-    def _unless_renewed(self, executor: Executor, worker: Worker) -> None:
-        """An executor that takes no more calls fills no place again."""
-        if worker.id not in executor.renewals:
-            self._disinherit(executor.id, worker.id)
+    @property
+    def why(self) -> str:
+        """Why it has the size that it has."""
+        return self._core.why
 
     def welcome(self, worker: Worker, done: Callable[[str], None]) -> None:
         """A worker said hello: it goes through the rites first."""
         worker.keeper = Tally(self.keeps, self, worker)
         self._rites.welcome(worker, done)
-
-    def _disinherit(self, executor: str, worker: str = "") -> None:
-        """Nobody takes the place of a worker that left broadcasts undone: those end without it."""
-        for call in self._fresh.disinherit(executor, worker):
-            call.dropped(events.Drop(call.id, "lost", "queued", f"worker {worker} is gone"))
-            self.forget(call)
-
-    def learns(self) -> bool:
-        """Not where somebody has said what is to be imported."""
-        return not self.told_preload
-
-    def up(self, executor: Executor) -> None:
-        self.watchers.tell("ready", executor.id)
-        self._drive.feed(events.Booted(now(), executor.id, tuple(executor.workers)))
-
-    def phase(self, executor: Executor, phase: str, detail: str) -> None:
-        self._drive.feed(events.Progress(now(), executor.id, executor.progress))
-
-    def held(self, executor: Executor, sentence: str) -> None:
-        self._drive.feed(events.Held(now(), executor.id, sentence))
-
-    def boot_failed(self, executor: Executor, sentence: str) -> None:
-        self._executors.pop(executor.id, None)
-        self._hub.tell(wire.Phase("", "boot failed", clock(), sentence))
-        self.watchers.tell("boot_failed", executor.id, sentence)
-        self._drive.feed(events.BootBroke(now(), executor.id, sentence, executor.unfit))
-
-    def differs(self, executor: Executor, sentence: str) -> None:
-        """Said once: the next executor is as this one."""
-        if sentence not in self._differs:
-            self._differs.add(sentence)
-            self.watchers.tell("differs", executor.id, sentence)
-            self._hub.tell(wire.Phase("", "dependencies", clock(), sentence))
-            self._hub.reply(wire.Problem(sentence))
-            for client in self.clients:
-                if client.worker is None:
-                    client.say(wire.Problem(sentence))
-
-    def worker_down(self, executor: Executor, worker: Worker, report: wire.ExitReport) -> None:
-        sentence = f"worker {worker.id} {report.sentence()}"
-        self.watchers.tell("worker_lost", executor.id, sentence)
-        calls = self._bereaved([worker], report)
-        self.keeps.worker_gone(worker, f"it was on worker {worker.id}, which {report.sentence()}")
-        self._drive.feed(events.WorkerGone(now(), executor.id, worker.id, sentence))
-        self._bury(calls)
-        self._idle(executor.id)
-
-    def renewed(self, executor: Executor, old: str, worker: Worker) -> None:
-        self._disinherit(executor.id, old)
-        self._drive.feed(events.WorkerRenewed(now(), executor.id, old, worker.id))
-        if self.keeps.keeps_any(worker):  # in a broadcast that was its first task
-            self.pinned(worker, on=True)
-
-    def falling(self, executor: Executor) -> None:
-        self._disinherit(executor.id)
-        self._drive.feed(events.Falling(now(), executor.id))
-
-    def down(self, executor: Executor, report: wire.ExitReport, sentence: str) -> None:
-        executor.report = report
-        self.watchers.tell("gone", executor.id, sentence)
-        self._disinherit(executor.id)
-        calls = self._bereaved(executor.workers.values(), report)
-        how = sentence if sentence == report.sentence() else f"ended: {sentence}"
-        for worker in executor.workers.values():
-            self.keeps.worker_gone(worker, f"it was on executor {executor.id}, which {how}")
-        self._drive.feed(events.ExecutorGone(now(), executor.id, sentence))
-        self._executors.pop(executor.id, None)
-        self._bury(calls)
-
-    @staticmethod
-    def _bereaved(workers: Iterable[Worker], report: wire.ExitReport) -> list[Call]:
-        """The calls that these dead workers held know how it came."""
-        calls = list(held_by(workers))
-        for call in calls:
-            call.death = report
-        return calls
-
-    def _bury(self, calls: list[Call]) -> None:
-        """Whose caller was told before (it was cancelled or late) had still its worker to stop: that is done now."""
-        for call in calls:
-            if call.over:
-                self.forget(call)
 
     # ── what is commanded ──
 
@@ -475,15 +364,11 @@ class PoolRoom:
             case events.Assign(call=name):
                 self._assign(self._calls[name], command)
             case events.Boot():
-                self._boot(command)
+                self.staff.boot(command)
             case events.Terminate():
-                self._terminate(command)
+                self.staff.end(command)
             case events.Renew(executor=name, worker=worker):
-                if (executor := self._executors.get(name)) is not None:
-                    if (old := executor.workers.get(worker)) is not None:
-                        old.keeper = None
-                        self.keeps.worker_gone(old, f"it was on worker {worker}, whose place a fresh process took")
-                    self._hub.executors.renew(executor, worker)
+                self.staff.renew(name, worker)
             case events.StopCall(call=name):
                 if (found := self._calls.get(name)) is not None:
                     self._stop(found)
@@ -500,43 +385,8 @@ class PoolRoom:
                     if not waiter.done():
                         waiter.set_result(None)
 
-    def _boot(self, boot: events.Boot) -> None:
-        if self._hub.lingering or self._hub.closing:
-            # The window may be reloading: nothing new is started until it is back.
-            self._held[boot.executor] = boot
-            self._drive.feed(events.Held(now(), boot.executor, "the window is away"))
-            return
-        self.watchers.tell("boot", boot.executor, self._core.why)
-        self._executors[boot.executor] = self._hub.executors.boot(self._boot_spec(boot), self)
-
-    def _boot_spec(self, boot: events.Boot) -> BootSpec:
-        spec = self.spec
-        workers = 1 if spec.isolation == "executor" else spec.concurrency
-        processors = os.cpu_count() or 1
-        share = int(boot.resources.cpus / workers) if boot.resources.cpus else processors // min(spec.max, processors)
-        return BootSpec(
-            executor=boot.executor,
-            owner=self._hub.owner,
-            kind="pool",
-            workers=self._hub.executors.worker_ids(boot.executor, workers),
-            place=self.place,
-            pool=msgspec.structs.replace(spec, resources=boot.resources),
-            preload=self.preload,
-            threads=max(1, share),
-            needs=self._hub.needs_of(spec.backend, self.needs),
-        )
-
-    def _terminate(self, command: events.Terminate) -> None:
-        name, reason = command.executor, command.reason
-        self._held.pop(name, None)
-        self.watchers.tell("draining", name, reason)
-        if (executor := self._executors.get(name)) is not None:
-            self._hub.executors.end(executor, reason)
-        else:
-            self._drive.feed(events.ExecutorGone(now(), name, "it never existed"))
-
     def _assign(self, call: Call, command: events.Assign) -> None:
-        executor = self._executors[command.executor]
+        executor = self.staff.executors[command.executor]
         call.reserve(executor.workers[command.worker], executor.id, command.attempt)
         if self.spec.isolation == "process":
             self._hub.executors.prepare(executor)
@@ -568,7 +418,7 @@ class PoolRoom:
     def _withdraw(self, call: Call) -> None:
         call.withdraw()
         self.forget(call)
-        self._idle(call.executor)
+        self.staff.idle(call.executor)
         self._drive.feed(events.CallOver(now(), call.id))
 
     def _stop(self, call: Call) -> None:
@@ -603,10 +453,6 @@ class PoolRoom:
             self._library.unpin(call.code)
         if call.client.asked.get(call.number) is call:
             del call.client.asked[call.number]
-
-    def _idle(self, executor: str) -> None:
-        if (found := self._executors.get(executor)) is not None:
-            self._hub.executors.busy(found, any(worker.task is not None for worker in found.workers.values()))
 
 
 def defaults_of(spec: wire.PoolSpec) -> wire.CallOptions:
