@@ -82,7 +82,9 @@ class Actions:
         uri, where = document.uri, msgspec.to_builtins(document.range(*found.whole))
         last = msgspec.to_builtins(document.range(found.start, found.end))
         path = msgspec.to_builtins(protocol_steps(found.path))
-        doable: list[tuple[str, str, list[object]]] = [("Evaluate", "yonder.evaluate", [uri, where])]
+        doable: list[tuple[str, str, list[object]]] = []
+        if where["start"]["line"] == where["end"]["line"]:
+            doable.append(("Evaluate", "yonder.evaluate", [uri, where]))
         if countable(answer):
             doable.append(("Compute statistics", "yonder.statistics", [uri, path, where]))
         if answer.file:
@@ -139,6 +141,7 @@ def _keep(document: Document, found: cursor.Target, answer: wire.Answer) -> list
     if answer.signature or answer.type in _NOT_KEPT or not answer.short:
         return []
     text, name = document.text[slice(*found.whole)], _name(found.path)
+    text = path_text(found.path) if "\n" in text else text
     data = {"uri": document.uri, "text": text, "line": document.position(found.whole[1]).line, "name": name}
     return [{"title": f"Keep as Remote: {name} = yonder.keep({text})", "kind": REWRITE, "data": data}]
 

@@ -95,6 +95,31 @@ async def test_a_live_tensor_can_be_evaluated_counted_and_kept(folder: Path) -> 
         assert edit["range"]["start"] == {"line": 1, "character": 12}
 
 
+async def test_a_row_of_the_view_is_kept_and_shown_by_its_path(folder: Path) -> None:  # noqa: F811
+    async with scene(folder) as (window, hub):
+        document = window.open(folder / "a.py", "import yonder\nx = load()\n")
+        path = [protocol.PathStep(kind="name", value="cfg"), protocol.PathStep(kind="key", value="the net")]
+        params = protocol.KeepParams(uri=document.uri, path=path, line=1)
+        edit = await window.ask("yonder/keeping", params, protocol.KeepEdit)
+        assert edit.text == "\nkept_the_net = yonder.keep(cfg['the net'])"
+        assert edit.range.start == document.position(len(document.text) - 1)
+        asked = peeks(hub, wire.Answer(found=False, why="written in C"))
+        nowhere = protocol.Range(start=document.position(0), end=document.position(0))
+        shown = protocol.SourceAtParams(uri=document.uri, selection=nowhere, path=path)
+        told = await window.ask("yonder/sourceAt", shown, protocol.SourceAt)
+        assert asked[0].path == [wire.Step("name", "cfg"), wire.Step("key", "the net")]
+        assert "written in C" in told.sentence
+
+
+async def test_what_spans_lines_cannot_be_evaluated_from_here(folder: Path) -> None:  # noqa: F811
+    async with scene(folder) as (window, hub):
+        peeks(hub, TENSOR)
+        document = window.open(folder / "a.py", "y = (\n    net\n    .layer\n)\n")
+        titles = [one["title"] for one in await offered(window, document, "layer")]
+        assert not any(title.startswith("Evaluate") for title in titles)
+        assert "Keep as Remote: kept_layer = yonder.keep(net.layer)" in titles
+
+
 async def test_nothing_is_offered_for_what_is_not_live(folder: Path) -> None:  # noqa: F811
     async with scene(folder) as (window, hub):
         peeks(hub, wire.Answer(found=False, why="gone"))
