@@ -281,10 +281,8 @@ class Looking:
     def session(self, document: Document) -> Session:
         """The session that a document belongs to, perhaps one that is not there."""
         session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
-        if session.alive and session.ran is None and document.text and not uris.is_remote(document.uri):
-            # Taken over from an earlier life of this server: what ran is not known, and the text that stands there now
-            # is the best guess. Later edits differ from it.
-            session.ran = {line.strip() for line in document.lines}
+        if session.alive and document.text and not uris.is_remote(document.uri):
+            session.believe(document.uri, document.above + document.text)
         return session
 
     async def look(self, document: Document, session: Session, query: wire.Query, within: float) -> live.Look:

@@ -27,7 +27,8 @@ class Epoch:
 
 @dataclass(slots=True)
 class Session:
-    """`ran` holds the stripped lines of all code that ran; None until the first is known (a session taken over)."""
+    """`ran` holds the stripped lines of all code that ran; None until the first is known (a session taken over). Of such a
+    session `guessed` are the documents whose text is believed to have run."""
 
     id: str
     state: str = "none"
@@ -38,11 +39,21 @@ class Session:
     queued: int = 0
     since: float = 0.0
     ran: set[str] | None = field(default=None)
+    guessed: set[str] | None = None
 
     @property
     def alive(self) -> bool:
         """Is there a namespace to look into?"""
         return self.state in _ALIVE
+
+    def believe(self, uri: str, text: str) -> None:
+        """Taken over from an earlier life of this server: what ran is not known, and the text that a document has when it is
+        first seen is the best guess. Later edits differ from it."""
+        if self.ran is None:
+            self.ran, self.guessed = set(), set()
+        if self.guessed is not None and uri not in self.guessed:
+            self.guessed.add(uri)
+            self.ran |= {line.strip() for line in split_lines(text)}
 
     @property
     def epoch(self) -> Epoch:
@@ -81,7 +92,7 @@ class Sessions:
 
     def _move(self, session: Session, state: str, generation: int, pid: int, at: float) -> None:
         if pid and session.pid and pid != session.pid:
-            session.ran = set()  # another process: nothing of the old text ran in it
+            session.ran, session.guessed = set(), None  # another process: nothing of the old text ran in it
         if (state, generation, pid) != (session.state, session.generation, session.pid):
             session.since = at
         session.state, session.generation = state, generation
@@ -96,7 +107,7 @@ class Sessions:
         """The hub is dead, and with it every session."""
         for session in self._all.values():
             self._move(session, "none", 0, 0, at)
-            session.ran, session.run, session.queued = None, "", 0
+            session.ran, session.guessed, session.run, session.queued = None, None, "", 0
 
     def states(self) -> list[Session]:
         return [session for session in self._all.values() if session.state != "none"]

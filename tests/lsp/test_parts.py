@@ -116,6 +116,29 @@ def test_a_dead_hub_ends_all() -> None:
     assert (sessions.get("main").state, sessions.get("main").ran) == ("none", None)
 
 
+def test_of_a_session_taken_over_each_documents_text_is_believed_once() -> None:
+    sessions = Sessions()
+    sessions.snapshot([wire.SessionState("main", "idle", 1, "", 7, "")], 1.0)
+    session = sessions.get("main")
+    session.believe("a", "x = 1\n  y = 2")
+    session.believe("b", "z = 3")
+    session.believe("a", "x = 4")  # edited
+    assert session.ran == {"x = 1", "y = 2", "z = 3"}
+    sessions.running("main", "x = 4")
+    session.believe("c", "w = 5")
+    assert session.ran == {"x = 1", "y = 2", "z = 3", "x = 4", "w = 5"}
+    sessions.snapshot([wire.SessionState("main", "idle", 1, "", 8, "")], 2.0)
+    session.believe("d", "v = 6")
+    assert session.ran == set()  # another process, whose runs are all known
+
+
+def test_of_a_session_of_ours_nothing_is_believed() -> None:
+    sessions = Sessions()
+    sessions.running("main", "x = 1")
+    sessions.get("main").believe("a", "y = 2")
+    assert sessions.get("main").ran == {"x = 1"}
+
+
 # ── staleness, pace ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
