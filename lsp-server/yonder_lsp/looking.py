@@ -26,8 +26,6 @@ from yonder_lsp.static import Facts, Query, Static, What
 Json = dict[str, Any]
 T = TypeVar("T")
 Begin = Callable[[], "asyncio.Task[Facts] | None"]
-LARGEST_STATIC = 300_000
-"""Characters of a document; jedi would read a larger one longer than anybody waits, and begin again at every key."""
 
 
 @dataclass(slots=True)
@@ -310,7 +308,7 @@ class Looking:
     def begin(self, what: What, document: Document, offset: int) -> asyncio.Task[Facts] | None:
         """Ask the static engine, if there is one."""
         engine = self._engine()
-        if engine is None or len(document.text) > LARGEST_STATIC:
+        if engine is None:
             return None
         at = document.position(offset)
         column = offset - document.offset(type(at)(line=at.line, character=0))

@@ -29,7 +29,9 @@ PATIENCE = 3.0
 STARTING = 10.0
 RESPAWN_PAUSE = 1.0
 LONGEST_REST = 60.0
-LARGEST = 2_000_000  # characters: a larger text would hold up the loop that sends it, and jedi for longer than PATIENCE
+LARGEST = (
+    300_000  # characters, some 8,000 lines: jedi needs seconds to read a larger text, and the loop longer to send it
+)
 GROWN = 600 << 20  # bytes: jedi never forgets a module that it has read
 _LENGTH = struct.Struct("<I")
 What = Literal["complete", "hover", "signature", "definition"]

@@ -97,6 +97,8 @@ async def test_it_says_what_it_can(folder: Path) -> None:
         assert can["completionProvider"]["resolveProvider"]
         assert can["positionEncoding"] == "utf-16"
         assert {"hoverProvider", "signatureHelpProvider", "codeLensProvider", "definitionProvider"} <= set(can)
+        theirs = {"semanticTokensProvider", "documentSymbolProvider", "foldingRangeProvider", "workspaceSymbolProvider"}
+        assert not theirs & set(can), "what other Python servers do well is theirs"
         assert (await window.status()).cluster == "off"
 
 
@@ -425,6 +427,24 @@ async def test_a_reload_takes_up_where_it_was(folder: Path) -> None:
             await hub.until_acked(seen + 1)
             output = await window.output(started.run)
             assert "".join(piece.text for piece in output.pieces) == "ab"
+
+
+async def test_another_python_server_that_comes_takes_the_static_half_over(folder: Path) -> None:
+    async with scene(folder, session=False, settings=protocol.Settings(python=sys.executable)) as (window, _):
+        document = window.open(folder / "a.py", "import string\nstring.asc")
+
+        async def names(*, wanted: bool) -> None:
+            async with asyncio.timeout(60):  # jedi's first answer takes its time
+                while wanted != bool((await window.complete(document, end(document)))["items"]):
+                    pass
+
+        await names(wanted=True)
+        beside = protocol.Settings(python=sys.executable, other_language_server=True)
+        window.notify("yonder/settings", msgspec.to_builtins(protocol.SettingsParams(python="", settings=beside)))
+        await names(wanted=False)
+        alone = protocol.Settings(python=sys.executable)
+        window.notify("yonder/settings", msgspec.to_builtins(protocol.SettingsParams(python="", settings=alone)))
+        await names(wanted=True)
 
 
 async def test_a_killed_server_says_nothing_and_a_new_one_finds_the_hub(folder: Path) -> None:

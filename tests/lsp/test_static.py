@@ -149,6 +149,8 @@ async def test_jedi_knows_names_docs_and_signatures(tmp_path: Path) -> None:
         (module,) = imported.places
         assert module.path.endswith("decoder.py")
         assert (module.line, module.start, module.end) == (0, 0, 0)
+        far = Query("complete", 'word = "𝛼😀"; word.enc', "", 0, len('word = "𝛼😀"; word.enc'), "", "")
+        assert (await engine.ask(far)).names == [("encode", "function")], "columns are code points"
         assert await engine.ask(Query("complete", "x = (", "", 99, 99, "", "")) == Facts()
     finally:
         await engine.close()
@@ -157,7 +159,10 @@ async def test_jedi_knows_names_docs_and_signatures(tmp_path: Path) -> None:
 # A server that has asked its engine, says which processes that made, and stays.
 SERVER = r"""
 import asyncio, sys
+from yonder_lsp import static
 from yonder_lsp.static import Query, Static
+
+static.LARGEST = 10_000_000
 
 async def main():
     engine = Static(print)
