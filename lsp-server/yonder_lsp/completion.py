@@ -145,7 +145,13 @@ def merge(*sources: Sequence[Entry]) -> list[Entry]:
         fresh = [entry for entry in source if (entry.label, entry.kind in _CALLABLE) not in seen]
         seen.update((entry.label, entry.kind in _CALLABLE) for entry in source)
         merged += fresh
-    return sorted(merged, key=lambda entry: (entry.bucket, entry.label.lower(), entry.label))
+    return sorted(merged, key=_place)
+
+
+def _place(entry: Entry) -> tuple[int, str, str]:
+    """Names by the alphabet; parameters and keys as the call and the object have them."""
+    named = entry.bucket not in (KEYWORD_PARAMETER, KEY)
+    return entry.bucket, entry.label.lower() if named else "", entry.label if named else ""
 
 
 def listed(

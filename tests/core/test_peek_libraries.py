@@ -141,6 +141,17 @@ def test_an_array(dtype: str, text: str) -> None:
     assert "memory" in found
 
 
+def test_keys_and_columns_are_told_in_their_own_order() -> None:
+    assert [member.name for member in ask("keys", {"rate": 1, "epochs": 2, "lr": 3}).members] == [
+        "rate",
+        "epochs",
+        "lr",
+    ]
+    assert [member.name for member in ask("keys", {"rate": 1, "epochs": 2}, prefix="e").members] == ["epochs", "rate"]
+    frame = pd.DataFrame({"people": [1], "city": ["Rome"]})
+    assert [member.name for member in ask("keys", frame).members] == ["people", "city"]
+
+
 def test_what_is_called_like_a_function_is_listed_as_one() -> None:
     kinds = {member.name: member.kind for member in ask("members", np).members}
     assert [kinds[name] for name in ("abs", "all", "zeros", "ndarray", "linalg", "pi")] == [

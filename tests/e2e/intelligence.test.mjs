@@ -111,6 +111,9 @@ test('while a cell trains, live members appear as a person types', { timeout: 30
   await window.goTo(LINE.scores);
   await typed(window, ' * 2');
   await window.hover('scores', /stale/);
+  await stage.picture(window, 'stale-card');
+  await window.page.mouse.move(5, 5);
+  await window.page.locator('.monaco-hover:not(.hidden) .hover-contents').first().waitFor({ state: 'hidden' });
   await stage.picture(window, 'stale');
   await window.command('Yonder: Interrupt');
 }));

@@ -34,6 +34,12 @@ def test_the_same_sources_give_the_same_order() -> None:
     assert labels(c.merge(one)) == labels(c.merge(list(reversed(one)))) == ["A", "a", "B", "b"]
 
 
+def test_parameters_and_keys_stay_as_the_call_and_the_object_have_them() -> None:
+    parameters = c.parameters([wire.Parameter("rate", "rate"), wire.Parameter("epochs", "epochs=3")], set())
+    keys = c.keys([wire.Member("people", "k", 0), wire.Member("city", "k", 0)], '"', close=True)
+    assert labels(c.merge(keys, parameters)) == ["rate=", "epochs=", "people", "city"]
+
+
 def test_the_first_source_keeps_a_label_and_another_callability_is_another_item() -> None:
     live = [Entry("fit", 2, c.CLASS, detail="live")]
     static = c.static([Named("fit", "function"), Named("fit", "instance"), Named("score", "function")], c.CLASS)

@@ -210,7 +210,8 @@ class _Look:
         if keys is None:
             return Answer(found=False, why=f"{raw.type_name(type(value))} has no keys that can be seen")
         members = [Member(name, "k", 0, detail) for name, detail in keys]
-        return Answer(found=True, type=_type_text(sight), members=_chosen(members, query))
+        members.sort(key=lambda member: not member.name.startswith(query.prefix))  # else as they stand in the object
+        return Answer(found=True, type=_type_text(sight), members=members[: max(query.limit, 0)])
 
     def _signature(self, path: list[Step]) -> Answer:
         sight = peek_path.follow(self._namespace, path, self._stores)
