@@ -116,7 +116,10 @@ def test_a_filter_that_has_no_time_left_says_how_far_it_came(monkeypatch: pytest
         (Slim(1), [("near", "1"), ("far", "'away'")]),
         (types.SimpleNamespace(_b=1, a=2, __c=3), [("a", "2"), ("_b", "1")]),
         (Pair(1, 2), [("left", "1"), ("right", "2")]),
-        (pd.DataFrame({"a": [1.5], "b": [2.5]}), [("a", "float64"), ("b", "float64")]),
+        (
+            pd.DataFrame({"a": [1.5], "b": [True], "c": [1], "d": [2.5]}),
+            [("a", "float64"), ("b", "bool"), ("c", "int64"), ("d", "float64")],
+        ),
         ("text", []),
         (len, []),
         (3, []),

@@ -191,14 +191,20 @@ class Frames:
         return [(name, dtype) for name, dtype in zip(listed, dtypes, strict=False) if type(name) is str]
 
     def _column_dtypes(self, frame: object, blocks: list[object], count: int) -> list[str]:
+        """The dtype of each of the first columns, by the places that its block names."""
         if len(blocks) == 1:
             return [self._values_dtype(blocks[0])] * count
         store = raw.find(raw.instance_dict(frame), "_mgr")
-        numbers = c_field(type(store), "_blknos", store)
-        listed = c_call(type(numbers), "tolist", numbers) if self.is_array(numbers) else ABSENT
-        if type(listed) is not list:
-            return [""] * count
-        return [self._values_dtype(blocks[n]) if 0 <= n < len(blocks) else "" for n in listed[:count]]
+        found = [""] * count
+        for block, values in zip(c_field(type(store), "blocks", store), blocks, strict=False):
+            places = c_field(type(block), "_mgr_locs", block)
+            where = c_field(type(places), "indexer", places)
+            listed = c_call(type(where), "tolist", where) if self.is_array(where) else ABSENT
+            numbers = range(count)[where] if type(where) is slice else listed if type(listed) is list else ()
+            for number in numbers:
+                if 0 <= number < count:
+                    found[number] = self._values_dtype(values)
+        return found
 
 
 def shape(extent: Any) -> str:
