@@ -128,3 +128,13 @@ def test_a_disk_that_cannot_be_asked_is_no_room(monkeypatch):
 
     monkeypatch.setattr(shutil, "disk_usage", broken)
     assert "cannot be used (Input/output error)" in Spill(memory=0).refusal(GB)
+
+
+def test_memory_that_was_given_needs_no_other_room_up_to_its_bound(monkeypatch):
+    kept = Spill(memory=0, given=10 * SMALL)
+    disk(monkeypatch, 0)
+    assert kept.refusal(10 * SMALL, given=True) == ""
+    assert "the hub has no room" in kept.refusal(10 * SMALL)
+    assert "the hub has no room" in kept.refusal(11 * SMALL, given=True)
+    kept.givens.bytes = SMALL
+    assert "the hub has no room" in kept.refusal(10 * SMALL, given=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.integration.test_environments import NAME, wheel
 
-from yonder import overlays, wire
+from yonder import overlays, requirements, wire
 from yonder.agent import providing
 from yonder.agent.providing import FRESH, Provider
 
@@ -155,3 +155,29 @@ async def test_what_was_just_installed_waits_for_its_first_worker(agent):
     agent.now = FRESH
     agent.provider.left("another")
     assert len(overlays.trim(overlays.root(), 0.0, most=0)) == 1
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with a lock file that uv has written."""
+    for version in ("1.0", "2.0"):
+        wheel(tmp_path / "wheels", version)
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "mine"\nversion = "0.1"\nrequires-python = ">=3.11"\n'
+        f"dependencies = [\"{NAME}<2; os_name == 'posix'\"]\n"
+    )
+    options = ["--quiet", "--offline", "--no-index", "--find-links", "wheels", "--python", sys.executable]
+    command = [str(Path(uv()) / "uv"), "export", *options, "--format", "pylock.toml", "-o", "pylock.toml"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    (tmp_path / "uv.lock").unlink()
+    return tmp_path
+
+
+@pytest.mark.skipif(not uv(), reason="no uv here")
+@pytest.mark.parametrize("installer", INSTALLERS)
+async def test_a_pylock_that_uv_has_written_is_what_is_installed(project, agent, installer):
+    found = requirements.read(project, wire.Environment("cpython", "3.11.7", "linux_x86_64", {}), [])
+    assert found.source == "pylock.toml"
+    assert "--hash=sha256:" in found.lines[0]
+    assert await agent.install(installer, *found.lines) == ""
+    assert (Path(agent.provider.folder(KEY, "x")) / f"{NAME}.py").read_text() == "VERSION = '1.0'\n"
