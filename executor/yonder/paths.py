@@ -10,8 +10,8 @@ import ast
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # as the parser counts lines
 LOOKED_FOR = "It was looked for on "
@@ -45,8 +45,7 @@ _KEYWORDS = frozenset(["file", "path", "filename", "filepath", "fname", "fp", "i
 _NO_READERS = frozenset({"load_module", "load_state_dict", "load_ext", "read_only"})
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A path that a text reads from: where it stands (line from 1, columns in characters from 0)."""
 
     path: str
@@ -55,8 +54,7 @@ class Named:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """One that is on this side only: its size in bytes (of a folder: of what is in it, as far as that was counted)."""
 
     named: Named
@@ -104,8 +102,7 @@ def _arguments(call: ast.Call) -> Iterator[_Text]:
             yield _Text(node.value, node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     value: str
     lineno: int
     col_offset: int

@@ -6,7 +6,6 @@ kinds are made of them, and of what torch says about them. Nothing is imported: 
 
 from __future__ import annotations
 
-import ctypes
 import pickle
 import sys
 from collections.abc import Callable
@@ -49,6 +48,8 @@ class Storages:
             return _empty, (size, "meta")
         if not size:
             return _empty, (0, str(device))
+        import ctypes  # most programs send no tensors
+
         near = storage if device.type == "cpu" else storage.cpu()
         view = (ctypes.c_ubyte * size).from_address(near.data_ptr())
         view.storage = near  # an object's `__getstate__` may have made it for us, and forget it before the view is read
