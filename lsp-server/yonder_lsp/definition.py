@@ -210,8 +210,10 @@ def near(lines: Sequence[str], answer: wire.Answer) -> Range:
 
 
 def _statement(text: str, line: int, name: str) -> Range:
-    lines = columns.split_lines(text)
-    return _named(lines[line - 1], line - 1, name) if 0 < line <= len(lines) else _line(1)
+    """Where a name stands on a line (from 1) of a text whose line ends are plain."""
+    line = min(max(line, 1), len(text) + 1)
+    lines = text.split("\n", line)
+    return _named(lines[line - 1], line - 1, name) if line <= len(lines) else _line(1)
 
 
 def _named(text: str, line: int, name: str) -> Range:

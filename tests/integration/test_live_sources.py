@@ -157,3 +157,18 @@ async def test_showing_the_source_shows_the_sessions_also_where_this_machine_has
     at_ = {"line": place.line, "character": place.character}
     shown = await desk.ask("yonder/sourceAt", uri=desk.uri, selection={"start": at_, "end": at_})
     assert shown["sentence"] == "len has no source to show: len is written in C."
+
+
+async def test_the_overload_that_is_being_written(desk: Desk) -> None:
+    for question, chosen, active in (("area(|", 0, 0), ("area(1, |", 1, 1), ("area(height=|", 1, 1)):
+        help_ = await desk.signature(question)
+        assert help_ is not None
+        assert [one.label for one in help_.signatures] == [
+            "area(side: int) -> int",
+            "area(width: int, height: int) -> int",
+        ]
+        assert (help_.active_signature, help_.active_parameter) == (chosen, active), question
+
+
+async def test_documentation_is_laid_out(desk: Desk) -> None:
+    assert "**Args**\n\n- `how`: How far." in await desk.hover("far.rea|ch")

@@ -196,7 +196,7 @@ def _class_line(text: str, pattern: re.Pattern[str], near: int) -> int:
 
 def _definition(text: str, first: int, pattern: re.Pattern[str]) -> int:
     """The line of the `def` itself: code objects count from the first decorator."""
-    lines = text.split("\n")
+    lines = text.split("\n", first + _DECORATORS)
     for line in range(first, min(first + _DECORATORS, len(lines) + 1)):
         if pattern.match(lines[line - 1]):
             return line
