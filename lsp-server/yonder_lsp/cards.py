@@ -13,7 +13,7 @@ from typing import Literal
 
 from yonder import wire
 from yonder.errors import YonderError
-from yonder_lsp import documentation, hover, live, protocol, uris
+from yonder_lsp import hover, live, markup, protocol, uris
 from yonder_lsp.live import Live, Peek
 from yonder_lsp.looking import Scene
 from yonder_lsp.sessions import Session, Sessions
@@ -107,11 +107,9 @@ class Cards:
         if known is None:
             return ""
         result, at = known
-        rows = " · ".join(
-            f"{documentation.escaped(one.name)}: {documentation.span(one.value)}" for one in result.figures
-        )
+        rows = " · ".join(f"{markup.escaped(one.name)}: {markup.span(one.value)}" for one in result.figures)
         told = " · ".join(part for part in ("statistics", hover.ago(self._clock() - at), result.sentence) if part)
-        return f"*{documentation.escaped(told)}*  \n{rows}"
+        return f"*{markup.escaped(told)}*  \n{rows}"
 
     # ── statistics ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ import msgspec
 from yonder import wire
 from yonder_lsp import columns, documentation
 from yonder_lsp.cursor import Call
-from yonder_lsp.documentation import escaped, fenced, span
+from yonder_lsp.markup import escaped, fenced, span
 
 Json = dict[str, Any]
 _OVERLOADS = 3

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from yonder import wire
-from yonder_lsp import documentation, hover
+from yonder_lsp import hover, markup
 from yonder_lsp.cursor import Call
 from yonder_lsp.hover import Where
 
@@ -75,8 +75,8 @@ def test_what_comes_from_the_process_stays_code(hostile: str) -> None:
 
 
 def test_spans_survive_backticks() -> None:
-    assert documentation.span("a`b``c") == "```a`b``c```"
-    assert documentation.span("`x") == "`` `x ``"
+    assert markup.span("a`b``c") == "```a`b``c```"
+    assert markup.span("`x") == "`` `x ``"
 
 
 def test_a_long_text_is_cut() -> None:
