@@ -48,7 +48,7 @@ class Actions:
         if context.get("triggerKind") == _AUTOMATIC:
             return []
         found = _expression(document, document.offset(where.start), document.offset(where.end))
-        session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
+        session = self._sessions.get(self._scene.session_of(document.uri))
         if found is None or not session.alive or not self._scene.looking or uris.is_remote(document.uri):
             return []
         if scope.is_local(document, str(found.path[0].value), found.whole[0]):
@@ -95,7 +95,7 @@ class Actions:
 
     def below(self, document: Document, found: cursor.Target, answer: wire.Answer) -> str:
         """What stands below a hover's card: the statistics that were computed, and links."""
-        session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
+        session = self._sessions.get(self._scene.session_of(document.uri))
         links = " · ".join(
             f"[{title}](command:{command}?{quote(json.dumps(arguments, separators=(',', ':')), safe='')})"
             for title, command, arguments in self._doable(document, found, answer)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from yonder import wire
 from yonder.errors import YonderError
-from yonder_lsp import hover, live, markup, protocol, uris
+from yonder_lsp import hover, live, markup, protocol
 from yonder_lsp.live import Live, Peek
 from yonder_lsp.looking import Scene
 from yonder_lsp.sessions import Session, Sessions
@@ -139,7 +139,7 @@ class Cards:
         return result
 
     def _session(self, uri: str) -> Session:
-        return self._sessions.get(uris.session_of(uri, self._scene.folder))
+        return self._sessions.get(self._scene.session_of(uri))
 
 
 def countable(answer: wire.Answer) -> bool:

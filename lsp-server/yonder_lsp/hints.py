@@ -36,7 +36,7 @@ class Hints:
 
     async def within(self, document: Document, first: int, last: int) -> list[Json]:
         """The hints on the lines first to last."""
-        session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
+        session = self._sessions.get(self._scene.session_of(document.uri))
         wanted = self._scene.hints != "off" and self._scene.looking and not uris.is_remote(document.uri)
         table = self._names.table(session.epoch) if wanted and session.alive else None
         if table is None or not table.rows:

@@ -101,7 +101,7 @@ class Insight:
         self.refresh()
 
     def _session(self, uri: str) -> str:
-        return uris.session_of(uri, self._scene.folder)
+        return self._scene.session_of(uri)
 
     def _shown(self, session: str) -> bool:
         """Is a document of this session open?"""

@@ -30,17 +30,26 @@ Begin = Callable[[], "asyncio.Task[Facts] | None"]
 
 @dataclass(slots=True)
 class Scene:
-    """What the looking depends on and the server may change: `looking` is off in static-only, `others` says that another
-    Python language server is active, `defaults` that the editor knows a completion list's itemDefaults,
-    `commands` that it runs `yonder.*` commands, `hints` when inlay hints are wanted."""
+    """What the looking depends on and the server may change: `more` are the workspace's folders after the first, `looking`
+    is off in static-only, `others` says that another Python language server is active, `defaults` that the editor knows a
+    completion list's itemDefaults, `commands` that it runs `yonder.*` commands, `hints` when inlay hints are wanted."""
 
     folder: str = ""
+    more: Sequence[str] = ()
     python: str = ""
     looking: bool = True
     others: bool = False
     defaults: bool = True
     commands: bool = False
     hints: InlayHints = "auto"
+
+    def session_of(self, uri: str) -> str:
+        """The session of a document."""
+        return uris.session_of(uri, self.folder, self.more)
+
+    def folder_of(self, uri: str) -> str:
+        """The workspace folder that a document is in, "" without any."""
+        return uris.folder_of(uri, self.folder, self.more) if self.folder else ""
 
 
 class Looking:
@@ -278,7 +287,7 @@ class Looking:
 
     def session(self, document: Document) -> Session:
         """The session that a document belongs to, perhaps one that is not there."""
-        session = self._sessions.get(uris.session_of(document.uri, self._scene.folder))
+        session = self._sessions.get(self._scene.session_of(document.uri))
         if session.alive and document.text and not uris.is_remote(document.uri):
             session.believe(document.uri, document.above + document.text)
         return session
@@ -313,7 +322,15 @@ class Looking:
         at = document.position(offset)
         column = offset - document.offset(type(at)(line=at.line, character=0))
         text, line = document.above + document.text, document.above.count("\n") + at.line
-        query = Query(what, text, uris.to_path(document.uri), line, column, self._scene.folder, self._scene.python)
+        query = Query(
+            what,
+            text,
+            uris.to_path(document.uri),
+            line,
+            column,
+            self._scene.folder_of(document.uri),
+            self._scene.python,
+        )
         return asyncio.create_task(engine.ask(query))
 
 

@@ -39,7 +39,7 @@ class Ground:
     describe: Callable[[Document, Iterable[str]], Awaitable[dict[str, wire.Answer]]]
     whole: Callable[[], Moment | None]
     rules: Callable[[], Rules]
-    folder: Callable[[], str]
+    folder: Callable[[str], str]
 
 
 class Preflight:
@@ -147,7 +147,7 @@ class Preflight:
         moment = self._ground.whole()
         files = (await moment.snapshot()).files if moment is not None and edited else {}
         for uri in edited:
-            text, folder = self._of(uri).text, self._ground.folder()
+            text, folder = self._of(uri).text, self._ground.folder(uri)
             read = text if moment is not None else ""
             found = await asyncio.to_thread(only_here, read, folder, files.__contains__)
             found += await asyncio.to_thread(staying, text, uri, folder, self._ground.rules())

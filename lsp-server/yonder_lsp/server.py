@@ -15,7 +15,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from yonder import __version__
-from yonder_lsp import actions, protocol, rpc
+from yonder_lsp import actions, protocol, rpc, uris
 from yonder_lsp.documents import Document
 from yonder_lsp.protocol import Position, Range
 from yonder_lsp.syncing import NOTEBOOKS, Syncing
@@ -51,6 +51,10 @@ class Server(LanguageServer):
     def tell(self, method: str, params: object) -> None:
         protocol_: rpc.YonderProtocol = self.protocol  # type: ignore[assignment]  # given to __init__
         protocol_.tell(method, params)
+
+    def folders(self) -> None:
+        """The window is told of the workspace's folders, first ones first."""
+        self.window.folders([uris.to_path(folder.uri) for folder in self.workspace.folders.values()])
 
     def log_fault(self, text: str) -> None:
         self.tell("yonder/log", protocol.LogLine(level="error", text=text))
@@ -88,8 +92,13 @@ def _life(server: Server) -> None:
             server.document,
             item_defaults=_knows_defaults(params.capabilities),
         )
+        server.folders()
         if _refreshes_hints(params.capabilities):
             server.opened.insight.refresh = server.refresh_hints
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    async def folders(_params: types.DidChangeWorkspaceFoldersParams) -> None:
+        server.folders()
 
     @server.feature(types.INITIALIZED)
     async def initialized(_params: types.InitializedParams) -> None:

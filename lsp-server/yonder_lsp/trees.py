@@ -9,7 +9,7 @@ import asyncio
 import io
 import threading
 import tokenize
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from yonder.settings import Settings
@@ -32,6 +32,8 @@ class Trees:
         self.rules = Rules()
         """What the settings say of the code that travels."""
         self._kept: dict[str, Kept] = {}
+        self.more: Sequence[str] = ()
+        """The workspace's folders after the first."""
         self._maybe: dict[str, str] = {}  # paths and URIs of documents that may differ from the disk
 
     def settings(self, found: Settings) -> None:
@@ -61,7 +63,7 @@ class Trees:
     def of(self, uri: str, *, alone: bool) -> Moment:
         """The code beside and around a document, with the texts that are open now. `alone`: it runs by itself, as a
         program does, so that modules are first looked for in its own folder."""
-        path, folder = uris.to_path(uri), uris.folder_of(uri, self._workspace)
+        path, folder = uris.to_path(uri), uris.folder_of(uri, self._workspace, self.more)
         own = str(Path(path).parent) if path else folder
         if alone and not uris.within(own, folder):
             folder = own

@@ -6,6 +6,7 @@ What this file must not know: documents' text, hubs.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -78,22 +79,26 @@ def title(uri: str) -> str:
     return Path(shown_path(uri)).name
 
 
-def folder_of(uri: str, workspace: str) -> str:
-    """Where the document's code runs: the workspace folder, else the file's own folder, else the home folder."""
+def folder_of(uri: str, workspace: str, more: Sequence[str] = ()) -> str:
+    """Where the document's code runs: the workspace folder that it is in (the first one, of documents outside of all), else
+    the file's own folder, else the home folder. `more` are the folders of a workspace after its first."""
     if workspace:
-        return workspace
+        path = file_of(uri)
+        found = [folder for folder in (workspace, *more) if path and within(path, folder)]
+        return max(found, key=len, default=workspace)
     path = file_of(uri)
     return str(Path(path).parent) if path else str(Path.home())
 
 
-def session_of(uri: str, workspace: str) -> str:
-    """One session for all files of a workspace folder; without one, a session for each folder that holds files. The text
-    of a module belongs to the session that it was shown of."""
+def session_of(uri: str, workspace: str, more: Sequence[str] = ()) -> str:
+    """One session for all files of a workspace folder, which of the first is called main; without one, a session for each
+    folder that holds files. The text of a module belongs to the session that it was shown of."""
     place = remote_place(uri)
     if place is not None:
         return place.session
     if workspace:
-        return MAIN
+        folder = folder_of(uri, workspace, more)
+        return MAIN if folder == workspace else folder
     path = file_of(uri)
     return str(Path(path).parent) if path else "untitled"
 

@@ -129,7 +129,7 @@ class Window:
             describe=self.looking.describe,
             whole=lambda: self.trees.whole() if self.workspace.elsewhere else None,
             rules=lambda: self.trees.rules,
-            folder=lambda: self.workspace.folder,
+            folder=self._scene.folder_of,
         )
         self._preflight = Preflight(
             ground, self._begun, self._publish, self._background, lambda sentence: self.log("info", sentence)
@@ -334,6 +334,11 @@ class Window:
         self.insight.shown_otherwise()
         self._background(self._engine.apply(chosen))
 
+    def folders(self, more: Sequence[str]) -> None:
+        """The workspace has these folders after its first."""
+        self.workspace.moved(more)
+        self._scene.more = self.trees.more = self.workspace.more
+
     # ── documents ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def lenses(self, uri: str) -> list[dict[str, Any]]:
@@ -398,7 +403,7 @@ class Window:
             lines = self._text(uri).lines
             return lines[number] if 0 <= number < len(lines) else ""
 
-        return Ran(run, uri, self.workspace.folder, line)
+        return Ran(run, uri, self._scene.folder_of(uri), line)
 
     async def _restore(self, uri: str) -> None:
         """Say again what failed in a document before the window was loaded again, where its text still stands."""
@@ -479,8 +484,8 @@ class Window:
         self.insight.ended(event)
         uri = self._watch.uri(event.run)
         if event.failure is not None:
-            note = here_after_all(event.failure, self.workspace.folder)
-            folder = uris.folder_of(uri or "", self.workspace.folder)
+            note = here_after_all(event.failure, self._scene.folder_of(uri or ""))
+            folder = uris.folder_of(uri or "", self.workspace.folder, self.workspace.more)
             if note := note or left_after_all(event.failure, folder, self.trees.rules):
                 self.notice("warning", f"{note.rstrip('.')}.")
         if uri:

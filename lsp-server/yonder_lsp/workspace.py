@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from yonder import requirements, wire
 from yonder import settings as tables
-from yonder.errors import CannotRun, UsageError
+from yonder.errors import CannotRun, SettingsError, UsageError
+from yonder.layers import file_layer
 from yonder.places import OwnerFolder, state_root
 from yonder_lsp import interpreter, protocol
 from yonder_lsp.rpc import Refusal
@@ -28,6 +29,8 @@ class Workspace:
         self.options = options
         self.settings = options.settings or protocol.Settings()
         self.found: interpreter.Interpreter | None = None
+        self.more: tuple[str, ...] = ()
+        """The workspace's folders after the first: code of theirs runs in sessions of its own."""
         self._python = options.python
         self._chosen = ""
         self._environ = environ
@@ -41,6 +44,18 @@ class Workspace:
     def folder(self) -> str:
         """The workspace folder, "" without one."""
         return self.options.folder
+
+    def moved(self, more: Sequence[str]) -> None:
+        """The workspace has these folders after its first. A person hears of settings that do not count."""
+        self.more = tuple(folder for folder in dict.fromkeys(more) if folder and folder != self.folder)
+        for folder in self.more if self.folder else ():
+            sentence = (
+                f"{folder} has [tool.yonder] settings of its own, which do not count in this window: those of its first "
+                f"folder do ({self.folder}). Move them there, or open {folder} in a window of its own."
+            )
+            if sentence not in self._warned and _has_settings(Path(folder)):
+                self._warned.add(sentence)
+                self._warn(sentence)
 
     @property
     def storage(self) -> Path:
@@ -200,6 +215,14 @@ class Workspace:
         self._core[str(python.path)] = core
         self.found = None  # looked at again: it may have the core now
         return core
+
+
+def _has_settings(folder: Path) -> bool:
+    try:
+        layer = file_layer(folder)
+    except SettingsError:
+        return False  # nobody reads it
+    return layer is not None and bool(layer.tree)
 
 
 def options_of(given: object) -> protocol.InitOptions:
