@@ -34,7 +34,7 @@ class Scene:
             describe=self.describe,
             whole=lambda: None,
             rules=Rules,
-            folder=lambda: str(tmp_path),
+            folder=lambda _: str(tmp_path),
         )
         self.preflight = Preflight(ground, ready, self.publish, self.background, self.log.append)
 
