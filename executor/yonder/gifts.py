@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from collections.abc import Sequence
 from typing import cast
 
@@ -90,6 +91,7 @@ class Given:
         self.reference = segments.named(reference, self._fd)
         givens.bytes += self.size
         givens.count += 1
+        _all.add(self)
 
     def body(self, *, near: bool = False) -> Body:
         """The value; for who can open memory of this machine (`near`) where it is, else in pieces that are read as they are
@@ -99,9 +101,26 @@ class Given:
         view = segments.content(self.reference, self._fd)
         return cast(Body, [view[at : at + PIECE] for at in range(0, self.size, PIECE)])
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Nobody is told of it any more. Harmless when said twice."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
+            self._fd = -1
             self._givens.bytes -= self.size
             self._givens.count -= 1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+_all: weakref.WeakSet[Given] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """In a child: these are the parent's, and are not to stay because the child does."""
+    for given in list(_all):
+        given.close()
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -120,6 +120,28 @@ def test_it_goes_with_the_last_who_has_it(gift):
     assert maps() == before
 
 
+def test_a_forked_child_keeps_nothing_of_its_parents():
+    code = """
+import os
+from yonder import segments
+from yonder.gifts import Gift, Given, Givens
+gift = Gift()
+given = Given(gift.put([b"a" * 2_000_000]), Givens())
+gift.close()
+def mine():
+    names = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return sum("memfd:yonder" in os.readlink(name) for name in names if os.path.lexists(name))
+print(mine(), flush=True)
+if os.fork() == 0:
+    print(mine(), len(segments.take(given.reference)), flush=True)
+    os._exit(0)
+os.wait()
+print(mine(), len(segments.take(given.reference)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.splitlines(), done.stderr) == (["1", "0 2000000", "1 2000000"], "")
+
+
 def test_a_thousand_leave_nothing_behind():
     before, givens = maps(), Givens()
     for n in range(1000):
