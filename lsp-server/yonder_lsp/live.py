@@ -95,7 +95,7 @@ class Live:
                 del self._newest[asker]
         if flight.done() and not flight.cancelled():
             return Look(flight.result() or before, late=flight.result() is None)
-        if not released.is_set():
+        if not released.is_set() and within > 0.0:  # who had no time left has not waited in vain
             self._missed()
         return Look(before, late=True)
 

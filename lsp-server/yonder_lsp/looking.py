@@ -8,14 +8,14 @@ sockets, how a list is ordered or a hover is worded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, assert_never
 
 import msgspec
 
 from yonder import wire
-from yonder_lsp import agreement, bound, completion, cursor, hover, live, scope, uris
+from yonder_lsp import agreement, bound, completion, cursor, due, hover, live, scope, uris
 from yonder_lsp.completion import Entry
 from yonder_lsp.documents import Document
 from yonder_lsp.hindsight import Hindsight
@@ -75,6 +75,7 @@ class Looking:
 
     # ── completion ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @due.by(live.COMPLETION)
     async def complete(self, document: Document, offset: int, trigger: str) -> Json | None:
         asked = None if uris.is_remote(document.uri) else cursor.question(document.text, offset)
         if asked is None or (trigger in ("[", '"', "'") and not isinstance(asked, cursor.Key)):
@@ -127,10 +128,11 @@ class Looking:
                     wire.Step("name" if n == 0 else "attr", part) for n, part in enumerate(module.split(".")) if part
                 ]
                 query = wire.Query("imports", steps)
-                look = await self._ask(document, session, query, live.COMPLETION)
+                look, begun = await _either(self._ask(document, session, query, live.COMPLETION), static)
                 if _members(look):
+                    _drop(begun)
                     return [completion.members(_members(look))], look.late
-                facts, missed = await _within(static(), live.COMPLETION)
+                facts, missed = await _within(begun or static(), live.COMPLETION)
                 return [completion.static(facts.named(), completion.CLASS)], look.late or missed
             case cursor.Elsewhere():
                 facts, missed = await _within(static(), live.COMPLETION)
@@ -154,14 +156,15 @@ class Looking:
             return [completion.static(facts.named(), completion.CLASS)], missed
         rebound = self.rebound(document, session, name, line)
         begun = static() if rebound or self._eyes.slow else None
-        look = await self._members_of(document, session, path)
+        look, later = await _either(self._members_of(document, session, path), lambda: begun or static())
+        begun = begun or later
         own = completion.members(_members(look), note=completion.LAST_RUN if rebound else "")
         if own and not rebound:
             _drop(begun)
             return [own], look.late
         if own and await self._disagrees(document, session, name, line):
             own = []
-        facts, missed = await _within(begun or static(), live.COMPLETION_CACHED if look.late else live.COMPLETION)
+        facts, missed = await _within(begun or static(), live.COMPLETION)
         return [completion.static(facts.named(), completion.CLASS), own], look.late or missed
 
     async def _disagrees(self, document: Document, session: Session, name: str, line: int) -> bool:
@@ -170,7 +173,7 @@ class Looking:
 
         async def look(query: wire.Query) -> live.Look:
             asker = f"{document.uri}\0agreement"  # never in the way of a person's own look
-            return await self._eyes.ask(asker, session.epoch, query, live.COMPLETION_CACHED)
+            return await self._eyes.ask(asker, session.epoch, query, due.left(live.COMPLETION_CACHED))
 
         return found is not None and await agreement.disagrees(name, found.words, look)
 
@@ -227,6 +230,7 @@ class Looking:
 
     # ── hover and signature ───────────────────────────────────────────────────────────────────────────────────────────
 
+    @due.by(live.HOVER)
     async def hover(self, document: Document, offset: int) -> Json | None:
         found = cursor.target(document.text, offset)
         session = self.session(document)
@@ -235,7 +239,8 @@ class Looking:
         text = ""
         name, line = str(found.path[0].value), document.position(found.start).line
         query = wire.Query("describe", list(found.path))
-        look = await self._seen(document, session, query, found.start, live.HOVER)
+        begin = lambda: self.begin("hover", document, offset)  # noqa: E731 - asked for in one of two places
+        look, begun = await _either(self._seen(document, session, query, found.start, live.HOVER), begin)
         if look.answer is not None and look.answer.found:
             where = hover.Where(
                 run=look.answer.generation or session.generation,
@@ -246,24 +251,29 @@ class Looking:
             answer = hover.beside(look.answer) if self._scene.others else look.answer
             card = hover.markdown(str(found.path[-1].value), answer, where)
             text = "\n\n".join(part for part in (card, self._below(document, found, answer)) if part)
-        if not text:
-            facts, _ = await _within(self.begin("hover", document, offset), live.HOVER)
+        if text:
+            _drop(begun)
+        else:
+            facts, _ = await _within(begun or begin(), live.HOVER)
             text = hover.told(facts.text)
         if not text:
             return None
         range_ = msgspec.to_builtins(document.range(found.start, found.end))
         return {"contents": {"kind": "markdown", "value": text}, "range": range_}
 
+    @due.by(live.SIGNATURE)
     async def signature(self, document: Document, offset: int) -> Json | None:
         call = cursor.call_at(document.text, offset)
         if call is None:
             return None
         session = self.session(document)
         query = wire.Query("signature", list(call.function))
-        answer = (await self._seen(document, session, query, offset, live.SIGNATURE)).answer
-        if answer is not None and answer.found:
+        begin = lambda: self.begin("signature", document, offset)  # noqa: E731 - asked for in one of two places
+        look, begun = await _either(self._seen(document, session, query, offset, live.SIGNATURE), begin)
+        if (answer := look.answer) is not None and answer.found:
+            _drop(begun)
             return hover.signature(str(call.function[-1].value), answer, call)
-        facts, _ = await _within(self.begin("signature", document, offset), live.SIGNATURE)
+        facts, _ = await _within(begun or begin(), live.SIGNATURE)
         if not facts.signature:
             return None
         parameters = [{"label": label} for label in facts.parameters]
@@ -302,7 +312,7 @@ class Looking:
         place = uris.remote_place(document.uri)
         if place is not None:  # the text of a module there: its names are that module's
             query = msgspec.structs.replace(query, within=place.file)
-        return await self._eyes.ask(document.uri, session.epoch, query, within)
+        return await self._eyes.ask(document.uri, session.epoch, query, due.left(within))
 
     def rebound(self, document: Document, session: Session, name: str, line: int) -> bool:
         """Has the text above given the name another value than the session's? The text of a module is what ran."""
@@ -357,11 +367,22 @@ def _closed_after(document: Document, asked: cursor.Key) -> bool:
     return rest.startswith((asked.quote + "]") if asked.quote else "]")
 
 
+async def _either(look: Coroutine[Any, Any, live.Look], static: Begin) -> tuple[live.Look, asyncio.Task[Facts] | None]:
+    """A look; where it is late so far, the static engine is begun as well, while there is time left for its answer."""
+    looking = asyncio.create_task(look)
+    try:
+        await asyncio.wait({looking}, timeout=due.left(live.COMPLETION) / 2)
+        begun = None if looking.done() else static()
+        return await looking, begun
+    finally:
+        looking.cancel()
+
+
 async def _within(task: asyncio.Task[Facts] | None, seconds: float) -> tuple[Facts, bool]:
     """The static engine's facts if they come in time, and whether they did not."""
     if task is None:
         return Facts(), False
-    await asyncio.wait({task}, timeout=seconds)
+    await asyncio.wait({task}, timeout=due.left(seconds))
     if task.done() and not task.cancelled():
         return task.result(), False
     task.cancel()

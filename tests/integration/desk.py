@@ -37,6 +37,7 @@ class Desk:
         self._version = 1
         self._news = asyncio.Event()
         self._said = asyncio.Event()
+        self._busy = False
         self.live = "off"
         """What the status bar says of looking: off, ok or slow."""
         self.questions: asyncio.Queue[str] = asyncio.Queue()
@@ -79,12 +80,20 @@ class Desk:
 
     def _status(self, said: Any) -> None:
         self.live = said.live
+        self._busy = any(one.state == "busy" for one in said.sessions)
         self._said.set()
 
     async def until_live(self, state: str) -> None:
         """Wait until the status bar says so of looking."""
         async with asyncio.timeout(30):
             while self.live != state:
+                self._said.clear()
+                await self._said.wait()
+
+    async def until_busy(self) -> None:
+        """Wait until the server knows that a session is at work: what was seen before is old from then on."""
+        async with asyncio.timeout(30):
+            while not self._busy:
                 self._said.clear()
                 await self._said.wait()
 

@@ -47,6 +47,7 @@ async def running(desk: Desk, code: str) -> AsyncIterator[str]:
     """While this cell runs; it is interrupted afterwards, and it must not have ended before."""
     run = await desk.begin(code)
     await desk.until(run, "running")
+    await desk.until_busy()
     yield run
     one = await desk.until(run, "running", *ENDED)
     assert one["state"] == "running"
@@ -152,6 +153,7 @@ async def test_the_interpreter_is_held_by_c_code(desk: Desk, tmp_path_factory: p
     )
     await desk.until(run, "running")
     await _printed(desk, run, "held")
+    await desk.until_busy()
     await _while_stuck(desk)
     with fifo.open("wb", buffering=0) as held:
         held.write(b"x")

@@ -201,6 +201,14 @@ async def test_three_misses_make_it_slow_and_one_reply_recovers(
     assert changes == [True, False]
 
 
+async def test_who_has_no_time_left_has_not_waited_in_vain(eyes: Live, session: Session) -> None:
+    for name in "abcd":
+        assert (await eyes.ask(DOC, BUSY, members(name), 0.0)).late
+    assert not eyes.slow
+    await settled()
+    assert session.names() == ["a", "b", "c", "d"]  # the replies will be remembered all the same
+
+
 async def test_a_cut_connection_is_no_miss(eyes: Live, session: Session) -> None:
     for _ in range(MISSES + 1):
         task = asyncio.create_task(eyes.ask(DOC, BUSY, members("x"), 60))

@@ -4,13 +4,19 @@ here is a virtual one; patience with the session, and the first reply."""
 import asyncio
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.links.virtual import virtual
 
 from yonder import wire
+from yonder_lsp.documents import Document
+from yonder_lsp.hindsight import Hindsight
 from yonder_lsp.live import COMPLETION, HOVER, LIFETIME, MISSES, RESOLVE, SIGNATURE, SLOW_PAUSE, Live
-from yonder_lsp.sessions import Epoch
+from yonder_lsp.looking import Looking, Scene
+from yonder_lsp.names import Names
+from yonder_lsp.sessions import Epoch, Sessions
+from yonder_lsp.static import Facts, Query
 
 EPOCH = Epoch("main", 7, 1, busy=True)
 DOC = "file:///a.py"
@@ -107,3 +113,87 @@ async def test_keys_faster_than_the_deadline_are_each_answered_at_once_but_the_l
     assert spent[-1] == pytest.approx(COMPLETION)
     assert not eyes.slow  # who was overtaken has not waited in vain
     eyes.forget()
+
+
+# ── the whole answer, with a static engine that is stuck as well, or quick ────────────────────────────────────────────
+
+
+class Engine:
+    """Static facts that come after so many seconds."""
+
+    def __init__(self, after: float) -> None:
+        self.after = after
+        self.asked = 0
+
+    async def ask(self, query: Query) -> Facts:
+        self.asked += 1
+        await asyncio.sleep(self.after)
+        signature = Facts(text="static", signature="f(a)", parameters=["a"])
+        return signature if query.what != "complete" else Facts(names=[["thing", "instance"]])
+
+
+TEXT = "x = made()\nf = made()\nd = {}\n"
+
+
+def whole(stuck: Stuck, engine: Engine | None) -> Looking:
+    sessions = Sessions()
+    sessions.snapshot([wire.SessionState("main", "busy", 1, "/usr/bin/python3", 7, "")], 0.0)
+    sessions.running("main", TEXT)
+    eyes = looking(stuck)
+    return Looking(Scene(folder="/w"), sessions, eyes, lambda: engine, lambda: 1.0, Hindsight(Names()))  # type: ignore[arg-type,return-value]
+
+
+async def asked(looking: Looking, what: str, question: str) -> Any:
+    document = Document("file:///w/a.py", TEXT + question)
+    offset = len(document.text)
+    if what == "complete":
+        return await looking.complete(document, offset, "")
+    return await getattr(looking, what)(document, offset)
+
+
+QUESTIONS = [
+    *[
+        ("complete", text, COMPLETION)
+        for text in ("x.", "x", "f(", "f(a, ", 'd["', "import o", "from os import p", "[].")
+    ],
+    ("hover", "x", HOVER),
+    ("hover", "x.shape", HOVER),
+    ("signature", "f(", SIGNATURE),
+]
+
+
+@pytest.mark.parametrize(("what", "question", "within"), QUESTIONS)
+@virtual
+async def test_a_request_has_one_deadline_whoever_is_stuck(what: str, question: str, within: float) -> None:
+    for engine in (Engine(1000.0), None):
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        found = await asked(whole(Stuck(), engine), what, question)
+        assert loop.time() - begun <= within + 0.0001
+        if what == "complete":
+            assert found is None or found["isIncomplete"] or (question == "[]." and engine is None)
+        else:
+            assert found is None
+
+
+@pytest.mark.parametrize(
+    ("what", "question"), [("complete", "x."), ("complete", "x"), ("hover", "x"), ("signature", "f(")]
+)
+@virtual
+async def test_a_stuck_session_leaves_the_static_engine_time_to_answer(what: str, question: str) -> None:
+    engine = Engine(0.02)
+    found = await asked(whole(Stuck(), engine), what, question)
+    if what == "complete":
+        assert "thing" in {item["label"] for item in found["items"]}
+        assert found["isIncomplete"]
+    else:
+        assert "static" in str(found) or "f(a)" in str(found)
+
+
+@virtual
+async def test_a_session_that_answers_costs_the_static_engine_nothing() -> None:
+    stuck, engine = Stuck(), Engine(0.02)
+    stuck.going.set()
+    found = await asked(whole(stuck, engine), "complete", "x.")
+    assert [item["label"] for item in found["items"]] == ["size"]
+    assert engine.asked == 0
