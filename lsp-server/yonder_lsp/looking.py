@@ -8,6 +8,7 @@ sockets, how a list is ordered or a hover is worded.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, assert_never
@@ -239,7 +240,7 @@ class Looking:
         text = ""
         name, line = str(found.path[0].value), document.position(found.start).line
         query = wire.Query("describe", list(found.path))
-        begin = lambda: self.begin("hover", document, offset)  # noqa: E731 - asked for in one of two places
+        begin = functools.partial(self.begin, "hover", document, offset)
         look, begun = await _either(self._seen(document, session, query, found.start, live.HOVER), begin)
         if look.answer is not None and look.answer.found:
             where = hover.Where(
@@ -268,7 +269,7 @@ class Looking:
             return None
         session = self.session(document)
         query = wire.Query("signature", list(call.function))
-        begin = lambda: self.begin("signature", document, offset)  # noqa: E731 - asked for in one of two places
+        begin = functools.partial(self.begin, "signature", document, offset)
         look, begun = await _either(self._seen(document, session, query, offset, live.SIGNATURE), begin)
         if (answer := look.answer) is not None and answer.found:
             _drop(begun)
