@@ -96,7 +96,10 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
 
   #looksAt(editor: vscode.TextEditor | undefined): void {
     if (editor === undefined || vscode.languages.match(SELECTOR, editor.document) === 0) return;
-    this.#uri = editor.document.uri.toString();
+    const uri = editor.document.uri.toString();
+    if (uri === this.#uri) return;
+    this.#uri = uri;
+    this.refresh(); // another folder's documents have another session
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
