@@ -66,7 +66,7 @@ class Settings(_Shape, frozen=True, kw_only=True):
     python: str = ""
     provide: Literal["ask", "install", "without"] = "ask"
     static: Literal["auto", "jedi", "none"] = "auto"
-    looking: Literal["static-only", "limited", "evaluate"] = "limited"
+    looking: Literal["static-only", "limited"] = "limited"
     linger: float = 20.0
     silence: float = 600.0
     code_lens: bool = True

@@ -42,7 +42,7 @@ export interface Settings {
   readonly python?: string;
   readonly provide?: "ask" | "install" | "without";
   readonly static?: "auto" | "jedi" | "none";
-  readonly looking?: "evaluate" | "limited" | "static-only";
+  readonly looking?: "limited" | "static-only";
   readonly linger?: number;
   readonly silence?: number;
   readonly codeLens?: boolean;
