@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.integration.paper_hub import a_paper_hub
 
 from yonder import wire
+from yonder.hub import objects, spill
 
 
 def named(letter: str) -> bytes:
@@ -70,3 +71,44 @@ async def test_an_end_that_nobody_waits_for_holds_nothing():
         worker.says(wire.Done(99, True, b"", 0, 0, refs=[named("b")]))
         worker.says(wire.Release({named("b"): 1}))
         await worker.hears(wire.Drop, refs=[named("b")])
+
+
+def small_room(monkeypatch, bound: int) -> None:
+    """The hub keeps so many bytes and no more."""
+    monkeypatch.setattr(objects, "SPILL", spill.Spill())
+    monkeypatch.setattr(spill, "BESIDE", bound)
+
+
+async def test_an_object_that_is_larger_than_its_worker_had_said_stays_where_it_is(monkeypatch):
+    async with a_paper_hub() as paper:
+        program = await paper.a_pool(name="p", max=1)
+        (worker,) = await keepers(paper, program, a=10)
+        small_room(monkeypatch, 100)
+        program.says(wire.Spill(7, named("a")))
+        worker.done((await worker.hears(wire.Fetch)).task, b"x" * 200)
+        end = await program.end_of(7)
+        assert (end.outcome, end.body) == ("no_room", b"")
+        assert "the hub has no room for 200 B" in end.sentence
+        entry = paper.hub.keeps.find(named("a"), program.client)
+        assert entry.value is None
+        assert worker.of(wire.Drop) == []
+
+
+async def test_what_has_no_room_is_not_even_asked_for(monkeypatch):
+    async with a_paper_hub() as paper:
+        program = await paper.a_pool(name="p", max=1)
+        (worker,) = await keepers(paper, program, a=200)
+        small_room(monkeypatch, 100)
+        program.says(wire.Spill(7, named("a")))
+        assert (await program.end_of(7)).outcome == "no_room"
+        assert worker.of(wire.Fetch) == []
+
+
+async def test_a_value_without_room_is_refused_and_its_name_is_free(monkeypatch):
+    async with a_paper_hub() as paper:
+        program = await paper.a_pool(name="p", max=1)
+        small_room(monkeypatch, 100)
+        program.says(wire.Put(7, "p", wire.Facts(named("a"), "bytes", 10), b"x" * 200, []))
+        assert (await program.end_of(7)).outcome == "no_room"
+        program.says(wire.Put(8, "p", wire.Facts(named("a"), "bytes", 10), b"x" * 50, []))
+        assert (await program.end_of(8)).outcome == "ok"
