@@ -29,6 +29,8 @@ function itemsOf(answer: Completions): readonly vscode.CompletionItem[] {
 export function besideMiddleware(): Middleware {
   const echoes = new Echoes();
   const offered = new Offered(REMEMBERED);
+  /** Had we something to say at the last such place? Without a session we do not put the others to the trouble. */
+  let fruitful = false;
 
   /** One question to all providers, ours answering it with nothing. */
   const ask = async <T>(what: string, command: string, document: vscode.TextDocument, position: vscode.Position, trigger: string | undefined): Promise<T | undefined> => {
@@ -56,15 +58,19 @@ export function besideMiddleware(): Middleware {
       if (echoes.take(placeOf("completion", document, position))) return undefined;
       const line = document.lineAt(position.line).text.slice(0, position.character);
       const ours = async (): Promise<Completions> => next(document, position, context, token);
-      const first = await ours();
-      const other = otherLanguageServer();
       const typedOn = (): boolean => token.isCancellationRequested;
-      if (other === undefined) return untilSomething(first, ours, typedOn);
+      const other = otherLanguageServer();
+      if (other === undefined) return untilSomething(await ours(), ours, typedOn);
+      const shared = SHARED.test(line);
       // On a character on which the editor does not ask the other, nobody would show what we left out for it.
-      const asked = other.triggers.includes(context.triggerCharacter ?? "") && (SHARED.test(line) || itemsOf(first).some((item) => label(item).endsWith("=")));
-      if (!asked || !(pending(first) || itemsOf(first).length > 0)) return first;
+      const heard = other.triggers.includes(context.triggerCharacter ?? "");
+      const early = heard && shared && fruitful ? names(document, position, context) : undefined; // while the editor asks them, too
+      const first = await ours();
+      if (shared) fruitful = pending(first) || itemsOf(first).length > 0;
+      const doubtful = shared ? fruitful : itemsOf(first).some((item) => label(item).endsWith("="));
+      if (!heard || !doubtful) return first;
       let answered = false;
-      const asking = names(document, position, context).finally(() => (answered = true));
+      const asking = (early ?? names(document, position, context)).finally(() => (answered = true));
       // No longer than they take themselves, and one deadline of our server: theirs must not wait for ours.
       const paused = async (milliseconds: number): Promise<unknown> => Promise.race([sleep(milliseconds), asking]);
       const latest = await untilSomething(first, ours, () => answered || typedOn(), paused);
