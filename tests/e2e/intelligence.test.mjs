@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
 
+import { until } from '../../scripts/processes.mjs';
 import { onStage } from './harness/stage.mjs';
 import { drawn, labelOf, offered, rows, signature, twice, typed, untyped } from './harness/suggest.mjs';
 
@@ -67,7 +68,9 @@ async function training(stage) {
  */
 async function completes(stage, window, text, label, picture) {
   await typed(window, text);
-  const found = await offered(window, label);
+  await offered(window, label);
+  // While the list is narrowed the old rows still stand beside the new ones; what is there twice stays twice.
+  const found = await until(() => rows(window), (now) => now.length > 0 && twice(now).length === 0, { seconds: 3, every: 50 });
   await stage.picture(window, picture);
   assert.deepEqual(twice(found), [], `after ${text}`);
   await untyped(window, (await caret(window)) - 1);
