@@ -48,11 +48,13 @@ async def running(desk: Desk, code: str) -> AsyncIterator[str]:
     run = await desk.begin(code)
     await desk.until(run, "running")
     await desk.until_busy()
-    yield run
-    one = await desk.until(run, "running", *ENDED)
-    assert one["state"] == "running"
-    await desk.ask("yonder/interrupt", uri=desk.uri, run=run)
-    await desk.until(run, *ENDED)
+    try:
+        yield run
+        one = await desk.until(run, "running", *ENDED)
+        assert one["state"] == "running"
+    finally:
+        await desk.ask("yonder/interrupt", uri=desk.uri, run=run)
+        await desk.until(run, *ENDED)
 
 
 BUSY = {
