@@ -223,4 +223,4 @@ async def test_a_killed_worker_leaves_nothing_that_looks_alive(desk: Desk) -> No
     assert await desk.hover("|thing") == ""
     await desk.run(CODE)
     assert set(await desk.complete("thing.|")) >= MEMBERS
-    assert desk.live == "ok"
+    await desk.until_live("ok")

@@ -82,7 +82,7 @@ NEVER_LOOKS = {
         [f"yonder/{name}" for name in ["run", "interrupt", "restartSession", "stopCluster", "answer", "provide"]],
         "runs, ends or answers what a person runs",
     ),
-    **dict.fromkeys(["yonder/heartbeat", "yonder/settings"], "about the window"),
+    **dict.fromkeys(["yonder/heartbeat", "yonder/settings", "workspace/didChangeWorkspaceFolders"], "about the window"),
 }
 Row = Callable[[Desk, str], Awaitable[list[Any]]]
 
