@@ -2,7 +2,7 @@
 
               editor ⇄ rpc ⇄ Window ─┬─ Running ── Lifecycle ⇄ hub
                                      ├─ Looking ── Live ───┘
-                                     └─ StoreThread, Board, Watch
+                                     └─ StoreThread, Verdicts, Preflight
 
 What this file must not know: pygls' registration (server.py), SQLite, sockets.
 """
@@ -22,12 +22,12 @@ import msgspec
 from yonder import wire
 from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
-from yonder_lsp import cells, interpreter, live, protocol, stale, uris
+from yonder_lsp import cells, interpreter, live, protocol, uris
 from yonder_lsp import status as states
 from yonder_lsp.actions import Actions, kept
 from yonder_lsp.cards import Cards
 from yonder_lsp.definition import Definition
-from yonder_lsp.diagnostics import Board, Edit, Ran, here_after_all
+from yonder_lsp.diagnostics import Edit, here_after_all
 from yonder_lsp.documents import Document
 from yonder_lsp.engine import EngineInUse
 from yonder_lsp.fetching import Fetching
@@ -41,17 +41,17 @@ from yonder_lsp.remote_source import RemoteSources
 from yonder_lsp.running import Running, publish
 from yonder_lsp.runs import code_words, kept_words
 from yonder_lsp.sessions import Sessions
-from yonder_lsp.stale import Watch
 from yonder_lsp.static import Static
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
 from yonder_lsp.trees import Moment, Trees
+from yonder_lsp.verdicts import Verdicts
 from yonder_lsp.workspace import Workspace
 
 Level = Literal["debug", "info", "warning", "error"]
 Tell = Callable[[str, object], None]
 
-RUNS_PACE, STATUS_PACE, STALE_PACE, CODE_PACE = 0.1, 0.2, 0.3, 0.05
+RUNS_PACE, STATUS_PACE, CODE_PACE = 0.1, 0.2, 0.05
 STATUS_WITHIN = 0.5
 ENDED = frozenset({"ok", "error", "lost", "cancelled"})
 
@@ -76,10 +76,7 @@ class Window:
         self._sessions = Sessions()
         self._kept: dict[str, str] = {}  # modules that a session could not load again, as it was told last
         self._seen: wire.Status | None = None
-        self._board = Board()
         self._up_elsewhere: frozenset[str] = frozenset()  # executors that have a Python of their own
-        self._watch = Watch()
-        self._edited: set[str] = set()
         self._engine = EngineInUse(lambda: Static(lambda text: self.log("info", text)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun = asyncio.Event()
@@ -92,7 +89,6 @@ class Window:
         self._code_news = Paced(CODE_PACE, lambda: self._background(self._send_code()))
         self._runs_news = Paced(RUNS_PACE, self._tell_runs)
         self._status_news = Paced(STATUS_PACE, self._tell_status)
-        self._stale_news = Paced(STALE_PACE, lambda: self._background(self._restale()))
         self.running = Running(
             self.workspace,
             self.lifecycle,
@@ -131,6 +127,15 @@ class Window:
             rules=lambda: self.trees.rules,
             folder=self._scene.folder_of,
         )
+        self._verdicts = Verdicts(
+            self.storing,
+            text=text,
+            folder_of=self._scene.folder_of,
+            begun=self._begun,
+            publish=self._publish,
+            background=self._background,
+            changed=self._runs_news.poke,
+        )
         self._preflight = Preflight(
             ground, self._begun, self._publish, self._background, lambda sentence: self.log("info", sentence)
         )
@@ -156,7 +161,7 @@ class Window:
     async def _take_up(self) -> None:
         for run in (await self.storing.do(Store.runs, 0)).runs:
             if run.state not in ENDED:
-                self._watch.started(run.run, run.uri, "")
+                self._verdicts.resumed(run.run, run.uri)
         if self.storing.notice:
             self.notice("warning", self.storing.notice)
         if await self.lifecycle.find(self._configure_or_none):
@@ -198,7 +203,8 @@ class Window:
     async def close(self) -> None:
         """The server ends, with or without a goodbye."""
         self._preflight.stop()
-        for news in (self._runs_news, self._status_news, self._stale_news, self._code_news):
+        self._verdicts.stop()
+        for news in (self._runs_news, self._status_news, self._code_news):
             news.stop()
         self.trees.close()
         for task in tuple(self._tasks):
@@ -310,7 +316,7 @@ class Window:
 
     async def clear_runs(self, params: protocol.Nothing) -> protocol.Nothing:
         await self.storing.do(Store.clear)
-        self._publish(self._board.clear())
+        self._publish(self._verdicts.clear())
         self._runs_news.poke()
         return protocol.Nothing()
 
@@ -352,12 +358,8 @@ class Window:
             return  # a session's own text: nothing of it is run, judged or sent
         self.trees.edited(uri)
         self.insight.opened(uri)
-        self._publish(self._board.edited(uri, edits))
-        if not edits:  # it was opened
-            self._background(self._restore(uri))
+        self._verdicts.edited(uri, edits)
         self._preflight.edited(uri)
-        self._edited.add(uri)
-        self._stale_news.poke()
 
     def saved(self, uri: str) -> None:
         self.trees.saved(uri)
@@ -365,9 +367,8 @@ class Window:
 
     def closed(self, uri: str) -> None:
         self.trees.closed(uri)
-        self._publish(self._board.closed(uri) | self._preflight.closed(uri))
+        self._publish(self._verdicts.closed(uri) | self._preflight.closed(uri))
         self.insight.closed(uri)
-        self._edited.discard(uri)
 
     def _code(self, uri: str, alone: bool) -> Moment | None:
         """The code around a document as it is now; None as long as code does not travel."""
@@ -382,40 +383,13 @@ class Window:
         if TRAVELS and self.lifecycle.connected and (moment := self.trees.whole()) is not None:
             await publish(moment, self.lifecycle)
 
-    async def _restale(self) -> None:
-        """Tell the store which runs the text has moved away from, or come back to."""
-        edited, self._edited = self._edited, set()
-        for uri in edited:
-            codes, now = self._watch.of(uri), self._text(uri).text
-            changes = self._watch.looked(await asyncio.to_thread(stale.missing, codes, now)) if codes else []
-            for run, gone in changes:
-                await self.storing.do(Store.mark_stale, run, gone)
-            if changes:
-                self._runs_news.poke()
-
     def _run_started(self, run: str, document: Document, block: cells.Block) -> None:
-        self._watch.started(run, document.uri, document.slice(block.range))
+        self._verdicts.started(run, document, block)
         self.insight.started(run, document.uri, block)
-        self._publish(self._board.ran(document.uri, block.range))
-
-    def _ran(self, run: str, uri: str) -> Ran:
-        def line(uri: str, number: int) -> str:
-            lines = self._text(uri).lines
-            return lines[number] if 0 <= number < len(lines) else ""
-
-        return Ran(run, uri, self._scene.folder_of(uri), line)
-
-    async def _restore(self, uri: str) -> None:
-        """Say again what failed in a document before the window was loaded again, where its text still stands."""
-        await self._begun.wait()
-        for run in await self.storing.do(Store.failed, uri):
-            document = self._text(uri)
-            if run.failure is not None and cells.text_hash(document.slice(run.range)) == run.hash:
-                self._publish(self._board.failed(self._ran(run.run, uri), run.failure))
 
     def _publish(self, uris: set[str]) -> None:
         for uri in sorted(uris):
-            found = [*self._board.published(uri), *self._preflight.published(uri)]
+            found = [*self._verdicts.published(uri), *self._preflight.published(uri)]
             self._tell("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": found})
 
     # ── what the lifecycle says (lifecycle.Listener) ──────────────────────────────────────────────────────────────────
@@ -482,7 +456,7 @@ class Window:
         self.log("info", f"run {event.run}: {event.outcome} after {event.seconds:.2f} s")
         self.running.ended(event.run)
         self.insight.ended(event)
-        uri = self._watch.uri(event.run)
+        uri = self._verdicts.uri(event.run)
         if event.failure is not None:
             note = here_after_all(event.failure, self._scene.folder_of(uri or ""))
             folder = uris.folder_of(uri or "", self.workspace.folder, self.workspace.more)
@@ -490,9 +464,7 @@ class Window:
                 self.notice("warning", f"{note.rstrip('.')}.")
         if uri:
             self._preflight.ended(uri)
-        # An interrupt was asked for: where it struck is no fault of that line.
-        if event.outcome == "error" and event.failure is not None and uri:
-            self._publish(self._board.failed(self._ran(event.run, uri), event.failure))
+        self._verdicts.ended(event)
 
     def status_said(self, status: wire.Status) -> None:
         self._seen = status
