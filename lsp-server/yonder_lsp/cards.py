@@ -97,6 +97,7 @@ class Cards:
             age=max(0.0, self._clock() - session.since),
             stale=False,
             busy=session.epoch.busy,
+            late=look.late,
         )
         text = hover.markdown(str(path[-1].value), look.answer, where)
         return protocol.CardResult(markdown="\n\n".join(part for part in (text, self.figures(session, path)) if part))

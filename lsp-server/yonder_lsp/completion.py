@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import keyword
 from collections.abc import Container, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from yonder import wire
 
@@ -188,30 +188,3 @@ def listed(
     if defaults:
         body["itemDefaults"] = {"editRange": range_, "data": data}
     return body
-
-
-class Subject(NamedTuple):
-    """What a list was about, from its `data`, for resolving one of its items."""
-
-    uri: str
-    session: str
-    path: tuple[wire.Step, ...]
-    step: Literal["name", "attr", "key"]
-
-
-def data_of(subject: Subject) -> Json:
-    return {
-        "uri": subject.uri,
-        "session": subject.session,
-        "path": [[step.kind, step.value] for step in subject.path],
-        "step": subject.step,
-    }
-
-
-def subject_of(data: Any) -> Subject | None:
-    """Back from `data`; None for what is not ours."""
-    try:
-        path = tuple(wire.Step(kind, value) for kind, value in data["path"])
-        return Subject(data["uri"], data["session"], path, data["step"])
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -22,12 +22,13 @@ _WAYS = 20
 
 
 class Where(NamedTuple):
-    """Where and when something was seen."""
+    """Where and when something was seen; `late`: earlier, because the session does not answer in time now."""
 
     run: int
     age: float
     stale: bool
     busy: bool
+    late: bool = False
 
 
 def ago(seconds: float) -> str:
@@ -45,6 +46,8 @@ def source_line(where: Where) -> str:
     """`live · run 12 · 4 s ago`, or that the text has moved on."""
     if where.stale:
         return f"stale: edited since · run {where.run}"
+    if where.late:
+        return f"seen in run {where.run} · the session does not answer just now"
     if where.busy:
         return f"live · run {where.run} · a run is on"
     return f"live · run {where.run} · {ago(where.age)}"

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, assert_never
 import msgspec
 
 from yonder import wire
-from yonder_lsp import agreement, bound, completion, cursor, due, hover, live, scope, uris
+from yonder_lsp import agreement, bound, completion, cursor, due, hover, live, scope, subject, uris
 from yonder_lsp.completion import Entry
 from yonder_lsp.documents import Document
 from yonder_lsp.hindsight import Hindsight
@@ -87,12 +87,11 @@ class Looking:
         end = document.position(offset)
         start = document.position(asked.start)
         range_ = msgspec.to_builtins({"start": start, "end": end})
-        subject = completion.Subject(document.uri, session.id, *_subject(asked))
         prefix = asked.quote if isinstance(asked, cursor.Key) else asked.prefix
         return completion.listed(
             entries,
             range_=range_,
-            data=completion.data_of(subject),
+            data=subject.data_of(subject.of(document, session, asked)),
             incomplete=late,
             prefix=prefix,
             defaults=self._scene.defaults,
@@ -108,7 +107,7 @@ class Looking:
             case cursor.Name(call=call):
                 begun = static()
                 names, keywords = await _both(
-                    self._names(document, session, asked.start), self._keywords(document, session, call)
+                    self._names(document, session, asked.start), self._keywords(document, session, call, asked.start)
                 )
                 facts, missed = await _within(begun, live.COMPLETION if not session.alive else live.COMPLETION_CACHED)
                 late = names.late or keywords.late or missed
@@ -121,7 +120,7 @@ class Looking:
                 parameters = completion.parameters(keywords.answer.parameters if keywords.answer else (), used)
                 return [parameters, own, completion.static(facts.named(), completion.GLOBAL), python], late
             case cursor.Key(path=path, quote=quote):
-                look = await self.look(document, session, wire.Query("keys", list(path)), live.COMPLETION)
+                look = await self._seen(document, session, wire.Query("keys", list(path)), asked.start, live.COMPLETION)
                 close = not _closed_after(document, asked)
                 return [completion.keys(_members(look), quote, close=close)], look.late
             case cursor.Import(module=module):
@@ -205,22 +204,23 @@ class Looking:
         look = await self.look(document, session, query, within)
         return self._hindsight.instead(epoch, query, look) if session.alive and self._scene.looking else look
 
-    async def _keywords(self, document: Document, session: Session, call: cursor.Call | None) -> live.Look:
+    async def _keywords(self, document: Document, session: Session, call: cursor.Call | None, offset: int) -> live.Look:
         if call is None or call.keyword:
             return live.NOTHING
-        return await self.look(document, session, wire.Query("signature", list(call.function)), live.COMPLETION)
+        query = wire.Query("signature", list(call.function))
+        return await self._seen(document, session, query, offset, live.COMPLETION)
 
     async def resolve(self, item: Json) -> Json:
         """An item with its description, from the live object."""
-        subject = completion.subject_of(item.get("data"))
+        about = subject.subject_of(item.get("data"))
         label = item.get("label", "")
-        if subject is None or label.endswith("="):
+        if about is None or label.endswith("="):
             return item
-        session = self._sessions.get(subject.session)
-        steps = [*subject.path, wire.Step(subject.step, label)]
-        query = wire.Query("describe", steps)
-        look = await self._ask(Document(subject.uri, ""), session, query, live.RESOLVE)
-        if look.answer is None or not look.answer.found:
+        session = self._sessions.get(about.session)
+        steps = [*about.path, wire.Step(about.step, label)]
+        query = wire.Query("describe", steps, frame=about.frame)
+        look = await self.look(Document(about.uri, ""), session, query, live.RESOLVE)
+        if look.answer is None or not look.answer.found or (about.own and look.answer.frame != about.frame):
             return item
         answer = look.answer
         detail = answer.type if not answer.signature else answer.signature
@@ -248,6 +248,7 @@ class Looking:
                 age=max(0.0, self._clock() - session.since),
                 stale=not look.answer.frame and self.rebound(document, session, name, line),
                 busy=session.state == "busy",
+                late=look.late,
             )
             answer = hover.beside(look.answer) if self._scene.others else look.answer
             card = hover.markdown(str(found.path[-1].value), answer, where)
@@ -347,19 +348,6 @@ class Looking:
 
 def _members(look: live.Look) -> Sequence[wire.Member]:
     return look.answer.members if look.answer is not None and look.answer.found else ()
-
-
-def _subject(asked: cursor.Question) -> tuple[tuple[wire.Step, ...], Any]:
-    """The path that an item's label continues, and how."""
-    match asked:
-        case cursor.Attribute(path=path):
-            return path, "attr"
-        case cursor.Key(path=path):
-            return path, "key"
-        case cursor.Name() | cursor.Import() | cursor.Elsewhere():
-            return (), "name"
-        case _:
-            assert_never(asked)
 
 
 def _closed_after(document: Document, asked: cursor.Key) -> bool:

@@ -2,6 +2,7 @@
 
 from yonder import wire
 from yonder_lsp import completion as c
+from yonder_lsp import subject
 from yonder_lsp.completion import Entry, Named
 
 RANGE = {"start": {"line": 0, "character": 3}, "end": {"line": 0, "character": 5}}
@@ -62,16 +63,16 @@ def test_keys_are_quoted_and_closed_as_the_text_needs() -> None:
 
 
 def test_a_list_sends_range_and_data_once() -> None:
-    subject = c.Subject("file:///a.py", "main", (wire.Step("name", "df"),), "key")
+    about = subject.Subject("file:///a.py", "main", (wire.Step("name", "df"),), "key")
     entries = c.keys([wire.Member("col", "k", 0, "int64")], "", close=True)
-    body = c.listed(entries, range_=RANGE, data=c.data_of(subject), incomplete=True)
+    body = c.listed(entries, range_=RANGE, data=subject.data_of(about), incomplete=True)
     assert body["isIncomplete"] is True
     assert body["itemDefaults"]["editRange"] == RANGE
     (item,) = body["items"]
     assert item["textEditText"] == '"col"]'
     assert item["filterText"] == '"col"]'
     assert item["detail"] == "int64"
-    assert c.subject_of(body["itemDefaults"]["data"]) == subject
+    assert subject.subject_of(body["itemDefaults"]["data"]) == about
 
 
 def test_an_editor_without_defaults_gets_them_in_every_item() -> None:
@@ -96,9 +97,9 @@ def test_sort_keys_keep_the_order_of_the_list() -> None:
 
 
 def test_foreign_data_is_no_subject() -> None:
-    assert c.subject_of(None) is None
-    assert c.subject_of({"uri": "x"}) is None
-    assert c.subject_of([1]) is None
+    assert subject.subject_of(None) is None
+    assert subject.subject_of({"uri": "x"}) is None
+    assert subject.subject_of([1]) is None
 
 
 def test_names_of_python_itself() -> None:

@@ -42,6 +42,8 @@ def test_a_function_shows_its_signature_place_and_words() -> None:
 def test_edited_text_is_called_stale() -> None:
     assert hover.source_line(Where(3, 1.0, stale=True, busy=True)) == "stale: edited since · run 3"
     assert "a run is on" in hover.source_line(Where(3, 1.0, stale=False, busy=True))
+    late = hover.source_line(Where(3, 1.0, stale=False, busy=True, late=True))
+    assert late == "seen in run 3 · the session does not answer just now"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class Stuck:
     async def peek(self, session: str, query: wire.Query) -> wire.Answer:
         self.asked.append(asyncio.get_running_loop().time())
         await self.going.wait()
-        return wire.Answer(found=True, type="T", members=[wire.Member("size", "f", 0)])
+        return wire.Answer(found=True, type="T", members=[wire.Member("size", "f", 0)], generation=1)
 
 
 def looking(stuck: Stuck, changed: Callable[[], None] = lambda: None) -> Live:
@@ -197,3 +197,17 @@ async def test_a_session_that_answers_costs_the_static_engine_nothing() -> None:
     found = await asked(whole(stuck, engine), "complete", "x.")
     assert [item["label"] for item in found["items"]] == ["size"]
     assert engine.asked == 0
+
+
+@virtual
+async def test_a_card_that_is_older_says_so_while_the_session_is_stuck() -> None:
+    """It was seen in run 1; since then another one has begun, in which nothing answers."""
+    stuck = Stuck()
+    looks = whole(stuck, None)
+    stuck.going.set()
+    assert "live · run 1 · a run is on" in (await asked(looks, "hover", "x"))["contents"]["value"]
+    stuck.going.clear()
+    looks._sessions.snapshot([wire.SessionState("main", "busy", 2, "/usr/bin/python3", 7, "")], 0.0)
+    told = (await asked(looks, "hover", "x"))["contents"]["value"]
+    assert "live" not in told
+    assert "the session does not answer just now" in told
