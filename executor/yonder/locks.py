@@ -107,7 +107,7 @@ def _direct(item: Table, locked: Mapping[str, list[str]]) -> str:
     version = item.get("version") or (versions[0] if len(versions) == 1 else "")
     pin = f"=={version}" if version else ""
     marker = f" ; {item['marker']}" if item.get("marker") else ""
-    return f"{item['name']}{extras}{pin}{marker}"
+    return _line(f"{item['name']}{extras}{pin}{marker}")
 
 
 # ── pylock.toml ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,7 +188,7 @@ def _wanted(name: str, wanted: object, versions: list[str]) -> list[str]:
         if not table.get("optional"):
             extras = f"[{','.join(table['extras'])}]" if table.get("extras") else ""
             marker = f" ; {table['markers']}" if table.get("markers") else ""
-            lines.append(f"{name}{extras}{pin}{marker}")
+            lines.append(_line(f"{name}{extras}{pin}{marker}"))
     return lines
 
 

@@ -111,7 +111,7 @@ class Remote(holding.Handle, Generic[T]):
         if name.startswith("_"):
             raise AttributeError(name)
         raise AttributeError(
-            f"a handle has no {name!r}: the {self.type} itself is on a worker. "
+            f"a handle has no {name!r}: the {self._facts.type} itself is on a worker. "
             f"handle.call(function) runs a function there with it, handle.get() brings a copy here",
             name=name,
             obj=self,

@@ -231,6 +231,31 @@ def test_no_name_becomes_another_line_or_an_option(tmp_path, file, name):
         read(tmp_path, file, text)
 
 
+@pytest.mark.parametrize("wanted", ["marker = ", "extra = ", "version = "])
+def test_no_dependency_becomes_another_line(tmp_path, wanted):
+    text = """"x\\n--index-url=there\""""
+    text = f"[{text}]" if wanted.startswith("extra") else text
+    direct = f"""[[package]]
+name = "mine"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "numpy", {wanted}{text} }}]
+
+[[package]]
+name = "numpy"
+version = "2"
+source = {{ registry = "" }}
+"""
+    with pytest.raises(UsageError, match="cannot stand in a line of requirements"):
+        read(tmp_path, "uv.lock", direct)
+
+
+def test_no_dependency_of_an_older_poetry_becomes_another_line(tmp_path):
+    project = """[tool.poetry.dependencies]\nnumpy = { markers = "x\\n--index-url=there" }"""
+    (tmp_path / "pyproject.toml").write_text(project)
+    with pytest.raises(UsageError, match="cannot stand in a line of requirements"):
+        read(tmp_path, "poetry.lock", """[[package]]\nname = "numpy"\nversion = "2"\n""")
+
+
 @pytest.mark.parametrize("text", ["packages = 3\nlock-version = '1.0'", "[[packages", "lock-version = '1.0'"])
 def test_a_pylock_that_is_none_is_named(tmp_path, text):
     with pytest.raises(UsageError, match=r"pylock\.toml cannot be read"):

@@ -41,6 +41,16 @@ def test_who_says_nothing_is_waited_for_so_long(agent):
     assert agent.timers == []  # nothing ticks where nothing is owed
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_of_who_is_gone_nothing_is_waited_for_and_nothing_ticks(agent, cut):
+    agent.ask("a")
+    agent.owed.away = cut
+    agent.owed.end()
+    assert len(agent.owed) == 0
+    agent.pulse()
+    assert (agent.timers, agent.told) == ([], [])
+
+
 def test_what_moves_is_waited_for(agent):
     agent.ask("a")
     for _ in range(3):

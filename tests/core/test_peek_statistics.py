@@ -237,6 +237,27 @@ def test_one_at_a_time_and_a_device_that_does_not_answer(monkeypatch: pytest.Mon
     assert ear.answers[4].found
 
 
+def test_threads_that_there_are_none_of_are_wanted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ear, failed = Ear(), threading.Event()
+
+    class NoThread(threading.Timer):
+        def start(self) -> None:
+            failed.set()
+            raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(peek_statistics.threading, "Timer", NoThread)
+        asked = Statistics(ear, lambda: ({"value": torch.ones(3)}, 1))
+        asked.ask(1, Query("statistics", steps("value"), seconds=5))
+        assert ear.heard.acquire(timeout=20)
+        assert ear.answers[1].why == "the session could not start a thread for it"
+    for thread in [one for one in threading.enumerate() if one.name == "yonder-statistics"]:
+        thread.join(20)
+    asked.ask(2, Query("statistics", steps("value"), seconds=5))
+    assert ear.heard.acquire(timeout=20)
+    assert table(ear.answers[2])["mean"] == "1"
+
+
 def test_a_hub_that_hung_up_is_no_fault() -> None:
     told = threading.Event()
 

@@ -2,7 +2,9 @@
 
 import builtins
 import pdb  # noqa: T100 - a debugger is what this is about
+import sys
 import threading
+import types
 from typing import Any
 
 import pytest
@@ -83,6 +85,23 @@ def test_another_frame_may_be_chosen(debugger: Any) -> None:
 
 def test_a_question_of_the_programs_own_is_no_stop(debugger: Any) -> None:
     assert debugger(lambda: input("name? "), "me") == [None]
+
+
+@pytest.mark.parametrize("put", [None, object(), types.ModuleType("pdb")])
+def test_whatever_stands_in_the_debuggers_place(monkeypatch: pytest.MonkeyPatch, put: object) -> None:
+    monkeypatch.setitem(sys.modules, "pdb", put)
+    assert peek_stop.stop() is None
+
+
+def test_the_name_of_its_file_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            raise AssertionError("nobody asks me")
+
+    monkeypatch.setattr(pdb, "__file__", Odd(pdb.__file__))
+    assert peek_stop.stop() is None
 
 
 def test_local_names_come_first_and_only_names_count() -> None:

@@ -229,7 +229,7 @@ def c_field(kind: type, name: str, value: object) -> Any:
 def c_reader(kind: type, name: str) -> Callable[[object], Any]:
     """`c_field` for many values of one exact type: the attribute is looked up once."""
     attribute = class_attribute(kind, name)[0]
-    if type(attribute) is not types.GetSetDescriptorType and type(attribute) is not types.MemberDescriptorType:
+    if not is_field(attribute):
         return lambda _value: ABSENT
     get = attribute.__get__
 

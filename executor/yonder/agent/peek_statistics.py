@@ -23,6 +23,7 @@ from yonder.wire import Answer, Query, Row, Step
 LONGEST = 30.0
 COLUMNS = 20
 BUSY = "statistics of something else are being computed; ask again in a moment"
+THREADLESS = "the session could not start a thread for it"
 STUCK = "the statistics asked for before still wait for the device; the run goes on"
 
 Tell = Callable[[int, Answer], None]
@@ -51,17 +52,19 @@ class Statistics:
             work.start()
         except RuntimeError:  # the process has no thread left to give, or is ending
             self._going.release()
-            self._tell(number, Answer(found=False, why="the session could not start a thread for it"))
+            self._tell(number, Answer(found=False, why=THREADLESS))
 
     def _compute(self, once: _Once, query: Query) -> None:
         seconds = min(max(query.seconds, 0.1), LONGEST)
         end = time.monotonic() + seconds
         watch = threading.Timer(seconds + 0.1, self._overdue, (once, seconds))
         watch.name, watch.daemon = "yonder-statistics-late", True
-        watch.start()
         try:
+            watch.start()
             namespace, generation = self._namespace()
             once.answer(statistics(namespace, query.path, lambda: time.monotonic() > end, generation))
+        except RuntimeError:  # no thread is left to watch this one
+            once.answer(Answer(found=False, why=THREADLESS))
         finally:
             watch.cancel()
             self._going.release()

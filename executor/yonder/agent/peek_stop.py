@@ -26,7 +26,7 @@ class Stop(NamedTuple):
 
 def stop() -> Stop | None:
     """Where the main thread stands, None if in no debugger or at its module's top level. It runs nothing of the person's."""
-    files = {raw.find(raw.module_dict(sys.modules[name]), "__file__") for name in _MODULES if name in sys.modules}
+    files = {raw.exact(raw.known(name, "__file__")) for name in _MODULES} - {""}
     if not files:
         return None
     frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - the documented way
@@ -53,6 +53,4 @@ def _prompt(frame: FrameType) -> Stop | None:
 
 def first(local: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
     """Both in one, the local ones first. Only names, so that nothing of the person's is compared."""
-    both = {name: value for name, value in dict(names).items() if type(name) is str}
-    both.update((name, value) for name, value in dict(local).items() if type(name) is str)
-    return both
+    return {name: value for name, value in (*raw.items(names), *raw.items(local)) if type(name) is str}

@@ -192,6 +192,7 @@ class Agent:
                 pass  # a second hello says nothing new
 
     def lost(self) -> None:
+        self.owed.end()
         for executor in list(self._sweeps):
             self._swept(executor, 0)
         orders = [order.done for waiting in self._orders.values() for order in waiting]

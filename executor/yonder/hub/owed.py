@@ -68,6 +68,11 @@ class Owed:
         """Nobody waits for this any more."""
         self._asked.pop(key, None)
 
+    def end(self) -> None:
+        """The agent is gone: nobody waits for it any more, cut off or not, and nothing ticks."""
+        self._asked.clear()
+        self.away = False
+
     def _go_on(self) -> None:
         for asked in self._asked.values():
             asked.quiet = 0.0

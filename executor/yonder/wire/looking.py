@@ -104,8 +104,8 @@ class Signature(Part, frozen=True):
 class Answer(Part, frozen=True):
     """The reply to any Query; only the fields that fit are filled. `found` false: no such path; `why` says it in words.
 
-    `type` is the object's type name (qualified when not builtin), `short` a preview, `doc` the documentation's first
-    paragraphs, `file`/`line` where it is defined. `signatures` are the overloads of a callable that has some (`signature` is
+    `type` is the object's type name (qualified when not builtin), `short` a preview, `doc` the documentation, cut where it is
+    very long, `file`/`line` where it is defined. `signatures` are the overloads of a callable that has some (`signature` is
     then its implementation's). `text` is the file's of a source, whose facts are "home" (block, snapshot, file or generated)
     and perhaps "coding" (then `text` is latin-1, each letter a byte in that coding).
 
