@@ -120,8 +120,9 @@ class Modules:
             if place.within(path) is not None:
                 del sys.path_importer_cache[path]
         for name in _names([place]):
-            if name != "__main__" and self._astray(sys.modules[name], place):
-                del sys.modules[name]
+            module = sys.modules.get(name)  # another thread's import may just have failed
+            if name != "__main__" and module is not None and self._astray(module, place):
+                sys.modules.pop(name, None)
 
     def _astray(self, module: ModuleType, place: Place) -> bool:
         """Was it loaded from the folder itself, by an editable installation, before there was a snapshot?"""
