@@ -46,6 +46,7 @@ class Verdicts:
         self._changed = changed
         self._board = Board()
         self._watch = Watch()
+        self._open: set[str] = set()
         self._edited: set[str] = set()
         self._news = Paced(PACE, lambda: background(self._look()))
 
@@ -76,10 +77,12 @@ class Verdicts:
         self._publish(self._board.edited(uri, edits))
         if not edits:
             self._background(self._restore(uri))
+        self._open.add(uri)
         self._edited.add(uri)
         self._news.poke()
 
     def closed(self, uri: str) -> set[str]:
+        self._open.discard(uri)
         self._edited.discard(uri)
         return self._board.closed(uri)
 
@@ -113,7 +116,8 @@ class Verdicts:
 
     def _ran(self, run: str, uri: str) -> Ran:
         def line(uri: str, number: int) -> str:
-            lines = self._text(uri).lines
+            # Which file it is says a worker: what is not open is not read.
+            lines = self._text(uri).lines if uri in self._open else []
             return lines[number] if 0 <= number < len(lines) else ""
 
         return Ran(run, uri, self._folder_of(uri), line)

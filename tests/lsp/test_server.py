@@ -670,3 +670,17 @@ async def test_after_an_edit_what_the_last_run_left_is_offered_unless_its_type_i
         assert await offered() == []
         window.replace(document, "[]", "load()")
         assert await offered() == [("forward", None)]
+
+
+async def test_a_failure_in_what_is_no_text_of_the_editor_is_not_read(folder: Path) -> None:
+    """Frames are what a worker says: one in a pipe, which nobody ever writes to, must not stop the server."""
+    os.mkfifo(folder / "pipe.py")
+    async with scene(folder) as (window, hub):
+        published = window.queue("textDocument/publishDiagnostics")
+        document = window.open(folder / "a.py")
+        started = await window.run(document, document.find("train"))
+        frame = wire.Frame(str(folder / "pipe.py"), 1, "f", "x = y", user=True)
+        failure = wire.Failure("NameError", "name 'y' is not defined", "Traceback", [frame])
+        await hub.tell(wire.RunEnded(started.run, "error", 2.0, 1.0, failure=failure))
+        said = await until(published, lambda news: news["diagnostics"])
+        assert said["uri"].endswith("pipe.py")
