@@ -26,12 +26,12 @@ export class Figures implements vscode.Disposable {
 
   constructor(private readonly server: Server) {}
 
-  /** The short line of what was computed for a path last, "" for none. */
-  of(path: Path): string {
-    return this.#known.get(keyOf(path)) ?? "";
+  /** The short line of what was computed last for a path in the session of this document, "" for none. */
+  of(uri: string, path: Path): string {
+    return this.#known.get(placeOf(uri, path)) ?? "";
   }
 
-  /** Another process of the session, other objects under the same names. */
+  /** A run has ended, or another process has begun: there may be other values under the same names. */
   forget(): void {
     this.#known.clear();
   }
@@ -44,7 +44,7 @@ export class Figures implements vscode.Disposable {
     );
     const found = result.figures.length > 0;
     if (this.#known.size >= REMEMBERED) this.#known.clear();
-    this.#known.set(keyOf(path), found ? result.short : result.sentence);
+    this.#known.set(placeOf(uri, path), found ? result.short : result.sentence);
     if (range !== undefined) this.#mark(uri, { line: range.end.line, text: found ? `${expression}: ${result.short}` : result.sentence, details: details(expression, result), failed: !found });
     this.#new.fire();
   }
@@ -81,6 +81,18 @@ export class Figures implements vscode.Disposable {
   dispose(): void {
     for (const each of [...this.#subscriptions, this.#type, this.#new]) each.dispose();
   }
+}
+
+/** Where the documents are that have one session, as far as the editor knows: the same folder of the workspace. */
+export function homeOf(uri: string): string {
+  const document = vscode.Uri.parse(uri);
+  const folder = vscode.workspace.getWorkspaceFolder(document) ?? vscode.workspace.workspaceFolders?.[0];
+  if (folder !== undefined) return folder.uri.toString();
+  return document.scheme === "file" ? vscode.Uri.joinPath(document, "..").toString() : "";
+}
+
+function placeOf(uri: string, path: Path): string {
+  return `${homeOf(uri)}\n${keyOf(path)}`;
 }
 
 function decoration(document: vscode.TextDocument, mark: Mark): vscode.DecorationOptions {

@@ -115,10 +115,16 @@ export class VariableTree {
     this.#wanted.set(more.parent, (this.#wanted.get(more.parent) ?? PAGE) + PAGE);
   }
 
-  /** Another session, another filter: the pages that were opened belong to the old one. */
+  /** Another filter: the pages that were opened belong to the old one. */
   anew(filter: string): void {
     this.filter = filter;
     this.#wanted.clear();
+  }
+
+  /** Another session: its values are no news of the names that the one before had. */
+  elsewhere(): void {
+    this.#wanted.clear();
+    this.#seen.clear();
   }
 
   async #rows(path: Path, parent: string): Promise<readonly Node[]> {

@@ -2,7 +2,7 @@
 // What belongs here: the tree's looks and when it asks again. What it must not know: how rows are found (variableTree.ts), the wire.
 import * as vscode from "vscode";
 import { SELECTOR, type Server } from "./client";
-import type { Figures } from "./figures";
+import { homeOf, type Figures } from "./figures";
 import type { StatusResult } from "./protocol.gen";
 import { described, VariableTree, type Node, type Row } from "./variableTree";
 
@@ -29,7 +29,7 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
   readonly #subscriptions: vscode.Disposable[];
   #uri = "";
   #epoch = "";
-  #pids = "";
+  #values = "";
   #running = false;
   /** Something was new while a question was under way. */
   #missed = false;
@@ -60,9 +60,9 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
   /** What the cluster is now: a new generation is asked for, and a run that is on every two seconds. */
   status(status: StatusResult): void {
     const epoch = JSON.stringify([status.cluster, status.live, ...status.sessions.map((one) => [one.id, one.pid, one.generation, one.state])]);
-    const pids = JSON.stringify(status.sessions.map((one) => [one.id, one.pid]));
-    if (pids !== this.#pids) this.figures.forget();
-    this.#pids = pids;
+    const values = JSON.stringify(status.sessions.map((one) => [one.id, one.pid, one.generation]));
+    if (values !== this.#values) this.figures.forget();
+    this.#values = values;
     this.#running = status.sessions.some((one) => one.state === "busy");
     if (epoch !== this.#epoch) this.refresh();
     this.#epoch = epoch;
@@ -98,6 +98,7 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
     if (editor === undefined || vscode.languages.match(SELECTOR, editor.document) === 0) return;
     const uri = editor.document.uri.toString();
     if (uri === this.#uri) return;
+    if (this.#uri !== "" && homeOf(uri) !== homeOf(this.#uri)) this.tree.elsewhere();
     this.#uri = uri;
     this.refresh(); // another folder's documents have another session
   }
@@ -138,7 +139,7 @@ export class VariablesView implements vscode.TreeDataProvider<Node>, vscode.Disp
     const item = new vscode.TreeItem(variable.name, none ? vscode.TreeItemCollapsibleState.None : vscode.TreeItemCollapsibleState.Collapsed);
     const icon = ICONS[variable.kind] ?? VALUES[variable.type] ?? "symbol-variable";
     item.id = row.id;
-    item.description = described(variable, this.figures.of(row.path));
+    item.description = described(variable, this.figures.of(this.uri, row.path));
     item.iconPath = new vscode.ThemeIcon(icon, row.changed ? new vscode.ThemeColor("charts.orange") : undefined);
     item.contextValue = ["variable", row.path.length > 0 ? "path" : "", variable.statistics ? "statistics" : "", variable.kind === "v" ? "value" : ""].join(" ");
     item.accessibilityInformation = { label: `${variable.name}, ${variable.type}, ${variable.short}${row.changed ? ", changed" : ""}` };

@@ -129,3 +129,14 @@ test("a path that comes with a command is looked at before it is used", () => {
   const bad: readonly unknown[] = [undefined, "x", {}, [], [null], [{ kind: "eval", value: "x" }], [{ kind: "name" }], [{ kind: "name", value: {} }], Array.from({ length: 101 }, () => name)];
   for (const each of bad) assert.ok(!isPath(each), JSON.stringify(each));
 });
+
+test("another session's value of a name is no change", async () => {
+  let [short, generation] = ["1", 3];
+  const { tree } = scene(() => [variable("x", { short })], () => generation);
+  await tree.children(undefined);
+  [short, generation] = ["2", 7];
+  tree.elsewhere();
+  assert.equal(rowsOf(await tree.children(undefined))[0]?.changed, false);
+  [short, generation] = ["3", 8];
+  assert.equal(rowsOf(await tree.children(undefined))[0]?.changed, true);
+});
