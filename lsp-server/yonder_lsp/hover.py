@@ -19,6 +19,9 @@ from yonder_lsp.markup import escaped, fenced, span
 Json = dict[str, Any]
 _OVERLOADS = 3
 _WAYS = 20
+_FACTS = 60
+_LONGEST = 4_000
+"""Characters of one piece of a card; a session's own bounds are narrower."""
 
 
 class Where(NamedTuple):
@@ -61,23 +64,26 @@ def block(text: str, language: str = "python") -> str:
 def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
     """The hover's text. `where` None (in a completion's details): the place is known from the context."""
     first = f"{name}: {answer.type}" if answer.type else name
+    facts = answer.facts[:_FACTS]
     if answer.signatures:
         first = "\n".join(one.text for one in answer.signatures[:_OVERLOADS])
         if more := len(answer.signatures) - _OVERLOADS:
             first += f"\n# and {more} more" if more > 0 else ""
     elif answer.signature:
         first = answer.signature if answer.signature.startswith(("def ", "class ")) else _signed(name, answer.signature)
-    parts = [block(first)]
+    parts = [block(first[:_LONGEST])]
     if where is not None:
         parts.append(f"*{escaped(source_line(where))}*")
-    if answer.facts:
-        parts.append("  \n".join(f"{escaped(fact.label)}: {span(fact.value)}" for fact in answer.facts))
+    if facts:
+        rows = (f"{escaped(one.label[:_LONGEST])}: {span(one.value[:_LONGEST])}" for one in facts)
+        parts.append("  \n".join(rows))
     if answer.short and not _told(answer):
-        parts.append(block(answer.short, "text"))
+        parts.append(block(answer.short[:_LONGEST], "text"))
     if answer.doc:
         parts.append("---\n\n" + documentation.markdown(answer.doc, signed=bool(answer.signature)))
     if answer.file:
-        parts.append(span(f"{answer.file}:{answer.line}" if answer.line else answer.file))
+        file = answer.file[:_LONGEST]
+        parts.append(span(f"{file}:{answer.line}" if answer.line else file))
     return "\n\n".join(parts)
 
 

@@ -29,7 +29,7 @@ from yonder.errors import CannotRun, YonderError
 from yonder.places import HubNote, OwnerFolder
 from yonder.publishing import Contents
 from yonder.snapshot import Snapshot
-from yonder_lsp import dialling
+from yonder_lsp import dialling, memory
 from yonder_lsp.announced import Announced, Unheard
 from yonder_lsp.intake import Intake
 from yonder_lsp.owed import Owed
@@ -437,7 +437,7 @@ class Lifecycle:
         """One look into a session's namespace; the caller sets the deadline."""
         answer = await self.ask(lambda number: wire.Peek(number, session, query))
         assert isinstance(answer, wire.Peeked)  # noqa: S101 - ids are never used twice
-        return answer.answer
+        return memory.believable(answer.answer)
 
     # ── leaving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -183,3 +183,12 @@ def test_a_hover_shows_the_first_overloads() -> None:
 )
 def test_what_the_static_engine_says(text: str, shown: str) -> None:
     assert hover.told(text) == shown
+
+
+def test_a_card_is_of_a_card_s_length_whatever_a_session_tells() -> None:
+    much = "x" * 1_000_000
+    answer = wire.Answer(
+        found=True, type=much, short=much, doc=much, file=much, facts=[wire.Fact(much, much), wire.Fact("a", "b")] * 500
+    )
+    assert len(hover.markdown("x", answer, None)) < 600_000
+    assert len(hover.markdown("x", wire.Answer(found=True, signature=f"({much})"), None)) < 10_000

@@ -303,6 +303,9 @@ async def test_a_peek_is_answered_by_its_number(life: Lifecycle) -> None:
         ]
         await life.find(configured)
         assert (await life.peek("main", wire.Query("describe"))).type == "int"
+        huge = wire.Answer(found=True, short="x" * 9_000_000)
+        hub.answers[wire.Peek] = lambda message: [wire.Peeked(message.id, "main", huge)]
+        assert not (await life.peek("main", wire.Query("describe"))).found
 
 
 async def test_a_refusal_is_told_in_words(life: Lifecycle) -> None:

@@ -1,7 +1,7 @@
 """What is remembered is bounded, in number and in bytes."""
 
 from yonder import wire
-from yonder_lsp.memory import Memory, weight
+from yonder_lsp.memory import Memory, believable, weight
 
 
 def answer(members: int, name: str = "n") -> wire.Answer:
@@ -56,3 +56,11 @@ def test_every_list_and_text_weighs():
         wire.Answer(found=True, gone=["x" * 100] * 10),
     ):
         assert weight(fuller) >= plain + 1000
+
+
+def test_what_no_look_could_weigh_is_not_believed():
+    honest = wire.Answer(found=True, members=[wire.Member("m" * 50, "m", 1, "detail" * 10)] * 5000)
+    assert believable(honest) is honest
+    refused = believable(wire.Answer(found=True, rows=[wire.Row("r" * 1000, "v", "int")] * 10_000))
+    assert (refused.found, refused.rows) == (False, [])
+    assert refused.why
