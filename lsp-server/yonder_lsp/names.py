@@ -33,11 +33,6 @@ class Table:
         """Are all of the namespace's names here, as far as names are told at all?"""
         return len(self.rows) >= self.total
 
-    @property
-    def filled(self) -> bool:
-        """Is there nothing left that asking again would bring?"""
-        return len(self.rows) >= min(self.total, MOST)
-
 
 class Names:
     """All tables by session. What a worker tells is bounded here, whatever it sends."""

@@ -81,8 +81,7 @@ class Naming:
         epoch = session.epoch
         if session.id in self._flights:
             return  # its end considers again
-        current = self._names.current(epoch)
-        if (current is not None and current.filled) or (epoch.busy and not self._shown(session.id)):
+        if self._names.current(epoch) is not None or (epoch.busy and not self._shown(session.id)):
             return
         table = self._names.table(epoch)
         fresh = epoch.busy and table is not None and not table.seen.busy
@@ -124,8 +123,13 @@ class Naming:
         (self._failed.add if failed else self._failed.discard)(session.id)
         self._next[session.id] = self._clock() + (WHILE_BUSY if now.busy or failed else PACE)
         if answer is not None and answer.found and now.pid == epoch.pid:
-            # What was seen while a run began or ended meanwhile is true of neither epoch: it counts as seen while busy.
-            seen = epoch if now == epoch else type(epoch)(epoch.session, epoch.pid, epoch.generation, busy=True)
+            # What was seen while a run began or ended meanwhile is true of neither epoch, and what was not all looked at not
+            # of this one: it counts as seen while busy.
+            seen = (
+                epoch
+                if now == epoch and answer.rest <= 0
+                else type(epoch)(epoch.session, epoch.pid, epoch.generation, busy=True)
+            )
             changed = self._names.apply(seen, since, answer, self._clock())
         if changed:
             self._changed(session.id, changed)

@@ -55,8 +55,8 @@ HINTS = {
 }
 
 
-def ask(space: dict[Any, Any], names: Names, since: int = 0) -> Answer:
-    answer = look(space, Query("names", since=since), 1, names)
+def ask(space: dict[Any, Any], names: Names, since: int = 0, generation: int = 1) -> Answer:
+    answer = look(space, Query("names", since=since), generation, names)
     assert answer.found, answer.why
     return answer
 
@@ -153,14 +153,35 @@ def test_names_beyond_the_limit_are_left_out_and_counted() -> None:
     assert "n0" not in rows(answer)
 
 
+class Slow:
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += SECONDS / 2
+        return self.now
+
+
+def test_what_a_run_changed_is_not_all_told_while_a_rest_is_left() -> None:
+    names, space = Names(clock=Slow()), dict[str, Any]((f"n{n}", n) for n in range(100))
+    rests, told = list[int](), set[str]()
+    answer = ask(space, names)
+    assert answer.rest > 0
+    space.update(dict.fromkeys(space, "text"))
+    while not rests or rests[-1]:
+        answer = ask(space, names, answer.mark, generation=2)
+        rests.append(answer.rest)
+        told |= {row.name for row in answer.rows if row.type == "str"}
+    assert rests == sorted(rests, reverse=True)
+    assert told == set(space)
+    assert ask(space, names, answer.mark, generation=3).rest > 0
+
+
+def test_what_is_no_name_in_a_program_is_not_told() -> None:
+    answer = ask({"a b": 1, "": 2, "c": 3}, Names())
+    assert (set(rows(answer)), answer.total, answer.rest) == ({"c"}, 1, 0)
+
+
 def test_a_pass_ends_with_its_time_and_the_next_goes_on() -> None:
-    class Slow:
-        now = 0.0
-
-        def __call__(self) -> float:
-            self.now += SECONDS / 2
-            return self.now
-
     names, space = Names(clock=Slow()), {f"n{n}": n for n in range(200)}
     first = ask(space, names)
     assert 0 < len(first.rows) < 200

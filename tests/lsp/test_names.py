@@ -126,9 +126,7 @@ def test_all_names_are_there_or_not() -> None:
     table = names.table(IDLE)
     assert table is not None
     assert not table.complete
-    assert not table.filled
     names.apply(IDLE, 1, told(row("b"), mark=2, total=2), 1.0)
     table = names.table(IDLE)
     assert table is not None
     assert table.complete
-    assert table.filled

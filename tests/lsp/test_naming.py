@@ -209,12 +209,33 @@ async def test_a_difference_that_fits_nowhere_is_followed_by_the_whole(world: Wo
 
 async def test_the_rest_of_many_names_is_asked_for(world: World) -> None:
     await world.is_now("idle", 1)
-    await world.answers("a", mark=1, whole=True, total=2)
+    await world.answers("a", mark=1, whole=True, total=2, rest=1)
+    assert world.names.current(world.epoch) is None
     await world.passes(PACE)
     assert world.count == 2
     await world.answers("b", mark=2, total=2)
+    assert world.names.current(world.epoch) is not None
     await world.passes(10)
     assert world.count == 2
+
+
+async def test_names_that_were_not_looked_at_since_the_run_are_of_before_it(world: World) -> None:
+    await world.is_now("idle", 1)
+    await world.answers("a", "b", whole=True)
+    await world.is_now("idle", 2)
+    await world.passes(PACE)
+    await world.answers("a", mark=2, total=2, rest=1)
+    assert world.names.current(world.epoch) is None
+    await world.passes(PACE)
+    await world.answers("b", mark=3, total=2)
+    assert world.names.current(world.epoch) is not None
+
+
+async def test_a_name_that_cannot_be_shown_is_not_asked_for_again(world: World) -> None:
+    await world.is_now("idle", 1)
+    await world.answers("a", "not one", whole=True)
+    await world.passes(10)
+    assert world.count == 1
 
 
 @pytest.mark.parametrize("cut", [True, False])

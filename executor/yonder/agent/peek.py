@@ -40,26 +40,27 @@ def look(namespace: dict[str, Any], query: Query, generation: int, names: Names 
     """
     began = perf_counter()
     try:
-        answer = _answer(namespace, query, names)
+        answer = _answer(namespace, query, generation, names)
     except Exception as error:  # noqa: BLE001 - a look that fails must not end the side thread; the reason goes to the asker
         answer = Answer(found=False, why=f"this could not be looked at ({raw.name_of(type(error))})")
     return msgspec.structs.replace(answer, generation=generation, micros=int((perf_counter() - began) * 1e6))
 
 
-def _answer(namespace: dict[str, Any], query: Query, names: Names | None) -> Answer:
+def _answer(namespace: dict[str, Any], query: Query, generation: int, names: Names | None) -> Answer:
     if not query.within:
-        return _Look(namespace, names).answer(query)
+        return _Look(namespace, generation, names).answer(query)
     inside = peek_source.names_of(query.within)
     if inside is None:
         return Answer(found=False, why=f"no module of {query.within} is loaded in the session")
-    return _Look(inside, None).answer(query)
+    return _Look(inside, generation, None).answer(query)
 
 
 class _Look:
     """One question being answered; everything it found goes with it."""
 
-    def __init__(self, namespace: dict[str, Any], names: Names | None) -> None:
+    def __init__(self, namespace: dict[str, Any], generation: int, names: Names | None) -> None:
         self._namespace = namespace
+        self._generation = generation
         self._names = names
         self._stores = Stores()
         self._guard = peek_text.Guard()
@@ -69,7 +70,8 @@ class _Look:
     def answer(self, query: Query) -> Answer:
         match query.what:
             case "names":
-                return (self._names or Names()).answer(self._namespace, query.since, self._stores)
+                names = self._names or Names()
+                return names.answer(self._namespace, query.since, self._stores, self._generation)
             case "imports":
                 return self._imports(query)
             case "members":

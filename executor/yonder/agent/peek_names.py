@@ -52,9 +52,13 @@ class Names:
         self._rows: dict[str, tuple[Row, int]] = {}
         self._gone: dict[str, int] = {}
         self._next = 0
+        self._left = 0
+        self._generation = -1
 
-    def answer(self, namespace: dict[str, Any], since: int, stores: Stores) -> Answer:
+    def answer(self, namespace: dict[str, Any], since: int, stores: Stores, generation: int) -> Answer:
         """The rows that are new or changed since the answer with the mark `since`, or all of them."""
+        if generation != self._generation:  # a run has ended: what was looked at before it may be otherwise now
+            self._generation, self._left = generation, 0
         entries = [entry for entry in raw.items(namespace) if _told(entry[0])]
         now, fresh = self._mark, self._mark + 1
         chosen = entries[-MOST:]
@@ -68,18 +72,21 @@ class Names:
             total=len(entries),
             whole=whole,
             mark=self._mark,
+            rest=self._left,
         )
 
     def _pass(self, entries: list[tuple[str, Any]], fresh: int, hints: _Hints) -> bool:
-        """Look at all names, or at as many as the time allows. True when something has changed."""
+        """Look at all names, or at those that the pass before had no time for, or at as many as the time allows. True when
+        something has changed."""
         end = self._clock() + SECONDS
         count = len(entries)
         begin = self._next if self._next < count else 0
-        changed, self._next = False, 0
-        for step in range(count):
+        wanted = min(self._left, count) or count
+        changed, self._next, self._left = False, 0, 0
+        for step in range(wanted):
             at = (begin + step) % count
             if step % _BETWEEN == 0 and step and self._clock() > end:
-                self._next = at
+                self._next, self._left = at, wanted - step
                 break
             name, value = entries[at]
             row = hints.row(name, value)
@@ -103,7 +110,9 @@ class Names:
 
 
 def _told(name: object) -> bool:
-    return type(name) is str and len(name) <= LONGEST and not (name.startswith("__") and name.endswith("__"))
+    if type(name) is not str or len(name) > LONGEST or not name.isidentifier():
+        return False
+    return not (name.startswith("__") and name.endswith("__"))
 
 
 class _Kind(NamedTuple):

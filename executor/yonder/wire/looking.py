@@ -110,7 +110,8 @@ class Answer(Part, frozen=True):
     and perhaps "coding" (then `text` is latin-1, each letter a byte in that coding).
 
     Of names: `rows` that are new or changed and `gone` ones, or with `whole` all there is; `total` counts the namespace's
-    names, also those that were left out; `mark` is what to ask with next. `kin` of members: see Row. Of children: `total`
+    names, also those that were left out; `rest` of them were not looked at since the last run: there was no time, ask
+    once more; `mark` is what to ask with next. `kin` of members: see Row. Of children: `total`
     counts the rows of all pages. `frame` is that of the query, if its names came first.
     """
 
@@ -132,6 +133,7 @@ class Answer(Part, frozen=True):
     gone: list[str] = []
     whole: bool = False
     mark: int = 0
+    rest: int = 0
     kin: int = 0
     signatures: list[Signature] = []
     text: str = ""
