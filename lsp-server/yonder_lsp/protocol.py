@@ -94,10 +94,6 @@ class RunStarted(_Shape, frozen=True, kw_only=True):
     title: str
 
 
-class RunRef(_Shape, frozen=True, kw_only=True):
-    run: str
-
-
 class InterruptParams(_Shape, frozen=True, kw_only=True):
     """run "": whatever the session of `uri` runs now. kill: kill the worker (after "still in C code")."""
 

@@ -78,6 +78,7 @@ def create(environ: Mapping[str, str] | None = None) -> Server:
     _life(server)
     _documents(server)
     _looking(server)
+    _showing(server)
     _methods(server)
     return server
 
@@ -174,13 +175,6 @@ class _Span(msgspec.Struct):
     context: dict[str, Any] = {}
 
 
-class _Stretch(msgspec.Struct):
-    """The part of LSP's params that names a stretch of a document."""
-
-    textDocument: _Document  # noqa: N815 - LSP's name
-    range: Range
-
-
 class _Document(msgspec.Struct):
     uri: str
 
@@ -211,8 +205,22 @@ def _looking(server: Server) -> None:
         document, offset, _ = at(params)
         return rpc.raw(await server.window.definition.find(document, offset))
 
+    _register(
+        server,
+        types.TEXT_DOCUMENT_COMPLETION,
+        complete,
+        types.CompletionOptions(trigger_characters=TRIGGERS, resolve_provider=True),
+    )
+    _register(server, types.COMPLETION_ITEM_RESOLVE, resolve)
+    _register(server, types.TEXT_DOCUMENT_HOVER, hover)
+    _register(server, types.TEXT_DOCUMENT_DEFINITION, definition)
+    helps = types.SignatureHelpOptions(trigger_characters=["(", ","])
+    _register(server, types.TEXT_DOCUMENT_SIGNATURE_HELP, signature, helps)
+
+
+def _showing(server: Server) -> None:
     async def hints(params: Any) -> rpc.Raw:
-        asked = msgspec.convert(params, _Stretch)
+        asked = msgspec.convert(params, _Span)
         document = server.document(asked.textDocument.uri)
         return rpc.raw(await server.window.insight.hints.within(document, asked.range.start.line, asked.range.end.line))
 
@@ -229,26 +237,18 @@ def _looking(server: Server) -> None:
 
     async def edit(params: Any) -> rpc.Raw:
         uri = (params.get("data") or {}).get("uri", "")
-        return rpc.raw(actions.resolved(params, server.document(uri)))
+        return rpc.raw(await asyncio.to_thread(actions.resolved, params, server.document(uri)))
 
-    def register(method: str, handler: Callable[[Any], Any], options: Any = None) -> None:
-        server.feature(method, options)(rpc.quiet(handler, server.log_fault))
-
-    register(
-        types.TEXT_DOCUMENT_COMPLETION,
-        complete,
-        types.CompletionOptions(trigger_characters=TRIGGERS, resolve_provider=True),
-    )
-    register(types.COMPLETION_ITEM_RESOLVE, resolve)
-    register(types.TEXT_DOCUMENT_HOVER, hover)
-    register(types.TEXT_DOCUMENT_INLAY_HINT, hints, types.InlayHintOptions(resolve_provider=True))
-    register(types.INLAY_HINT_RESOLVE, resolve_hint)
-    register(types.TEXT_DOCUMENT_DEFINITION, definition)
-    register(types.TEXT_DOCUMENT_SIGNATURE_HELP, signature, types.SignatureHelpOptions(trigger_characters=["(", ","]))
+    _register(server, types.TEXT_DOCUMENT_INLAY_HINT, hints, types.InlayHintOptions(resolve_provider=True))
+    _register(server, types.INLAY_HINT_RESOLVE, resolve_hint)
     kinds = types.CodeActionOptions([types.CodeActionKind.Empty, actions.REWRITE], resolve_provider=True)
-    register(types.TEXT_DOCUMENT_CODE_ACTION, act, kinds)
-    register(types.CODE_ACTION_RESOLVE, edit)
-    register(types.TEXT_DOCUMENT_CODE_LENS, lenses, types.CodeLensOptions(resolve_provider=False))
+    _register(server, types.TEXT_DOCUMENT_CODE_ACTION, act, kinds)
+    _register(server, types.CODE_ACTION_RESOLVE, edit)
+    _register(server, types.TEXT_DOCUMENT_CODE_LENS, lenses, types.CodeLensOptions(resolve_provider=False))
+
+
+def _register(server: Server, method: str, handler: Callable[[Any], Any], options: Any = None) -> None:
+    server.feature(method, options)(rpc.quiet(handler, server.log_fault))
 
 
 def _methods(server: Server) -> None:

@@ -294,7 +294,7 @@ class Window:
         return await self.cards.card(params)
 
     async def keeping(self, params: protocol.KeepParams) -> protocol.KeepEdit:
-        return kept(self._text(params.uri), params)
+        return await asyncio.to_thread(kept, self._text(params.uri), params)
 
     async def statistics(self, params: protocol.StatisticsParams) -> protocol.StatisticsResult:
         return await self.cards.statistics(params)

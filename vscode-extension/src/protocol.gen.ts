@@ -68,10 +68,6 @@ export interface RunStarted {
   readonly title: string;
 }
 
-export interface RunRef {
-  readonly run: string;
-}
-
 /** run "": whatever the session of `uri` runs now. kill: kill the worker (after "still in C code"). */
 export interface InterruptParams {
   readonly uri?: string;
