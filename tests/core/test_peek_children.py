@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import os
 import threading
 import types
@@ -16,7 +17,7 @@ import torch
 from tests.core.test_peek import steps
 from torch import nn
 
-from yonder.agent import peek_children
+from yonder.agent import peek, peek_children
 from yonder.agent.peek import look
 from yonder.wire import Answer, Query, Row, Step
 
@@ -31,6 +32,15 @@ def inside(value: object, **more: Any) -> list[Row]:
 
 def shown(rows: list[Row]) -> list[tuple[str, str]]:
     return [(row.name, row.short) for row in rows]
+
+
+@pytest.mark.parametrize(("spent", "short"), [(0.0, "1"), (1.0, "…")])
+def test_what_a_page_takes_itself_is_counted_and_no_other_time(
+    monkeypatch: pytest.MonkeyPatch, spent: float, short: str
+) -> None:
+    own = itertools.count(0.0, spent)
+    monkeypatch.setattr(peek, "thread_time", lambda: next(own))
+    assert shown(ask({"a": 1}).rows) == [("a", short)]
 
 
 @dataclasses.dataclass
