@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import threading
 from concurrent.futures import Future
 
@@ -78,6 +79,40 @@ def drives(turns):
     later(turns, lambda: turns.loop.call_later(0.005, lambda: ran.append(threading.get_ident())))
     turns.drive(lambda: bool(ran), 10)
     return ran == [threading.get_ident()]
+
+
+def test_what_a_sleeper_heard_is_not_held_against_who_waits_since(turns, monkeypatch):
+    """The hub's thread hears that a socket is ready, and before its turn comes another thread has ended that wait and
+    begun a new one: so the rest of a large message to a worker was never sent."""
+    selector, asleep, heard = turns.loop.turnstile._inner, threading.Event(), threading.Event()
+    written: Future[str] = Future()
+    select = selector.select
+
+    def overheard(timeout):
+        asleep.set()
+        found = select(timeout)
+        if any(key.fd == ours.fileno() for key, _ in found):
+            heard.set()
+        return found
+
+    def writable(name):
+        turns.loop.remove_writer(ours)
+        written.set_result(name)
+
+    def work():
+        turns.loop.add_writer(ours, writable, "before")
+        assert heard.wait(10)
+        turns.loop.remove_writer(ours)
+        turns.loop.add_writer(ours, writable, "since")
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        monkeypatch.setattr(selector, "select", overheard)
+        turns.loop.wake()
+        assert asleep.wait(10)
+        turns.do(work)
+        assert written.result(10) == "since"
+        turns.do(turns.loop.remove_writer, ours)
 
 
 def test_the_hubs_own_thread_takes_the_loop_back(turns):

@@ -35,10 +35,15 @@ leaves; for one that stays less, saying so would cost what driving saves."""
 
 
 class _Turnstile(selectors.BaseSelector):
-    """The loop's selector: while it sleeps, the turn is free."""
+    """The loop's selector: while it sleeps, the turn is free.
+
+    Between its waking and its turn others may have changed who waits for what. asyncio would then take the word for a
+    handle that is cancelled as a reason to forget the one that came in its place (the rest of a large message would never
+    be written, a new connection that got an old one's number never read). What still counts is told at the next look."""
 
     def __init__(self, turns: Turns) -> None:
         self._inner = selectors.DefaultSelector()
+        self._registered = self._inner.get_map()
         self._turns = turns
         self.until = 0.0  # when the sleeper wakes by itself
 
@@ -49,9 +54,11 @@ class _Turnstile(selectors.BaseSelector):
         self._turns.asleep()
         try:
             self._turns.shield.down()
-            return self._inner.select(timeout)
+            found = self._inner.select(timeout)
         finally:
             self._turns.awake()
+        registered = self._registered
+        return [event for event in found if registered.get(event[0].fd) is event[0]]
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._inner.register(fileobj, events, data)
