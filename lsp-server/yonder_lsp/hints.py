@@ -77,9 +77,10 @@ class Hints:
         table = self._names.table(session.epoch)
         if table is None:
             return hint
+        current = self._names.current(session.epoch) is not None
         where = hover.Where(
             run=table.seen.generation,
-            age=max(0.0, self._clock() - (table.at if session.state == "busy" else session.since)),
+            age=max(0.0, self._clock() - (session.since if current else table.at)),
             stale=bool(data.get("stale")),
             busy=session.state == "busy",
         )

@@ -10,6 +10,11 @@ from tests.lsp import fakes
 from tests.lsp.test_server import PLAIN, folder, runtime, scene
 
 from yonder import wire
+from yonder_lsp import names as names_of
+from yonder_lsp.hints import Hints
+from yonder_lsp.looking import Scene
+from yonder_lsp.ran import Ran
+from yonder_lsp.sessions import Sessions
 
 __all__ = ["folder", "runtime"]
 
@@ -100,6 +105,20 @@ async def test_a_line_that_was_edited_has_a_stale_hint_without_a_look(folder: Pa
         assert words(found) == {0: ": Tensor[32, 10] float32 ?", 1: ": int"}
         stale = next(hint for hint in found if hint["data"]["stale"])
         assert (await window.request("inlayHint/resolve", stale))["tooltip"] == "stale: edited since · run 2"
+
+
+def test_a_hint_of_an_earlier_run_is_as_old_as_its_look() -> None:
+    sessions, names = Sessions(), names_of.Names()
+    sessions.snapshot([wire.SessionState("main", "idle", 2, "", 7, "")], 10.0)
+    epoch = sessions.get("main").epoch
+    names.apply(epoch, 0, wire.Answer(True, rows=[wire.Row("x", "v", "int", "int")], whole=True, mark=1), 12.0)
+    hints = Hints(Scene(), sessions, names, Ran(), lambda: 100.0)
+    hint = {"data": {"session": "main", "stale": False}}
+    assert hints.resolve(hint)["tooltip"] == "live · run 2 · 2 min ago"  # nothing has run since 10.0
+    sessions.snapshot([wire.SessionState("main", "idle", 3, "", 7, "")], 99.0)
+    assert (
+        hints.resolve(hint)["tooltip"] == "live · run 2 · 88 s ago"
+    )  # and not one second, as long as run 3 was not looked at
 
 
 async def test_a_restart_takes_the_hints_away(folder: Path) -> None:
