@@ -271,6 +271,17 @@ def test_long_things_are_cut() -> None:
     assert len(writer.value([["y" * 40] * 5] * 5)) < 300
 
 
+@pytest.mark.parametrize("what", ["members", "keys", "children"])
+def test_long_names_and_keys_make_no_long_answer(what: Any) -> None:
+    long = {letter * 100_000: 1 for letter in "abcde"}
+    held = types.SimpleNamespace(short=1, **long)
+    for value in ({"short": 1, **long}, held):
+        answer = look({"value": value}, Query(what, steps("value")), 1)
+        assert len(repr(answer)) < 30_000
+        assert answer.found or value is held
+        assert not answer.found or "'short'" in repr(answer) or what == "members"
+
+
 def test_time_runs_out() -> None:
     ticks = iter(range(1000))
     budget = peek_text.Budget(seconds=5, clock=lambda: float(next(ticks)))

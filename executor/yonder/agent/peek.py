@@ -28,6 +28,9 @@ from yonder.agent.peek_stores import Stores
 from yonder.wire import Answer, Fact, Member, Query, Step
 
 ABSENT = raw.ABSENT
+_LONGEST: Final = 200
+"""Letters of a name or key in a list: nobody completes longer ones, and thousands of texts as keys would be a large answer."""
+
 _FAR: Final = frozenset(map(id, (object, type)))
 # Directory listings only (names of files), kept between questions because reading site-packages takes milliseconds.
 _listings = peek_imports.Listings()
@@ -213,7 +216,7 @@ class _Look:
             keys = self._stores.keys(value, query.limit)
         if keys is None:
             return Answer(found=False, why=f"{raw.type_name(type(value))} has no keys that can be seen")
-        members = [Member(name, "k", 0, detail) for name, detail in keys]
+        members = [Member(name, "k", 0, detail) for name, detail in keys if len(name) <= _LONGEST]
         members.sort(key=lambda member: not member.name.startswith(query.prefix))  # else as they stand in the object
         return Answer(found=True, type=_type_text(sight), members=members[: max(query.limit, 0)])
 
@@ -305,6 +308,7 @@ def _class_members(kind: type, members: dict[str, Member], *, far: bool = False)
 def _chosen(members: Iterable[Member], query: Query) -> list[Member]:
     """Names that start with the prefix first, then by rank and name; the same question gets the same order."""
     prefix = query.prefix
+    members = [member for member in members if len(member.name) <= _LONGEST]
     if prefix:
         ordered = sorted(members, key=lambda m: (not m.name.startswith(prefix), m.rank, m.name))
     else:

@@ -160,7 +160,7 @@ class Children:
         if stores.is_frame(value):
             return _listed(
                 [
-                    Entry(name, "", ABSENT, Step("key", name), "k", "column", dtype)
+                    Entry(peek_text.cut(name), "", ABSENT, _step("key", name), "k", "column", dtype)
                     for name, dtype in stores.columns(value, 10_000)
                 ]
             )
@@ -193,8 +193,8 @@ class Children:
         for key, value in islice(dict.items(mapping), start, None):
             kind = type(key)
             step = None
-            if followed and kind is str and len(key) <= _PATH_KEY:
-                step = Step("key", key)
+            if followed and kind is str:
+                step = _step("key", key)
             elif followed and kind is int and key.bit_length() < 63:
                 step = Step("index", key)
             if self._hidden and kind is not int:
@@ -263,8 +263,14 @@ def _named(found: list[tuple[str, Any]], kind: Literal["name", "attr"]) -> Parts
     """Entries are made when they are wanted: there may be many more names than rows."""
     return Parts(
         len(found),
-        lambda start: (Entry(name, name, value, Step(kind, name)) for name, value in islice(found, start, None)),
+        lambda start: (
+            Entry(peek_text.cut(name), name, value, _step(kind, name)) for name, value in islice(found, start, None)
+        ),
     )
+
+
+def _step(kind: Literal["name", "attr", "key"], name: str) -> Step | None:
+    return Step(kind, name) if len(name) <= _PATH_KEY else None
 
 
 def _indexed(value: Any, base: Any, start: int) -> Iterator[Entry]:
