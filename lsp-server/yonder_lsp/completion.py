@@ -88,7 +88,7 @@ def only_live(found: Iterable[wire.Member], bound: Container[str]) -> list[wire.
     return [one for one in found if one.rank < 2 and one.name not in bound and not one.name.startswith("__")]
 
 
-def keys(found: Iterable[wire.Member], quote: str, *, close: bool) -> list[Entry]:
+def keys(found: Iterable[wire.Member], quote: str, *, close: bool, note: str = "") -> list[Entry]:
     """Keys for `frame["…`; without a quote yet both quotes are inserted. `close`: the bracket is not there yet."""
     entries = []
     for member in found:
@@ -96,7 +96,7 @@ def keys(found: Iterable[wire.Member], quote: str, *, close: bool) -> list[Entry
         name = member.name.replace("\\", "\\\\").replace(mark, "\\" + mark)
         name = name.replace("\n", "\\n").replace("\r", "\\r")
         text = ("" if quote else mark) + name + (mark if close or not quote else "") + ("]" if close else "")
-        entries.append(Entry(member.name, _VALUE, KEY, member.detail, "", text))
+        entries.append(Entry(member.name, _VALUE, KEY, member.detail, note, text))
     return entries
 
 

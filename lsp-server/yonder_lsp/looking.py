@@ -122,7 +122,9 @@ class Looking:
             case cursor.Key(path=path, quote=quote):
                 look = await self._seen(document, session, wire.Query("keys", list(path)), asked.start, live.COMPLETION)
                 close = not _closed_after(document, asked)
-                return [completion.keys(_members(look), quote, close=close)], look.late
+                name, line = str(path[0].value), document.position(asked.start).line
+                note = completion.LAST_RUN if self.rebound(document, session, name, line) else ""
+                return [completion.keys(_members(look), quote, close=close, note=note)], look.late
             case cursor.Import(module=module):
                 steps = [
                     wire.Step("name" if n == 0 else "attr", part) for n, part in enumerate(module.split(".")) if part

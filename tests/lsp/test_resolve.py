@@ -102,3 +102,10 @@ async def test_a_parameter_s_keys_are_not_those_of_the_session_s_name(text: str)
 async def test_a_parameter_that_is_called_has_not_the_parameters_of_the_session_s_name() -> None:
     assert "lr=" not in await listed(looking(Session()), f"{GLOBALS}def f(fit):\n    fit(l")
     assert "lr=" in await listed(looking(Session()), f"{GLOBALS}fit(l")
+
+
+async def test_keys_of_what_the_text_has_bound_anew_are_marked() -> None:
+    looks = looking(Session())
+    marked = (await listed(looks, f'{GLOBALS}frame = other()\nframe["'))["sum"]
+    assert marked["labelDetails"] == {"description": "last run"}
+    assert "labelDetails" not in (await listed(looks, f'{GLOBALS}frame["'))["sum"]
