@@ -8,38 +8,47 @@ gets into one.
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from yonder import wire
+from yonder.errors import CannotRun
 from yonder_lsp import columns, cursor, protocol, scope, statements, uris
 from yonder_lsp.cards import Cards, countable, path_text, protocol_steps, steps
 from yonder_lsp.documents import Document
 from yonder_lsp.live import Live
 from yonder_lsp.looking import Scene
 from yonder_lsp.protocol import Range
-from yonder_lsp.sessions import Sessions
+from yonder_lsp.sessions import Epoch, Sessions
 
 Json = dict[str, Any]
 WITHIN = 0.1
 REWRITE = "refactor.rewrite"
 _AUTOMATIC = 2
-_NOT_KEPT = frozenset({"module", "type", "function", "builtin_function_or_method", "method", "yonder.remotes.Remote"})
+_NOT_KEPT = frozenset(
+    {"module", "type", "function", "builtin_function_or_method", "method", "yonder.remotes.Remote", "yonder.pool.Pool"}
+)
+NO_POOL = "A Remote is kept by a pool, and this session has none: run `pool = yonder.Pool(max=1)` first."
 
 
 class Actions:
-    """`commands` of the scene: the editor runs our commands; without them only the edit is offered."""
+    """`commands` of the scene: the editor runs our commands; without them only the edit is offered. `pool` gives the name
+    of a session's pool, None where it has none: only a pool keeps what a Remote stands for."""
 
-    def __init__(self, scene: Scene, sessions: Sessions, eyes: Live, cards: Cards) -> None:
+    def __init__(
+        self, scene: Scene, sessions: Sessions, eyes: Live, cards: Cards, pool: Callable[[Epoch], str | None]
+    ) -> None:
         self._scene = scene
         self._sessions = sessions
         self._eyes = eyes
         self._cards = cards
+        self._pool = pool
 
     # ── code actions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -57,7 +66,10 @@ class Actions:
         look = await self._eyes.ask(f"{document.uri}\0actions", session.epoch, query, WITHIN)
         if look.answer is None or not look.answer.found:
             return []
-        made = [*self._commands(document, found, look.answer), *_keep(document, found, look.answer)]
+        made = [
+            *self._commands(document, found, look.answer),
+            *_keep(document, found, look.answer, self._pool(session.epoch)),
+        ]
         only = context.get("only")
         return made if not isinstance(only, list) else [one for one in made if _wanted(one["kind"], only)]
 
@@ -91,6 +103,15 @@ class Actions:
             doable.append(("Show source", "yonder.showSource", [uri, last]))
         return doable if not uris.is_remote(uri) else [one for one in doable if one[1] == "yonder.showSource"]
 
+    async def kept(self, document: Document, params: protocol.KeepParams) -> protocol.KeepEdit:
+        """The edit that keeps what a path leads to after the statement on a line. Raises CannotRun where no pool is known."""
+        pool = self._pool(self._sessions.get(self._scene.session_of(document.uri)).epoch)
+        if pool is None:
+            raise CannotRun(NO_POOL)
+        path = steps(params.path)
+        edit = await asyncio.to_thread(keeping, document, params.line, path_text(path), _name(path), pool)
+        return msgspec.convert({"range": edit["range"], "text": edit["newText"]}, protocol.KeepEdit)
+
     # ── below a card ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def below(self, document: Document, found: cursor.Target, answer: wire.Answer) -> str:
@@ -108,15 +129,8 @@ def resolved(item: Json, document: Document) -> Json:
     data = item.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("text"), str) or not isinstance(data.get("line"), int):
         return item
-    edit = keeping(document, data["line"], data["text"], str(data.get("name", "value")))
+    edit = keeping(document, data["line"], data["text"], str(data.get("name", "value")), str(data.get("pool", "pool")))
     return item | {"edit": {"changes": {document.uri: [edit]}}}
-
-
-def kept(document: Document, params: protocol.KeepParams) -> protocol.KeepEdit:
-    """The edit that keeps what a path leads to after the statement on a line."""
-    path = steps(params.path)
-    edit = keeping(document, params.line, path_text(path), _name(path))
-    return msgspec.convert({"range": edit["range"], "text": edit["newText"]}, protocol.KeepEdit)
 
 
 def _wanted(kind: str, only: Sequence[object]) -> bool:
@@ -136,14 +150,15 @@ def _expression(document: Document, start: int, end: int) -> cursor.Target | Non
     return None
 
 
-def _keep(document: Document, found: cursor.Target, answer: wire.Answer) -> list[Json]:
-    """*Keep as Remote* for values; its edit is worked out when it is chosen."""
-    if answer.signature or answer.type in _NOT_KEPT or not answer.short:
+def _keep(document: Document, found: cursor.Target, answer: wire.Answer, pool: str | None) -> list[Json]:
+    """*Keep as Remote* for values, where there is a pool; its edit is worked out when it is chosen."""
+    if pool is None or answer.signature or answer.type in _NOT_KEPT or not answer.short:
         return []
     text, name = document.text[slice(*found.whole)], _name(found.path)
     text = path_text(found.path) if "\n" in text else text
-    data = {"uri": document.uri, "text": text, "line": document.position(found.whole[1]).line, "name": name}
-    return [{"title": f"Keep as Remote: {name} = yonder.keep({text})", "kind": REWRITE, "data": data}]
+    line = document.position(found.whole[1]).line
+    data = {"uri": document.uri, "text": text, "line": line, "name": name, "pool": pool}
+    return [{"title": f"Keep as Remote: {name} = {pool}.put({text})", "kind": REWRITE, "data": data}]
 
 
 def _name(path: Sequence[wire.Step]) -> str:
@@ -152,30 +167,15 @@ def _name(path: Sequence[wire.Step]) -> str:
     return "kept_" + re.sub(r"\W", "_", parts)
 
 
-def keeping(document: Document, line: int, text: str, name: str) -> Json:
-    """The edit that keeps an expression after the statement on a line, with the import where the document has none."""
+def keeping(document: Document, line: int, text: str, name: str, pool: str) -> Json:
+    """The edit that hands an expression to the pool after the statement on a line."""
     tree, lines = statements.parse(document.text), document.lines
     line = min(max(line, 0), len(lines) - 1)
-    keep = _keep_name(tree) if tree is not None else None
     holding = _innermost(tree.body, line) if tree is not None else None
     first, last = (holding.lineno - 1, (holding.end_lineno or holding.lineno) - 1) if holding else (line, line)
     indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
-    added = [] if keep else ["import yonder"]
-    added.append(f"{name} = {keep or 'yonder.keep'}({text})")
     at = msgspec.to_builtins(columns.end_of_line(lines[last], last))
-    return {"range": {"start": at, "end": at}, "newText": "".join(f"\n{indent}{row}" for row in added)}
-
-
-def _keep_name(tree: ast.Module) -> str | None:
-    """How the document calls yonder.keep, None when it does not import it."""
-    for node in ast.walk(tree):
-        names = node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
-        for alias in names:
-            if isinstance(node, ast.Import) and alias.name == "yonder":
-                return f"{alias.asname or 'yonder'}.keep"
-            if isinstance(node, ast.ImportFrom) and node.module == "yonder" and alias.name == "keep":
-                return alias.asname or "keep"
-    return None
+    return {"range": {"start": at, "end": at}, "newText": f"\n{indent}{name} = {pool}.put({text})"}
 
 
 def _innermost(body: Sequence[ast.stmt], line: int) -> ast.stmt | None:

@@ -22,7 +22,7 @@ from yonder_lsp.names import Names
 from yonder_lsp.naming import Naming
 from yonder_lsp.pace import Paced
 from yonder_lsp.ran import Ran
-from yonder_lsp.sessions import Sessions
+from yonder_lsp.sessions import Epoch, Sessions
 
 REFRESH_PACE = 0.5
 
@@ -51,6 +51,10 @@ class Insight:
             shown=self._shown,
             changed=self._changed,
         )
+
+    def pool(self, epoch: Epoch) -> str | None:
+        """The name of a pool that this session's process has, as far as its names are known."""
+        return self._names.of_type(epoch, "yonder.pool.Pool")
 
     def opened(self, uri: str) -> None:
         self._open.add(uri)

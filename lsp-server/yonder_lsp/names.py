@@ -54,6 +54,11 @@ class Names:
         found = self.table(epoch)
         return found.rows.get(name) if found is not None else None
 
+    def of_type(self, epoch: Epoch, kind: str) -> str | None:
+        """The first name, in alphabetical order, whose value has this type."""
+        found = self.table(epoch)
+        return min((row.name for row in found.rows.values() if row.type == kind), default=None) if found else None
+
     def since(self, epoch: Epoch) -> int:
         """The mark to ask with, 0 for everything."""
         found = self.table(epoch)

@@ -24,7 +24,7 @@ from yonder.errors import CannotRun, FetchFailed, YonderError
 from yonder.telling import TRAVELS
 from yonder_lsp import cells, interpreter, live, protocol, uris
 from yonder_lsp import status as states
-from yonder_lsp.actions import Actions, kept
+from yonder_lsp.actions import Actions
 from yonder_lsp.cards import Cards
 from yonder_lsp.definition import Definition
 from yonder_lsp.diagnostics import Edit, here_after_all
@@ -115,7 +115,7 @@ class Window:
         )
         hindsight = self.insight.hindsight
         self.cards = Cards(self._scene, self._sessions, self.eyes, self.lifecycle.peek, time.time)
-        self.actions = Actions(self._scene, self._sessions, self.eyes, self.cards)
+        self.actions = Actions(self._scene, self._sessions, self.eyes, self.cards, self.insight.pool)
         self.looking = Looking(
             self._scene, self._sessions, self.eyes, self._engine.now, time.time, hindsight, self.actions.below
         )
@@ -294,7 +294,7 @@ class Window:
         return await self.cards.card(params)
 
     async def keeping(self, params: protocol.KeepParams) -> protocol.KeepEdit:
-        return await asyncio.to_thread(kept, self._text(params.uri), params)
+        return await self.actions.kept(self._text(params.uri), params)
 
     async def statistics(self, params: protocol.StatisticsParams) -> protocol.StatisticsResult:
         return await self.cards.statistics(params)

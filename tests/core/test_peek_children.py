@@ -247,3 +247,10 @@ def test_a_dict_that_changes_meanwhile_is_looked_at_again() -> None:
         thread.join()
     assert all(len(answer.rows) == 50 for answer in answers if answer.found)
     assert any(answer.found for answer in answers)
+
+
+def test_a_pages_time_is_what_it_takes_not_how_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = {"a": 1, "b": 2}
+    assert [row.short for row in ask(space).rows] == ["1", "2"]
+    monkeypatch.setattr("yonder.agent.peek.thread_time", itertools.count().__next__)
+    assert [row.short for row in ask(space).rows] == ["…", "…"]

@@ -1,5 +1,6 @@
 """What can be done with a live object: code actions, the edit of *Keep as Remote*, links below a card."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
+from scripts.editor import ServerError
+from tests.lsp import fakes
 from tests.lsp.test_cards import folder, runtime  # noqa: F401 - fixtures
+from tests.lsp.test_insight import names_known
 from tests.lsp.test_server import peeks, scene
 
 from yonder import wire
@@ -15,6 +19,21 @@ from yonder_lsp import actions, protocol
 from yonder_lsp.documents import Document
 
 TENSOR = wire.Answer(found=True, type="torch.Tensor", short="Tensor(3, float32, cpu)", generation=1)
+POOL = wire.Answer(found=True, whole=True, mark=3, total=1, rows=[wire.Row("pool", "v", "yonder.pool.Pool", "")])
+
+
+async def pool_known(window: Any, hub: fakes.FakeHub, document: Any) -> None:
+    """The session has a pool, and the server knows of it."""
+    await names_known(hub, POOL)
+    path = [protocol.PathStep(kind="name", value="x")]
+    params = protocol.KeepParams(uri=document.uri, path=path, line=0)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await window.ask("yonder/keeping", params, protocol.KeepEdit)
+            except ServerError:
+                continue
+            return
 
 
 def marked(text: str) -> tuple[Document, int, int]:
@@ -48,7 +67,7 @@ def test_the_expression_that_is_meant(text: str, expression: str | None) -> None
 def applied(text: str, expression: str, name: str = "kept_x") -> str:
     """The text after *Keep as Remote* on the line with the bar."""
     document, at, _ = marked(text)
-    edit = actions.keeping(document, document.position(at).line, expression, name)
+    edit = actions.keeping(document, document.position(at).line, expression, name, "pool")
     place = document.offset(protocol.Position(**edit["range"]["start"]))
     return document.text[:place] + edit["newText"] + document.text[place:]
 
@@ -56,14 +75,13 @@ def applied(text: str, expression: str, name: str = "kept_x") -> str:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("import yonder\nx| = 1\nz = 2\n", "import yonder\nx = 1\nkept_x = yonder.keep(x)\nz = 2\n"),
-        ("x| = 1", "x = 1\nimport yonder\nkept_x = yonder.keep(x)"),
-        ("import yonder as y\nx| = f(\n  1,\n)\n", "import yonder as y\nx = f(\n  1,\n)\nkept_x = y.keep(x)\n"),
-        ("from yonder import keep\nx|\n", "from yonder import keep\nx\nkept_x = keep(x)\n"),
-        ("import yonder\nif a:\n    x| = 1\n    b\n", "import yonder\nif a:\n    x = 1\n    kept_x = yonder.keep(x)\n    b\n"),
-        ("import yonder\nfor a in x|:\n    b\n", "import yonder\nfor a in x:\n    b\nkept_x = yonder.keep(x)\n"),
-        ("import yonder\ntry:\n    a\nexcept E:\n    x|\n", "import yonder\ntry:\n    a\nexcept E:\n    x\n    kept_x = yonder.keep(x)\n"),
-        ("x| = = 1\n", "x = = 1\nimport yonder\nkept_x = yonder.keep(x)\n"),
+        ("import yonder\nx| = 1\nz = 2\n", "import yonder\nx = 1\nkept_x = pool.put(x)\nz = 2\n"),
+        ("x| = 1", "x = 1\nkept_x = pool.put(x)"),
+        ("x| = f(\n  1,\n)\n", "x = f(\n  1,\n)\nkept_x = pool.put(x)\n"),
+        ("import yonder\nif a:\n    x| = 1\n    b\n", "import yonder\nif a:\n    x = 1\n    kept_x = pool.put(x)\n    b\n"),
+        ("import yonder\nfor a in x|:\n    b\n", "import yonder\nfor a in x:\n    b\nkept_x = pool.put(x)\n"),
+        ("import yonder\ntry:\n    a\nexcept E:\n    x|\n", "import yonder\ntry:\n    a\nexcept E:\n    x\n    kept_x = pool.put(x)\n"),
+        ("x| = = 1\n", "x = = 1\nkept_x = pool.put(x)\n"),
     ],
 )  # fmt: skip
 def test_keeping_goes_after_the_statement(before: str, after: str) -> None:
@@ -79,11 +97,12 @@ async def test_a_live_tensor_can_be_evaluated_counted_and_kept(folder: Path) -> 
     async with scene(folder) as (window, hub):
         peeks(hub, TENSOR)
         document = window.open(folder / "a.py", "x = load()\nprint(net.x)\n")
+        await pool_known(window, hub, document)
         made = await offered(window, document, "x)")
         assert [one["title"] for one in made] == [
             "Evaluate net.x",
             "Compute statistics of net.x",
-            "Keep as Remote: kept_x = yonder.keep(net.x)",
+            "Keep as Remote: kept_x = pool.put(net.x)",
         ]
         where = {"start": {"line": 1, "character": 6}, "end": {"line": 1, "character": 11}}
         assert made[0]["command"]["arguments"] == [document.uri, where]
@@ -91,7 +110,7 @@ async def test_a_live_tensor_can_be_evaluated_counted_and_kept(folder: Path) -> 
         assert made[1]["command"]["arguments"] == [document.uri, path, where]
         kept = await window.request("codeAction/resolve", made[2])
         (edit,) = kept["edit"]["changes"][document.uri]
-        assert edit["newText"] == "\nimport yonder\nkept_x = yonder.keep(net.x)"
+        assert edit["newText"] == "\nkept_x = pool.put(net.x)"
         assert edit["range"]["start"] == {"line": 1, "character": 12}
 
 
@@ -100,8 +119,11 @@ async def test_a_row_of_the_view_is_kept_and_shown_by_its_path(folder: Path) -> 
         document = window.open(folder / "a.py", "import yonder\nx = load()\n")
         path = [protocol.PathStep(kind="name", value="cfg"), protocol.PathStep(kind="key", value="the net")]
         params = protocol.KeepParams(uri=document.uri, path=path, line=1)
+        with pytest.raises(ServerError, match=r"pool = yonder\.Pool"):
+            await window.ask("yonder/keeping", params, protocol.KeepEdit)
+        await pool_known(window, hub, document)
         edit = await window.ask("yonder/keeping", params, protocol.KeepEdit)
-        assert edit.text == "\nkept_the_net = yonder.keep(cfg['the net'])"
+        assert edit.text == "\nkept_the_net = pool.put(cfg['the net'])"
         assert edit.range.start == document.position(len(document.text) - 1)
         asked = peeks(hub, wire.Answer(found=False, why="written in C"))
         nowhere = protocol.Range(start=document.position(0), end=document.position(0))
@@ -116,8 +138,11 @@ async def test_what_spans_lines_cannot_be_evaluated_from_here(folder: Path) -> N
         peeks(hub, TENSOR)
         document = window.open(folder / "a.py", "y = (\n    net\n    .layer\n)\n")
         titles = [one["title"] for one in await offered(window, document, "layer")]
+        assert not any(title.startswith("Keep") for title in titles), "no pool, no Remote"
+        await pool_known(window, hub, document)
+        titles = [one["title"] for one in await offered(window, document, "layer")]
         assert not any(title.startswith("Evaluate") for title in titles)
-        assert "Keep as Remote: kept_layer = yonder.keep(net.layer)" in titles
+        assert "Keep as Remote: kept_layer = pool.put(net.layer)" in titles
 
 
 async def test_nothing_is_offered_for_what_is_not_live(folder: Path) -> None:  # noqa: F811
@@ -134,6 +159,7 @@ async def test_the_bulb_stays_dark_and_kinds_are_respected(folder: Path) -> None
     async with scene(folder) as (window, hub):
         peeks(hub, TENSOR)
         document = window.open(folder / "a.py", "x\n")
+        await pool_known(window, hub, document)
         at = {"line": 0, "character": 0}
         asked = {"textDocument": {"uri": document.uri}, "range": {"start": at, "end": at}}
         automatic = asked | {"context": {"diagnostics": [], "triggerKind": 2}}
