@@ -52,7 +52,7 @@ def source_line(where: Where) -> str:
     if where.late:
         return f"seen in run {where.run} · the session does not answer just now"
     if where.busy:
-        return f"live · run {where.run} · a run is on"
+        return "live · now · a run is on"  # its values are no finished run's
     return f"live · run {where.run} · {ago(where.age)}"
 
 

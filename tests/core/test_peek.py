@@ -341,6 +341,11 @@ def test_telling_names_hide_their_values(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "SERVICE_TOKEN" in names(ask(space, "keys", "environ"))
 
 
+def test_a_default_that_is_made_at_each_call_has_no_value() -> None:
+    made = dataclasses.make_dataclass("Made", [("tags", list, dataclasses.field(default_factory=list))])
+    assert ask({"Made": made}, "signature", "Made").signature == "Made(tags: list = …) -> None"
+
+
 def test_a_secret_default_is_not_in_a_signature() -> None:
     def connect(host: str = "h", token: str = "hunter2") -> None: ...
 

@@ -14,7 +14,8 @@ from tests.lsp.test_cards import folder, runtime  # noqa: F401 - fixtures
 from tests.lsp.test_insight import names_known
 from tests.lsp.test_server import peeks, scene
 
-from yonder import wire
+from yonder import Pool, wire
+from yonder.agent import peek_raw
 from yonder_lsp import actions, protocol
 from yonder_lsp.documents import Document
 
@@ -226,3 +227,7 @@ async def test_an_expression_is_run_as_it_stands(folder: Path) -> None:  # noqa:
         assert started.range == where
         execute = await hub.heard(wire.Execute)
         assert (execute.code, execute.line) == ("net.x", 1)
+
+
+def test_the_type_of_a_pool_is_the_one_that_is_looked_for() -> None:
+    assert peek_raw.type_name(Pool) == POOL.rows[0].type

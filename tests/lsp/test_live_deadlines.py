@@ -205,7 +205,7 @@ async def test_a_card_that_is_older_says_so_while_the_session_is_stuck() -> None
     stuck = Stuck()
     looks = whole(stuck, None)
     stuck.going.set()
-    assert "live · run 1 · a run is on" in (await asked(looks, "hover", "x"))["contents"]["value"]
+    assert "live · now · a run is on" in (await asked(looks, "hover", "x"))["contents"]["value"]
     stuck.going.clear()
     looks._sessions.snapshot([wire.SessionState("main", "busy", 2, "/usr/bin/python3", 7, "")], 0.0)
     told = (await asked(looks, "hover", "x"))["contents"]["value"]

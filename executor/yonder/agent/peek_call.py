@@ -26,6 +26,7 @@ from yonder.wire import Parameter
 ABSENT = raw.ABSENT
 _FOLLOW = 10
 _OVERLOADS = 12
+_MADE = "dataclasses._HAS_DEFAULT_FACTORY_CLASS"  # stands for a default that is made at each call
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 _DOC_CHARACTERS = 6000
 _BAD_ESCAPE: Final = re.compile(r"""\\[^nrt'"\\]""")
@@ -165,7 +166,8 @@ def _of_function(function: Any, skip: int, given: frozenset[str], writer: Writer
         label = f"{star}{name}" + ("" if hint is ABSENT else f": {annotation(hint)}")
         default = raw.find(defaults, name)
         if default is not ABSENT:
-            written = HIDDEN if secret_name(name) and type(default) is str else cut(writer.value(default, 1), 60)
+            hidden, made = secret_name(name) and type(default) is str, raw.type_name(type(default)) == _MADE
+            written = "…" if made else HIDDEN if hidden else cut(writer.value(default, 1), 60)
             label += f"={written}" if hint is ABSENT else f" = {written}"
         parts.append(label)
         parameters.append(Parameter(name, label, keyword=not star and index >= only))
