@@ -211,7 +211,8 @@ class _Look:
             return Answer(found=False, why=sight.note)
         if raw.plain_dict(value):
             entries = peek_text.first(value, max(query.limit, 0) * 4)
-            keys: list[tuple[str, str]] | None = [(k, raw.type_name(type(v))) for k, v in entries if type(k) is str]
+            kinds = {id(kind): raw.type_name(kind) for kind in {id(type(v)): type(v) for _, v in entries}.values()}
+            keys: list[tuple[str, str]] | None = [(k, kinds[id(type(v))]) for k, v in entries if type(k) is str]
         else:
             keys = self._stores.keys(value, query.limit)
         if keys is None:
