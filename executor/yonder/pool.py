@@ -32,6 +32,7 @@ from yonder.line import Line
 from yonder.options import Wishes, check_name, check_sizes, check_whole, pool_fields
 from yonder.remote import RemoteFunction
 from yonder.remotes import Remote, put
+from yonder.stacks import Stack, read
 from yonder.switchboard import Switchboard
 from yonder.watch import Events
 
@@ -173,6 +174,12 @@ class Pool(Calls):
         listed. Raises PoolClosed."""
         self._line.check()
         return listed(self._line.board, self.name)
+
+    def stacks(self) -> list[Stack]:
+        """Where every thread of every worker of the pool stands now, also of one that is stuck in C code: `print` one, or
+        read its `threads`. Takes up to 5 seconds where a machine does not answer. Raises PoolClosed."""
+        self._line.check()
+        return read(self._line.board.ask(lambda number: wire.GetStacks(number, self.name)))
 
     def _happened(self, event: wire.PoolEvent | wire.Files) -> None:
         if isinstance(event, wire.Files):

@@ -220,6 +220,7 @@ class Switchboard:
                 | wire.BroadcastDone(call=number)
                 | wire.Files(id=number)
                 | wire.FilePart(id=number)
+                | wire.Stacks(id=number)
             ):
                 _take(message)
                 if (waiter := self._replies.pop(number, None)) is not None:

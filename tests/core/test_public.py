@@ -96,6 +96,7 @@ def test_the_verbs_of_a_pool():
         "resize",
         "shutdown",
         "spawn",
+        "stacks",
         "status",
         "stream",
         "submit",

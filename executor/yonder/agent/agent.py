@@ -30,6 +30,7 @@ from yonder.agent.launching import Launched
 from yonder.agent.nursery import Nursery
 from yonder.agent.output import Outlet
 from yonder.agent.providing import Provider
+from yonder.agent.stacks import Stacks
 from yonder.agent.store import Store, place, sweep
 from yonder.agent.telemetry import Telemetry
 from yonder.version import __version__
@@ -115,6 +116,7 @@ class Child:
     fork: wire.Fork
     pid: int
     outlet: Outlet
+    stacks: Stacks
     asked: bool = False
 
 
@@ -214,6 +216,8 @@ class Agent:
                 self._beside(self._file(message))
             case wire.Stow() | wire.Drop():
                 self._beside(self._part(message))
+            case wire.TakeStack():
+                self._beside(self._stack(message))
             case wire.Survey():
                 self._send(wire.Surveyed(installed.survey()))
             case wire.Provide():
@@ -255,6 +259,14 @@ class Agent:
             sentence = await asyncio.to_thread(self._store.stow, message.ref, message.body)
         self._send(wire.Stowed(message.ref, sentence))
 
+    async def _stack(self, asked: wire.TakeStack) -> None:
+        child = self._children.get(asked.worker)
+        if child is None:
+            self._send(wire.StackTaken(asked.id, 0, [], "the process is not there (yet, or any more)"))
+        else:
+            threads, note = await child.stacks.take()
+            self._send(wire.StackTaken(asked.id, child.pid, threads, note))
+
     def _work(self, executor: str) -> str:
         return self._desks.of(executor) if self._desks is not None else ""
 
@@ -276,7 +288,7 @@ class Agent:
     # ── births (the nursery's parent) ─────────────────────────────────────────────────────────────────────────────────
 
     def born(self, fork: wire.Fork, pid: int, ends: Ends) -> None:
-        child = Child(fork, pid, Outlet(fork.worker, ends, self._send))
+        child = Child(fork, pid, Outlet(fork.worker, ends, self._send), Stacks(pid, ends.stacks))
         if self._held:
             child.outlet.pause()
         self._children[fork.worker] = self._by_pid[pid] = child
@@ -342,6 +354,7 @@ class Agent:
         processes.sweep(lambda: processes.marked("YONDER_WORKER", [worker]))
         del self._children[worker]
         del self._by_pid[child.pid]
+        child.stacks.close()
         words = child.outlet.close()
         self.dead(worker)
         self._store.bury(worker)

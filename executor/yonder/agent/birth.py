@@ -155,7 +155,8 @@ class Ends:
     """The agent's ends of one worker's descriptors, and those that go to the worker (closed here once sent).
 
     out, err: pipes the agent reads. page: shared words. talk: a socket pair for "have you read everything?". life: a
-    pipe nobody writes; its end-of-file tells the worker that the agent is gone where no parent-death signal does.
+    pipe nobody writes; its end-of-file tells the worker that the agent is gone where no parent-death signal does. stacks:
+    a pipe the agent reads, for where the worker's threads stand.
     """
 
     out: int
@@ -163,6 +164,7 @@ class Ends:
     page: int
     talk: socket.socket
     life: int
+    stacks: int
     passed: list[int]
 
     @classmethod
@@ -170,9 +172,10 @@ class Ends:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         life_read, life_write = os.pipe()
+        stacks_read, stacks_write = os.pipe()
         ours, theirs = socket.socketpair()
         shared = page.create()
-        for fd in (out_read, err_read):
+        for fd in (out_read, err_read, stacks_read):
             os.set_blocking(fd, False)
         ours.setblocking(False)
         return cls(
@@ -181,7 +184,8 @@ class Ends:
             shared,
             ours,
             life_write,
-            [out_write, err_write, os.dup(shared), theirs.detach(), life_read],
+            stacks_read,
+            [out_write, err_write, os.dup(shared), theirs.detach(), life_read, stacks_write],
         )
 
     def sent(self) -> None:
@@ -194,5 +198,5 @@ class Ends:
         """Nobody will use them."""
         self.sent()
         self.talk.close()
-        for fd in (self.out, self.err, self.page, self.life):
+        for fd in (self.out, self.err, self.page, self.life, self.stacks):
             os.close(fd)

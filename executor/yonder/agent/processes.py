@@ -21,6 +21,9 @@ LINUX = sys.platform.startswith("linux")
 LAST = 19
 """The niceness of who runs when nobody else wants to."""
 
+DUMP = signal.SIGRTMAX - 3 if sys.platform == "linux" else signal.SIGUSR2
+"""The signal that has a worker write where its threads stand."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36

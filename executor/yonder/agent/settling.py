@@ -10,6 +10,7 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 
 from yonder.agent import birth, processes
 
@@ -22,8 +23,9 @@ _THREAD_VARIABLES = (
 )
 
 
-def settle_in(born: birth.Birth) -> None:
-    """Make the forked process its own: group, marks, signals, folder, randomness, share of the processors."""
+def settle_in(born: birth.Birth, stacks: int) -> None:
+    """Make the forked process its own: group, marks, signals, folder, randomness, share of the processors.
+    `stacks` is the pipe for where its threads stand."""
     with contextlib.suppress(PermissionError):  # leads a session already (it became a worker without a fork)
         if born.background:
             os.setpgid(0, 0)  # one session for all of them: see `give_way`
@@ -41,6 +43,8 @@ def settle_in(born: birth.Birth) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable(file=2)
+    faulthandler.register(processes.DUMP, file=stacks, all_threads=True, chain=False)
+    os.write(stacks, b"main 0x%016x\n" % threading.get_ident())  # what faulthandler does not say
     if work := born.work or born.folder:
         with contextlib.suppress(OSError):  # a folder that is gone: user code sees the same as in a shell there
             os.chdir(work)

@@ -62,11 +62,11 @@ SETTLE = 1.0
 
 def main(born: birth.Birth, fds: list[int]) -> int:
     """Be a worker until there is nothing more to do; the exit code."""
-    out, err, shared, talk, life = fds
+    out, err, shared, talk, life, stacks = fds
     page = Page(shared)
     os.close(shared)
     mouth = Mouth(out, err, page, socket.socket(fileno=talk))
-    settle_in(born)
+    settle_in(born, stacks)
     return Worker(born, mouth, life).serve()
 
 

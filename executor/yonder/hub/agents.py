@@ -50,6 +50,9 @@ class Floor(Protocol):
     def file_part(self, agent: str, message: wire.FilePart) -> None:
         """A piece of a file that was asked for."""
 
+    def stack_taken(self, agent: str, message: wire.StackTaken) -> None:
+        """Where the threads of a worker stand."""
+
     def agent_lost(self, agent: Agent) -> None:
         """Its conversation is over, and all its workers with it."""
 
@@ -188,6 +191,8 @@ class Agent:
                 self._floor.files_found(self, message)
             case wire.FilePart():
                 self._floor.file_part(self.id, message)
+            case wire.StackTaken():
+                self._floor.stack_taken(self.id, message)
             case wire.Hello():
                 pass  # a second hello says nothing new
 

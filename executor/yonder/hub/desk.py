@@ -141,6 +141,8 @@ class Desk:
                 self._tell_files(client, number, name)
             case wire.ReadFile():
                 self._read(client, message)
+            case wire.GetStacks():
+                self._tell_stacks(client, message)
             case wire.AskEnvironments(id=number):
                 known = self._hub.executors.environments
                 mine = {
@@ -240,6 +242,16 @@ class Desk:
             client.say(wire.FilePart(message.id, b"", 0, "", b"", sentence))
         else:
             files.read(client, message, client.say)
+
+    def _tell_stacks(self, client: Client, message: wire.GetStacks) -> None:
+        """Only of executors of pools that the client holds."""
+        names = {room.spec.name for room in self.pools.values() if client in room.clients}
+        mine = [
+            one
+            for one in self._hub.executors.all.values()
+            if one.pool in names and message.pool in ("", one.pool) and message.executor in ("", one.id)
+        ]
+        self._hub.executors.stacks.ask(message.id, mine, {}, client.say)
 
     def files_written(self, executor: Executor, files: list[Known], more: int) -> None:
         """Whoever holds a pool with `outputs` is told at once."""

@@ -25,6 +25,7 @@ from yonder.hub.executor import Executor, Renewal, Resident, progress
 from yonder.hub.files import Files
 from yonder.hub.ledger import Ledger
 from yonder.hub.lessons import Lessons
+from yonder.hub.stacks import Stacks
 from yonder.hub.substrates import Substrates
 from yonder.hub.worker import Worker, clock
 from yonder.wire import PLACE_VARIABLE
@@ -74,6 +75,7 @@ class Executors:
         self.library = Library()
         self.agents = Agents(self, self.library)
         self.files = Files(self)
+        self.stacks = Stacks(self.agent_of)
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._lessons = Lessons(self._teach)
@@ -511,6 +513,9 @@ class Executors:
 
     def file_part(self, agent: str, message: wire.FilePart) -> None:
         self.files.part(agent, message)
+
+    def stack_taken(self, agent: str, message: wire.StackTaken) -> None:
+        self.stacks.taken(agent, message)
 
     def worker_on(self, agent: str, worker: str) -> Worker | None:
         """This worker, if it lives on this agent's machine: an agent may speak for no other."""

@@ -336,6 +336,8 @@ class Hub:
                 self._tell_files(number, pool)
             case wire.ReadFile():
                 self.executors.files.read(OWNER, message, self.reply)
+            case wire.GetStacks():
+                self._tell_stacks(message)
             case wire.Hello() | wire.Ack() | wire.WindowAlive() | wire.Goodbye() | wire.Stop():
                 pass  # the link's and the lease's
 
@@ -407,6 +409,19 @@ class Hub:
 
         if room is None or not room.look(message.query, answer):
             self.reply(wire.Peeked(message.id, message.session, wire.Answer(found=False, why="no session is running")))
+
+    def _tell_stacks(self, message: wire.GetStacks) -> None:
+        rooms = {**self.sessions, **self._files}
+        sessions = {room.worker.executor: name for name, room in rooms.items() if room.worker is not None}
+
+        def asked(one: Executor) -> bool:
+            return (
+                message.pool in ("", one.pool)
+                and message.executor in ("", one.id)
+                and message.session in ("", sessions.get(one.id))
+            )
+
+        self.executors.stacks.ask(message.id, list(filter(asked, self.executors.all.values())), sessions, self.reply)
 
     def run_over(self, run: str) -> None:
         self._files.pop(run, None)

@@ -11,6 +11,7 @@ from yonder.wire.events import Descriptor
 from yonder.wire.files import FilePart, FilesFound, LookForFiles, ReadFile
 from yonder.wire.remotes import Drop, Stow, Stowed
 from yonder.wire.shapes import ExitReport
+from yonder.wire.stacks import StackTaken, TakeStack
 
 
 class Fork(Msg, frozen=True, tag=True):
@@ -125,6 +126,7 @@ HubToAgent = (
     | ReadFile
     | Stow
     | Drop
+    | TakeStack
 )
 AgentToHub = (
     Hello
@@ -142,6 +144,7 @@ AgentToHub = (
     | FilesFound
     | FilePart
     | Stowed
+    | StackTaken
 )
 AgentBulk = Hello | FilePart
 """What it says beside, where that holds up nothing else."""

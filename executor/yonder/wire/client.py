@@ -12,6 +12,7 @@ from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.owner import PoolState, Problem
 from yonder.wire.remotes import Drop, Get, Kept, Lost, Put, Release, Spill, Stow
 from yonder.wire.shapes import ExitReport, Failure, Place, PoolSpec, Resources
+from yonder.wire.stacks import GetStacks, Stacks
 
 
 class OpenPool(Msg, frozen=True, tag=True):
@@ -311,6 +312,7 @@ ClientToHub = (
     | Put
     | Stow
     | Drop
+    | GetStacks
 )
 HubToClient = (
     Welcome
@@ -332,4 +334,5 @@ HubToClient = (
     | Files
     | FilePart
     | Lost
+    | Stacks
 )

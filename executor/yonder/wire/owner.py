@@ -11,6 +11,7 @@ from yonder.wire.events import Numbered
 from yonder.wire.files import FilePart, Files, GetFiles, ReadFile
 from yonder.wire.looking import Answer, Query
 from yonder.wire.shapes import Place, PoolSpec
+from yonder.wire.stacks import GetStacks, Stacks
 
 
 class Configure(Msg, frozen=True, tag=True):
@@ -218,6 +219,7 @@ OwnerToHub = (
     | Publish
     | GetFiles
     | ReadFile
+    | GetStacks
 )
 
 
@@ -240,4 +242,5 @@ HubToOwner = (
     | Published
     | Files
     | FilePart
+    | Stacks
 )
