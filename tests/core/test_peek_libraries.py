@@ -310,3 +310,9 @@ def test_the_kind_of_a_thousand_names_of_one_type_is_found_once(monkeypatch: pyt
     assert (found["name_7"], found["text"], found["print"]) == (("v", "int"), ("v", "str"), ("m", ""))
     assert sum(type(value) is int for value in asked) <= 2  # one list of names, one of builtins
     assert len(asked) < 30
+
+
+def test_one_child_is_no_children() -> None:
+    space = {"one": nn.Sequential(nn.ReLU()), "two": nn.Sequential(nn.ReLU(), nn.ReLU()), "none": nn.ReLU()}
+    rows = {row.name: row.short for row in look(space, Query("children"), 1).rows}
+    assert rows == {"one": "Sequential(1 child)", "two": "Sequential(2 children)", "none": "ReLU()"}

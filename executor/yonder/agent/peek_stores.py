@@ -95,7 +95,8 @@ class Stores(Frames):
     def _network_line(self, value: object) -> str:
         children = raw.find(raw.instance_dict(value), "_modules")
         count = dict.__len__(children) if raw.is_dict(children) else 0
-        return f"{raw.name_of(type(value))}({count} children)" if count else f"{raw.name_of(type(value))}()"
+        held = "" if count == 0 else "1 child" if count == 1 else f"{count} children"
+        return f"{raw.name_of(type(value))}({held})"
 
     # ── facts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
