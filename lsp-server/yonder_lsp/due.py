@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_at: ContextVar[float | None] = ContextVar("due", default=None)
+_at: ContextVar[tuple[float, float] | None] = ContextVar("due", default=None)  # a moment, and seconds more
 
 
 def by(seconds: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
@@ -24,7 +24,7 @@ def by(seconds: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awai
     def wrap(answer: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         @functools.wraps(answer)
         async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-            token = _at.set(asyncio.get_running_loop().time() + seconds)
+            token = _at.set((asyncio.get_running_loop().time() + seconds, 0.0))
             try:
                 return await answer(*args, **kwargs)
             finally:
@@ -35,7 +35,15 @@ def by(seconds: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awai
     return wrap
 
 
+def away(seconds: float) -> None:
+    """Whom this request asks is that far away: everything of it may take so much longer, once however often it is said."""
+    if (due := _at.get()) is not None and seconds > due[1]:
+        _at.set((due[0], seconds))
+
+
 def left(seconds: float) -> float:
     """These seconds, or what is left of the request's: never less than none."""
-    at = _at.get()
-    return seconds if at is None else max(0.0, min(seconds, at - asyncio.get_running_loop().time()))
+    if (due := _at.get()) is None:
+        return seconds
+    at, more = due
+    return max(0.0, min(seconds + more, at + more - asyncio.get_running_loop().time()))

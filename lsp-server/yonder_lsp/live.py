@@ -7,6 +7,7 @@ What this file must not know: LSP, Markdown, how a look crosses the wire (`peek`
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,9 @@ VARIABLES = 2.0
 MISSES = 3
 SLOW_PAUSE = 2.0
 LIFETIME = 30.0
+NEAR, FARTHEST = 0.010, 0.250
+"""Seconds there and back: below it a session is on this machine, beyond it the reply tells nothing of the way."""
+REPLIES = 16
 
 Peek = Callable[[str, wire.Query], Awaitable[wire.Answer]]
 Heard = Callable[[Epoch, wire.Query, wire.Answer], None]
@@ -65,6 +69,13 @@ class Live:
         self._last: Memory[_Question] = Memory()
         self._flights: dict[tuple[Epoch, _Question], asyncio.Task[wire.Answer | None]] = {}
         self._newest: dict[str, asyncio.Event] = {}
+        self._took: dict[str, deque[float]] = {}
+
+    def way(self, session: str) -> float:
+        """Seconds there and back to a session elsewhere: the shortest of its last looks. One that is near has none, and one that
+        is busy shows it in its longer looks only."""
+        shortest = min(self._took.get(session, ()), default=0.0)
+        return shortest if shortest > NEAR else 0.0
 
     async def ask(self, document: str, epoch: Epoch, query: wire.Query, within: float) -> Look:
         """One look, answered in `within` seconds whatever the session does. A newer look of the same document and kind
@@ -108,10 +119,13 @@ class Live:
 
     async def _fly(self, key: tuple[Epoch, _Question], query: wire.Query) -> wire.Answer | None:
         """The look itself; it lives on after its asker's deadline so that a late reply is remembered."""
+        began = self._clock()
         try:
             answer = await asyncio.wait_for(self._peek(key[0].session, query), LIFETIME)
         except (TimeoutError, YonderError):
             return None  # cut off, or no such session any more: nothing is known, and typing is never disturbed
+        if (took := self._clock() - began) <= FARTHEST:
+            self._took.setdefault(key[0].session, deque(maxlen=REPLIES)).append(took)
         self._replied()
         if answer.frame:
             return answer  # of a function that goes on any moment
@@ -143,5 +157,6 @@ class Live:
             flight.cancel()
         self._known.clear()
         self._last.clear()
+        self._took.clear()
         self._misses = 0
         self._replied()

@@ -316,6 +316,7 @@ class Looking:
         place = uris.remote_place(document.uri)
         if place is not None:  # the text of a module there: its names are that module's
             query = msgspec.structs.replace(query, within=place.file)
+        due.away(self._eyes.way(session.id))
         return await self._eyes.ask(document.uri, session.epoch, query, due.left(within))
 
     def rebound(self, document: Document, session: Session, name: str, line: int) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from yonder import wire
 from yonder.errors import CannotRun
-from yonder_lsp.live import MISSES, SLOW_PAUSE, Live
+from yonder_lsp.live import FARTHEST, MISSES, NEAR, REPLIES, SLOW_PAUSE, Live
 from yonder_lsp.sessions import Epoch
 
 IDLE = Epoch("main", 7, 1, busy=False)
@@ -227,3 +227,25 @@ async def test_a_cancelled_asker_leaves_the_look_to_fill_the_cache(eyes: Live, s
     session.asked[0][1].set_result(answer("x"))
     await settled()
     assert (await eyes.ask(DOC, IDLE, members("x"), SOON)).answer == answer("x")
+
+
+async def test_the_way_to_a_session_elsewhere_is_the_shortest_of_its_last_looks(
+    eyes: Live, session: Session, clock: Clock
+) -> None:
+    async def reply(took: float) -> None:
+        look = asyncio.create_task(eyes.ask(DOC, BUSY, members("y"), 1.0))
+        await settled()
+        clock.now += took
+        session.asked[-1][1].set_result(answer("y"))
+        await look
+        await settled()
+
+    assert eyes.way("main") == 0.0  # nothing is known
+    await reply(NEAR / 2)
+    assert eyes.way("main") == 0.0  # it is on this machine
+    for took in [0.150, 0.120, FARTHEST + 0.1] + [0.130] * (REPLIES - 1):
+        await reply(took)
+    assert eyes.way("main") == pytest.approx(0.120)  # what was stuck for long says nothing of the way
+    assert eyes.way("another") == 0.0
+    eyes.forget()
+    assert eyes.way("main") == 0.0
