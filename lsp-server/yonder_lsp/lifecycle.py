@@ -38,7 +38,10 @@ from yonder_lsp.storing import StoreThread
 from yonder_lsp.ways import Far, Near, Start, Way
 
 Cluster = Literal["off", "starting", "on", "away", "stopping", "lost"]
-M = TypeVar("M", bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus | wire.ReadFile | wire.AskEnvironments")
+M = TypeVar(
+    "M",
+    bound="wire.Interrupt | wire.Peek | wire.Stop | wire.GetStatus | wire.ReadFile | wire.AskEnvironments | wire.GetStacks",
+)
 
 BACK_OFF_FIRST, BACK_OFF_LAST = 0.1, 2.0
 STOP_WITHIN = 60.0
@@ -292,7 +295,7 @@ class Lifecycle:
 
     def _take(self, message: wire.HubToOwner) -> None:
         match message:
-            case wire.Interrupted() | wire.Peeked() | wire.Receipt() | wire.FilePart() | wire.Files():
+            case wire.Interrupted() | wire.Peeked() | wire.Receipt() | wire.FilePart() | wire.Files() | wire.Stacks():
                 self._answered(message.id, message)
             case wire.Environments(id=number):
                 self._answered(number, message)

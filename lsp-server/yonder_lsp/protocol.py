@@ -107,6 +107,26 @@ class InterruptResult(_Shape, frozen=True, kw_only=True):
     sentence: str
 
 
+class StacksParams(_Shape, frozen=True, kw_only=True):
+    """Whose: the session of `uri`; everybody's where that has none, and for ""."""
+
+    uri: str = ""
+
+
+class StackText(_Shape, frozen=True, kw_only=True):
+    """One process: where its threads stand, as a person reads it."""
+
+    title: str
+    text: str
+
+
+class StacksResult(_Shape, frozen=True, kw_only=True):
+    """`sentence` says why there is nothing, or that there is more."""
+
+    processes: list[StackText]
+    sentence: str
+
+
 class UriParams(_Shape, frozen=True, kw_only=True):
     uri: str
 
@@ -559,6 +579,7 @@ class Method(NamedTuple):
 REQUESTS: tuple[Method, ...] = (
     Method("yonder/run", RunParams, RunStarted),
     Method("yonder/interrupt", InterruptParams, InterruptResult),
+    Method("yonder/stacks", StacksParams, StacksResult),
     Method("yonder/restartSession", UriParams, Sentence),
     Method("yonder/stopCluster", Nothing, StopResult),
     Method("yonder/status", Nothing, StatusResult),

@@ -69,13 +69,13 @@ class Running:
         self._turn = asyncio.Lock()
         self._going: dict[str, str] = {}
 
-    def _session(self, uri: str) -> str:
+    def session(self, uri: str) -> str:
         return uris.session_of(uri, self._ground.folder, self._ground.more)
 
     async def run(self, document: Document, params: protocol.RunParams) -> protocol.RunStarted:
         """Run a block. Raises in words; what has been stored as created then ends as lost."""
         block = cells.block(document.text, params.where, params.selection)
-        run, session = secrets.token_hex(6), self._session(document.uri)
+        run, session = secrets.token_hex(6), self.session(document.uri)
         # One after another: two quick presses run in the order in which they were made, also while a hub starts.
         async with self._turn:
             configure = await self._ground.configure()
@@ -129,7 +129,7 @@ class Running:
 
     async def interrupt(self, params: protocol.InterruptParams) -> protocol.InterruptResult:
         """Interrupt a run, or what the document's session runs now, or what this document has going (a file's run)."""
-        now = self._sessions.get(self._session(params.uri)).run
+        now = self._sessions.get(self.session(params.uri)).run
         run = params.run or now or next((run for run, uri in self._going.items() if uri == params.uri), "")
         if not run or not self._lifecycle.connected:
             return protocol.InterruptResult(outcome="idle", sentence="Nothing is running here.")
@@ -152,7 +152,7 @@ class Running:
 
     async def restart(self, uri: str) -> protocol.Sentence:
         """End the document's session; the next Run makes a fresh one."""
-        session = self._session(uri)
+        session = self.session(uri)
         if not self._lifecycle.connected or self._sessions.get(session).state == "none":
             return protocol.Sentence(sentence="There is no session yet; Run starts one.")
         await self._lifecycle.deliver(wire.RestartSession(session))

@@ -41,6 +41,7 @@ from yonder_lsp.remote_source import RemoteSources
 from yonder_lsp.running import Running, publish
 from yonder_lsp.runs import code_words, kept_words
 from yonder_lsp.sessions import Sessions
+from yonder_lsp.stacks import Stacks
 from yonder_lsp.static import Static
 from yonder_lsp.store import Store
 from yonder_lsp.storing import StoreThread
@@ -237,6 +238,9 @@ class Window:
 
     async def interrupt(self, params: protocol.InterruptParams) -> protocol.InterruptResult:
         return await self.running.interrupt(params)
+
+    async def stacks(self, params: protocol.StacksParams) -> protocol.StacksResult:
+        return await Stacks(self.lifecycle, self.running.session).show(params)
 
     async def restart_session(self, params: protocol.UriParams) -> protocol.Sentence:
         return await self.running.restart(params.uri)

@@ -13,7 +13,11 @@ import type { Panel } from "./panel";
 import type { Range } from "./protocol.gen";
 import { REMOTE_SCHEME, showSource } from "./remoteSource";
 import type { Runs } from "./runs";
+import type { StackDocuments } from "./stacks";
 import type { StatusBar } from "./status";
+
+/** What an interrupt comes to when the worker does not hear it. */
+const IN_C_CODE = "in_c_code";
 
 type Arguments = readonly unknown[];
 
@@ -26,6 +30,7 @@ export interface CommandParts {
   readonly errors: Errors;
   readonly status: StatusBar;
   readonly outputs: OutputDocuments;
+  readonly stacks: StackDocuments;
   readonly log: Log;
   /** The commands of objects.ts. */
   readonly objects: Readonly<Record<string, (...args: Arguments) => Promise<void>>>;
@@ -52,6 +57,7 @@ export class Commands {
       "yonder.runAbove": () => this.#runHere("above"),
       "yonder.runCell": (uri, range) => this.#runCell(uri, range),
       "yonder.interrupt": (run) => this.#interrupt(typeof run === "string" ? run : ""),
+      "yonder.showStacks": () => this.parts.stacks.show(""),
       "yonder.restartSession": () => this.#restartSession(),
       "yonder.stopCluster": () => this.#stopCluster(),
       "yonder.showMetrics": (run) => this.parts.panel.show(typeof run === "string" ? run : undefined, "metrics"),
@@ -130,7 +136,16 @@ export class Commands {
       vscode.window.setStatusBarMessage(`Yonder: ${sentence}`, 4000);
       return;
     }
-    const choice = await vscode.window.showWarningMessage(sentence, "Kill Worker", "Wait");
+    await this.#unheard(uri, run, sentence, outcome === IN_C_CODE ? ["Show Stack"] : []);
+  }
+
+  /** An interrupt that came to nothing. Who has looked at the stack can still decide. */
+  async #unheard(uri: string, run: string, sentence: string, look: readonly string[]): Promise<void> {
+    const choice = await vscode.window.showWarningMessage(sentence, ...look, "Kill Worker", "Wait");
+    if (choice === "Show Stack") {
+      await this.parts.stacks.show(uri);
+      await this.#unheard(uri, run, sentence, look);
+    }
     if (choice === "Kill Worker") {
       const killed = await this.parts.server.request("yonder/interrupt", { uri, run, kill: true });
       void vscode.window.showInformationMessage(killed.sentence);

@@ -20,6 +20,7 @@ import { Panel, PANEL_VIEW } from "./panel";
 import { RemoteSources } from "./remoteSource";
 import { Runs } from "./runs";
 import { readSettings } from "./settings";
+import { StackDocuments } from "./stacks";
 import { StatusBar } from "./status";
 import { VariablesView } from "./variables";
 import { Window } from "./window";
@@ -65,6 +66,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const panel = new Panel(context.extensionUri, server, runs);
   const errors = new Errors(server, log);
   const outputs = new OutputDocuments((params) => server.request("yonder/output", params));
+  const stacks = new StackDocuments(server);
   const sources = new RemoteSources(
     (uri) => server.request("yonder/source", { uri }),
     (error) => log.error("asking for a session's source", error),
@@ -78,7 +80,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const figures = new Figures(server);
   const variables = new VariablesView(server, figures);
   const objects = objectCommands({ server, figures, view: variables });
-  const commands = new Commands({ server, inline, figures, panel, runs, errors, status, outputs, log, objects });
+  const commands = new Commands({ server, inline, figures, panel, runs, errors, status, outputs, stacks, log, objects });
   const heartbeat = new Heartbeat(() => server.notify("yonder/heartbeat", {}));
 
   runs.onDelta((delta) => inline.apply(delta));
@@ -131,6 +133,7 @@ export function activate(context: vscode.ExtensionContext): void {
     commands.register(),
     vscode.window.registerWebviewViewProvider(PANEL_VIEW, panel),
     sources.register(),
+    stacks.register(),
     vscode.workspace.registerTextDocumentContentProvider(OUTPUT_SCHEME, outputs),
     vscode.workspace.onDidOpenTextDocument(() => inline.apply({ reset: false, runs: runs.all })),
     vscode.window.onDidChangeVisibleTextEditors(() => lenses.look()),

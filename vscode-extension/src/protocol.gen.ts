@@ -80,6 +80,23 @@ export interface InterruptResult {
   readonly sentence: string;
 }
 
+/** Whose: the session of `uri`; everybody's where that has none, and for "". */
+export interface StacksParams {
+  readonly uri?: string;
+}
+
+/** One process: where its threads stand, as a person reads it. */
+export interface StackText {
+  readonly title: string;
+  readonly text: string;
+}
+
+/** `sentence` says why there is nothing, or that there is more. */
+export interface StacksResult {
+  readonly processes: readonly StackText[];
+  readonly sentence: string;
+}
+
 export interface UriParams {
   readonly uri: string;
 }
@@ -505,6 +522,7 @@ export interface LogLine {
 export interface Requests {
   readonly "yonder/run": { readonly params: RunParams; readonly result: RunStarted };
   readonly "yonder/interrupt": { readonly params: InterruptParams; readonly result: InterruptResult };
+  readonly "yonder/stacks": { readonly params: StacksParams; readonly result: StacksResult };
   readonly "yonder/restartSession": { readonly params: UriParams; readonly result: Sentence };
   readonly "yonder/stopCluster": { readonly params: Nothing; readonly result: StopResult };
   readonly "yonder/status": { readonly params: Nothing; readonly result: StatusResult };
