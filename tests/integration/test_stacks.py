@@ -18,19 +18,24 @@ def test_a_pool_tells_where_its_workers_stand(tmp_path):
     out = program(
         tmp_path,
         """
-        import ctypes, itertools, os, pathlib, threading, time, yonder
+        import itertools, os, pathlib, threading, time, yonder
+        def together(name):  # all of them are up before the first of them begins
+            pathlib.Path(f"{name} is up").touch()
+            while not os.path.exists("begin"):
+                time.sleep(0.001)
+            pathlib.Path(name).touch()
         def loop(flag):
-            pathlib.Path("loop").touch()
+            together("loop")
             while not os.path.exists(flag):
                 n = 1
             return "looped"
         def asleep(flag):
-            pathlib.Path("asleep").touch()
-            time.sleep(1.5)
+            together("asleep")
+            time.sleep(4)
             return "slept"
         def held(flag):
-            pathlib.Path("held").touch()
-            sum(itertools.repeat(1, 60_000_000))  # one C call: nothing else runs in this process meanwhile
+            together("held")
+            sum(itertools.repeat(1, 300_000_000))  # one C call: nothing else runs in this process meanwhile
             return "held"
         def several(flag):
             def inside():
@@ -38,19 +43,23 @@ def test_a_pool_tells_where_its_workers_stand(tmp_path):
                     time.sleep(0.01)
             beside = threading.Thread(target=inside)
             beside.start()
-            pathlib.Path("several").touch()
+            together("several")
             beside.join()
             return "joined"
         with yonder.Pool(max=4) as pool:
             futures = [pool.submit(one, "go") for one in (loop, asleep, held, several)]
-            while not all(os.path.exists(name) for name in ("loop", "asleep", "held", "several")):
+            names = ("loop", "asleep", "held", "several")
+            while not all(os.path.exists(f"{name} is up") for name in names):
+                time.sleep(0.01)
+            pathlib.Path("begin").touch()
+            while not all(os.path.exists(name) for name in names):
                 time.sleep(0.01)
             for stack in pool.stacks():
                 main = stack.threads[0]
                 theirs = [thread for thread in stack.threads if not thread.own]
-                names = [[frame.function for frame in thread.frames if not frame.own] for thread in theirs]
+                found = [[frame.function for frame in thread.frames if not frame.own] for thread in theirs]
                 print(stack.note, main.main, any(thread.own for thread in stack.threads), sorted(
-                    next(one for one in ("loop", "asleep", "held", "inside", "several") if one in name) for name in names
+                    next(one for one in ("loop", "asleep", "held", "inside", "several") if one in name) for name in found
                 ))
             pathlib.Path("go").touch()
             print([future.result() for future in futures])
