@@ -341,6 +341,28 @@ def test_telling_names_hide_their_values(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "SERVICE_TOKEN" in names(ask(space, "keys", "environ"))
 
 
+def test_numbers_and_words_of_the_trade_are_no_secrets() -> None:
+    space = {
+        "max_tokens": 512,
+        "tokens": [1, 2, 3],
+        "tokenizer_name": "plain",
+        "keypoints": ["left knee"],
+        "monkey": "see",
+        "d": {"key0": "shown", "api_key": "hunter2"},
+        "token": "hunter2",
+        "secret_number": 77,
+        "keys": ["hunter2", 1],
+        "tokenizer_key": "hunter2",
+    }
+    assert [ask(space, "describe", name).short for name in ("max_tokens", "tokens")] == ["512", "[1, 2, 3]"]
+    assert ask(space, "describe", "tokens[1]").short == "2"
+    rows = {row.name: row.short for row in ask(space, "children").rows}
+    assert (rows["keypoints"], rows["tokenizer_name"], rows["monkey"]) == ("['left knee']", "'plain'", "'see'")
+    assert "shown" in rows["d"]
+    assert "77" not in rows["secret_number"]
+    assert "hunter2" not in repr([ask(space, "children"), *(ask(space, "describe", name) for name in space)])
+
+
 def test_a_default_that_is_made_at_each_call_has_no_value() -> None:
     made = dataclasses.make_dataclass("Made", [("tags", list, dataclasses.field(default_factory=list))])
     assert ask({"Made": made}, "signature", "Made").signature == "Made(tags: list = …) -> None"

@@ -175,7 +175,7 @@ class _Look:
 
     def _short(self, path: list[Step], sight: Sight) -> str:
         name = path[-1].value if path and type(path[-1].value) is str else ""
-        if sight.hidden and self._guard.hides("secret", sight.value):
+        if sight.hidden and self._guard.hides(sight.hidden, sight.value):
             return self._stores.line(sight.value) or peek_text.HIDDEN
         return peek_text.line(self._writer.named(str(name), sight.value))
 

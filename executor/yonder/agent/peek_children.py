@@ -62,7 +62,7 @@ class Children:
         self._guard = guard
         self._budget = budget
         self._slots: dict[int, list[tuple[str, object]]] = {}
-        self._hidden = False
+        self._hidden = ""
 
     def answer(self, query: Query) -> Answer:
         """One page, cut to MOST rows."""
@@ -122,7 +122,7 @@ class Children:
         )
 
     def _short(self, entry: Entry) -> str:
-        if self._hidden and self._guard.hides("secret", entry.value):
+        if self._hidden and self._guard.hides(self._hidden, entry.value):
             return self._stores.line(entry.value) or peek_text.HIDDEN
         writer = peek_text.Writer(self._budget.fresh(), self._guard, self._stores.line)
         return peek_text.line(writer.named(entry.key, entry.value))

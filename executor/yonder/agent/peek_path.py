@@ -26,14 +26,15 @@ class Sight:
     """What a path leads to.
 
     `value` may be ABSENT when only the `kind` (the type of a value that was not read) or the `hint` (an annotation's text)
-    is known. `bound`: a function reached through an instance. `hidden`: a name on the way is a secret's.
+    is known. `bound`: a function reached through an instance. `hidden`: the name on the way that
+    is a secret's.
     """
 
     value: Any
     kind: type | None = None
     hint: str = ""
     bound: bool = False
-    hidden: bool = False
+    hidden: str = ""
     note: str = ""
 
 
@@ -47,7 +48,7 @@ class Lost:
 def follow(namespace: dict[str, Any], path: Iterable[Step], stores: Stores) -> Sight | Lost:
     """Walk the whole path. An empty path has no object; the caller looks at the namespace itself."""
     sight: Sight | Lost = Lost("the path is empty")
-    hidden = False
+    hidden = ""
     for number, step in enumerate(path):
         if number == 0:
             sight = _name(namespace, step)
@@ -59,7 +60,8 @@ def follow(namespace: dict[str, Any], path: Iterable[Step], stores: Stores) -> S
             sight = _subscript(sight, step.value, stores)
         else:
             return Lost(f"a step of kind {step.kind} cannot be taken here")
-        hidden = hidden or (type(step.value) is str and secret_name(step.value))
+        if not hidden and type(step.value) is str and secret_name(step.value):
+            hidden = step.value
     if hidden and isinstance(sight, Sight):
         return Sight(sight.value, sight.kind, sight.hint, sight.bound, hidden, sight.note)
     return sight

@@ -11,6 +11,7 @@ import decimal
 import enum
 import os
 import pathlib
+import re
 import types
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -29,7 +30,12 @@ SHORT = 100
 SECONDS = 0.020
 HIDDEN = "<redacted>"
 
-_SECRET_WORDS: Final = ("token", "secret", "password", "key")
+_STRICT: Final = ("secret", "password")
+_SECRET_WORDS: Final = (*_STRICT, "token", "key")
+# Words of machine learning and of everyday, which hide nothing.
+_HARMLESS: Final = re.compile(r"tokeni[sz][a-z]*|key(?:points?|words?|frames?|boards?|ed|\d+)|(?:mon|tur|don)keys?")
+_NUMBERS: Final = frozenset(map(id, (int, float, complex)))
+_NUMBERS_AT_MOST: Final = 1000
 _QUIET_SEQUENCES: Final = {id(list): "[]", id(tuple): "()", id(set): "{}"}
 # Immutable values of the standard library whose repr is C over plain fields. Sets of ids: hashing a class, or comparing
 # it with `==`, would run its metaclass.
@@ -76,8 +82,16 @@ class Budget:
 
 def secret_name(name: str) -> bool:
     """Whether a name is one of those whose value is not shown."""
-    lowered = name.lower()
+    lowered = _HARMLESS.sub("", name.lower())
     return any(word in lowered for word in _SECRET_WORDS)
+
+
+def _numbers(value: object) -> bool:
+    """A number, or a list of a few: `max_tokens`, `pad_token_id`, `tokens`."""
+    if type(value) is list or type(value) is tuple:
+        few = value[: _NUMBERS_AT_MOST + 1]
+        return len(few) <= _NUMBERS_AT_MOST and all(id(type(one)) in _NUMBERS for one in few)
+    return id(type(value)) in _NUMBERS
 
 
 class Guard:
@@ -88,10 +102,13 @@ class Guard:
         self._secrets = frozenset(text for name, text in self._variables.items() if len(text) > 3 and secret_name(name))
 
     def hides(self, name: str, value: object) -> bool:
-        """Whether the value under `name` must stay hidden. Truth values, None and what shows no content may be seen."""
+        """Whether the value under `name` must stay hidden. Truth values, None and what shows no content may be seen, and
+        numbers unless the name says outright that it is a secret."""
         if value is None or value is True or value is False:
             return False
         if secret_name(name):
+            if _numbers(value) and not any(word in name.lower() for word in _STRICT):
+                return False
             return not raw.is_class(value) and (raw.kind_of(value) == "v")
         return type(value) is str and name in self._variables and self._variables[name] == value
 
