@@ -10,25 +10,49 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import ParamSpec, TypeVar
+from dataclasses import dataclass, replace
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+
+class Patient(Protocol):
+    """Who answers requests; `patience` times every deadline."""
+
+    @property
+    def patience(self) -> float: ...
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S", bound=Patient)
 
-_at: ContextVar[tuple[float, float] | None] = ContextVar("due", default=None)  # a moment, and seconds more
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """The moment, how much longer because of the way, and what single waits are multiplied with."""
+
+    at: float
+    away: float
+    patience: float
 
 
-def by(seconds: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Decorate what answers a request: everything that it waits for, with `left`, has these seconds together."""
+_due: ContextVar[_Due | None] = ContextVar("due", default=None)
 
-    def wrap(answer: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+
+def by(
+    seconds: float,
+) -> Callable[[Callable[Concatenate[S, P], Awaitable[T]]], Callable[Concatenate[S, P], Awaitable[T]]]:
+    """Decorate a method that answers a request: everything that it waits for, with `left`, has these seconds together, times
+    the patience of who answers."""
+
+    def wrap(answer: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concatenate[S, P], Awaitable[T]]:
         @functools.wraps(answer)
-        async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-            token = _at.set((asyncio.get_running_loop().time() + seconds, 0.0))
+        async def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            patience = self.patience
+            token = _due.set(_Due(asyncio.get_running_loop().time() + seconds * patience, 0.0, patience))
             try:
-                return await answer(*args, **kwargs)
+                return await answer(self, *args, **kwargs)
             finally:
-                _at.reset(token)
+                _due.reset(token)
 
         return run
 
@@ -37,13 +61,12 @@ def by(seconds: float) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awai
 
 def away(seconds: float) -> None:
     """Whom this request asks is that far away: everything of it may take so much longer, once however often it is said."""
-    if (due := _at.get()) is not None and seconds > due[1]:
-        _at.set((due[0], seconds))
+    if (due := _due.get()) is not None and seconds > due.away:
+        _due.set(replace(due, away=seconds))
 
 
 def left(seconds: float) -> float:
-    """These seconds, or what is left of the request's: never less than none."""
-    if (due := _at.get()) is None:
+    """These seconds (times the patience), or what is left of the request's: never less than none."""
+    if (due := _due.get()) is None:
         return seconds
-    at, more = due
-    return max(0.0, min(seconds + more, at + more - asyncio.get_running_loop().time()))
+    return max(0.0, due.away + min(seconds * due.patience, due.at - asyncio.get_running_loop().time()))

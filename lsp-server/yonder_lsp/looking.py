@@ -33,7 +33,8 @@ Begin = Callable[[], "asyncio.Task[Facts] | None"]
 class Scene:
     """What the looking depends on and the server may change: `more` are the workspace's folders after the first, `looking`
     is off in static-only, `others` says that another Python language server is active, `defaults` that the editor knows a
-    completion list's itemDefaults, `commands` that it runs `yonder.*` commands, `hints` when inlay hints are wanted."""
+    completion list's itemDefaults, `commands` that it runs `yonder.*` commands, `hints` when inlay hints are wanted,
+    `patience` what the deadlines are multiplied with."""
 
     folder: str = ""
     more: Sequence[str] = ()
@@ -43,6 +44,7 @@ class Scene:
     defaults: bool = True
     commands: bool = False
     hints: InlayHints = "auto"
+    patience: float = 1.0
 
     def session_of(self, uri: str) -> str:
         """The session of a document."""
@@ -73,6 +75,10 @@ class Looking:
         self._clock = clock
         self._hindsight = hindsight
         self._below = below
+
+    @property
+    def patience(self) -> float:
+        return self._scene.patience
 
     # ── completion ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,6 +218,7 @@ class Looking:
         query = wire.Query("signature", list(call.function))
         return await self._seen(document, session, query, offset, live.COMPLETION)
 
+    @due.by(live.RESOLVE)
     async def resolve(self, item: Json) -> Json:
         """An item with its description, from the live object."""
         about = subject.subject_of(item.get("data"))

@@ -72,6 +72,7 @@ class Settings(_Shape, frozen=True, kw_only=True):
     code_lens: bool = True
     other_language_server: bool = False
     inlay_hints: InlayHints = "auto"
+    patience: float = 1.0
     tool: dict[str, object] = {}
 
 

@@ -341,6 +341,7 @@ class Window:
         chosen = self.workspace.settings
         self._scene.looking = chosen.looking != "static-only"
         self._scene.others, self._scene.hints = chosen.other_language_server, chosen.inlay_hints
+        self._scene.patience = min(max(chosen.patience, 0.1), 20.0)
         self.insight.shown_otherwise()
         self._background(self._engine.apply(chosen))
 

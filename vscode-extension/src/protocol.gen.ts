@@ -48,6 +48,7 @@ export interface Settings {
   readonly codeLens?: boolean;
   readonly otherLanguageServer?: boolean;
   readonly inlayHints?: "auto" | "off" | "on";
+  readonly patience?: number;
   readonly tool?: Readonly<Record<string, unknown>>;
 }
 

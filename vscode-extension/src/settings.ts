@@ -20,6 +20,7 @@ export function readSettings(scope: vscode.Uri | undefined): Settings {
     linger: yonder.get("linger", 20),
     silence: yonder.get("silence", 600),
     inlayHints: yonder.get<NonNullable<Settings["inlayHints"]>>("inlayHints", "auto"),
+    patience: yonder.get("patience", 1),
     codeLens: yonder.get("codeLens", true),
     otherLanguageServer: otherLanguageServer() !== undefined,
     tool: yonder.get<Readonly<Record<string, unknown>>>("tool", {}),
