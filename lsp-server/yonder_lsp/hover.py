@@ -6,6 +6,7 @@ shown as code or escaped, never as markup.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from yonder_lsp.cursor import Call
 from yonder_lsp.markup import escaped, fenced, span
 
 Json = dict[str, Any]
+_INSTALLED = re.compile(r"^.*[/\\](?:(?:site|dist)-packages|lib[/\\]python3\.\d+)[/\\](?=.)")
 _OVERLOADS = 3
 _WAYS = 20
 _FACTS = 60
@@ -62,7 +64,8 @@ def block(text: str, language: str = "python") -> str:
 
 
 def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
-    """The hover's text. `where` None (in a completion's details): the place is known from the context."""
+    """The hover's text. `where` None (in a completion's details): the place is known from the context, and type or
+    signature stand above it."""
     first = f"{name}: {answer.type}" if answer.type else name
     facts = answer.facts[:_FACTS]
     if answer.signatures:
@@ -71,7 +74,7 @@ def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
             first += f"\n# and {more} more" if more > 0 else ""
     elif answer.signature:
         first = answer.signature if answer.signature.startswith(("def ", "class ")) else _signed(name, answer.signature)
-    parts = [block(first[:_LONGEST])]
+    parts = [block(first[:_LONGEST])] if where is not None or answer.signatures else []
     if where is not None:
         parts.append(f"*{escaped(source_line(where))}*")
     if facts:
@@ -80,9 +83,10 @@ def markdown(name: str, answer: wire.Answer, where: Where | None) -> str:
     if answer.short and not _told(answer):
         parts.append(block(answer.short[:_LONGEST], "text"))
     if answer.doc:
-        parts.append("---\n\n" + documentation.markdown(answer.doc, signed=bool(answer.signature)))
+        text = documentation.markdown(answer.doc, signed=bool(answer.signature))
+        parts.append(f"---\n\n{text}" if parts else text)
     if answer.file:
-        file = answer.file[:_LONGEST]
+        file = _INSTALLED.sub("", answer.file[:_LONGEST])
         parts.append(span(f"{file}:{answer.line}" if answer.line else file))
     return "\n\n".join(parts)
 

@@ -233,10 +233,9 @@ class Looking:
             return item
         answer = look.answer
         detail = answer.type if not answer.signature else answer.signature
-        return item | {
-            "detail": detail,
-            "documentation": {"kind": "markdown", "value": hover.markdown(label, answer, None)},
-        }
+        text = hover.markdown(label, answer, None)
+        documented = {"documentation": {"kind": "markdown", "value": text}} if text else {}
+        return item | {"detail": detail} | documented
 
     # ── hover and signature ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -32,11 +32,28 @@ def test_a_function_shows_its_signature_place_and_words() -> None:
     answer = wire.Answer(
         found=True, type="function", signature="fit(model, lr=0.1)", doc="Train it.", file="/w/a.py", line=7
     )
-    text = hover.markdown("fit", answer, None)
+    text = hover.markdown("fit", answer, Where(1, 0.0, stale=False, busy=False))
     assert "```python\nfit(model, lr=0.1)\n```" in text
     assert "Train it." in text
     assert "`/w/a.py:7`" in text
-    assert "live" not in text
+    in_a_list = hover.markdown("fit", answer, None)
+    assert in_a_list.startswith("Train it."), "its signature stands above it"
+    assert "live" not in in_a_list
+
+
+@pytest.mark.parametrize(
+    ("file", "shown"),
+    [
+        ("/home/me/.venv/lib/python3.11/site-packages/torch/_tensor.py", "torch/_tensor.py"),
+        ("/usr/lib/python3.12/json/__init__.py", "json/__init__.py"),
+        ("C:\\env\\Lib\\site-packages\\pandas\\core.py", "pandas\\core.py"),
+        ("/w/lib/helper.py", "/w/lib/helper.py"),
+        ("/w/site-packages/", "/w/site-packages/"),
+    ],
+)
+def test_a_librarys_file_is_shown_without_its_environment(file: str, shown: str) -> None:
+    answer = wire.Answer(found=True, type="function", file=file, line=3)
+    assert f"`{shown}:3`" in hover.markdown("f", answer, None)
 
 
 def test_edited_text_is_called_stale() -> None:

@@ -83,13 +83,13 @@ async def test_nothing_is_looked_at_for_a_description_in_static_only(text: str) 
 async def test_at_a_stop_the_description_is_of_the_function_s_own_name(text: str) -> None:
     looks = looking(Session(stopped="f"), state="busy")
     item = (await listed(looks, f"{GLOBALS}def f(frame, sum):\n{text}"))["sum"]
-    assert "local" in (await looks.resolve(item))["documentation"]["value"]
+    assert (await looks.resolve(item))["detail"] == "local"
 
 
 async def test_names_are_described_by_the_session_where_no_debugger_has_stopped() -> None:
     looks = looking(Session(), state="busy")
     item = (await listed(looks, f"{GLOBALS}def f():\n    su"))["sum"]
-    assert "session" in (await looks.resolve(item))["documentation"]["value"]
+    assert (await looks.resolve(item))["detail"] == "session"
 
 
 @pytest.mark.parametrize("text", ['frame["', "frame["])
