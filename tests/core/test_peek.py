@@ -341,6 +341,39 @@ def test_telling_names_hide_their_values(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "SERVICE_TOKEN" in names(ask(space, "keys", "environ"))
 
 
+def test_an_enumeration_is_its_members() -> None:
+    class Mode(enum.Enum):
+        SLOW = "s"
+        FAST = "f"
+        QUICK = "f"  # noqa: PIE796 - an alias
+        api_key = "hunter2"
+
+        def turned(self) -> Mode:
+            return self
+
+    space = {"Mode": Mode, "now": Mode.FAST, "one": Mode.api_key}
+    assert names(ask(space, "members", "Mode"), rank=0) == ["FAST", "QUICK", "SLOW", "api_key"]
+    assert "turned" in names(ask(space, "members", "Mode"), rank=1)
+    told = ask(space, "describe", "Mode")
+    assert told.signature == ""
+    assert [(fact.label, fact.value) for fact in told.facts[1:]] == [
+        ("SLOW", "'s'"),
+        ("FAST", "'f'"),
+        ("QUICK", "'f'"),
+        ("api_key", "<redacted>"),
+    ]
+    assert [(fact.label, fact.value) for fact in ask(space, "describe", "now").facts] == [("value", "'f'")]
+    assert "hunter2" not in repr([ask(space, "describe", path) for path in ("Mode.api_key", "one")])
+
+
+def test_a_table_of_members_that_lies_says_nothing() -> None:
+    class Mode(enum.Enum):
+        SLOW = 1
+
+    type.__setattr__(Mode, "_member_map_", {"SLOW": object(), 7: 8})
+    assert ("SLOW", "?") in [(fact.label, fact.value) for fact in ask({"Mode": Mode}, "describe", "Mode").facts]
+
+
 def test_numbers_and_words_of_the_trade_are_no_secrets() -> None:
     space = {
         "max_tokens": 512,

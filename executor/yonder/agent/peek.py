@@ -19,7 +19,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from yonder import wire
-from yonder.agent import peek_call, peek_imports, peek_path, peek_source, peek_text
+from yonder.agent import peek_call, peek_enums, peek_imports, peek_path, peek_source, peek_text
 from yonder.agent import peek_raw as raw
 from yonder.agent.peek_children import Children
 from yonder.agent.peek_names import Names
@@ -29,6 +29,7 @@ from yonder.wire import Answer, Fact, Member, Query, Step
 
 ABSENT = raw.ABSENT
 _LONGEST: Final = 200
+_ENUMERATED: Final = 20
 """Letters of a name or key in a list: nobody completes longer ones, and thousands of texts as keys would be a large answer."""
 
 _FAR: Final = frozenset(map(id, (object, type)))
@@ -119,7 +120,7 @@ class _Look:
         if value is ABSENT:
             return _class_members(sight.kind or object, {})
         if raw.is_class(value):
-            members: dict[str, Member] = {}
+            members: dict[str, Member] = {name: Member(name, "f", 0) for name, _ in peek_enums.members(value)[:limit]}
             _class_members(value, members)
             return _class_members(type(value), members, far=True)
         members = {}
@@ -194,7 +195,15 @@ class _Look:
             facts.append(("length", str(dict.__len__(value))))
         if raw.is_class(value):
             facts.append(("bases", ", ".join(raw.type_name(base) for base in raw.mro(value)[1:4])))
+            facts += [(name, self._stands_for(name, one)) for name, one in peek_enums.members(value)[:_ENUMERATED]]
+        elif not sight.hidden and peek_enums.value(value) is not ABSENT:
+            name = raw.exact(raw.find(raw.instance_dict(value), "_name_"))
+            facts.append(("value", self._stands_for(name, value)))
         return facts
+
+    def _stands_for(self, name: str, member: object) -> str:
+        value = peek_enums.value(member)
+        return "?" if value is ABSENT else peek_text.line(self._writer.named(name, value))
 
     def _first_keys(self, value: object) -> list[tuple[str, str]]:
         shown = [name for name, _ in peek_text.first(value, 8) if type(name) is str]
@@ -324,7 +333,7 @@ def _type_text(sight: Sight) -> str:
 
 
 def _described_as_callable(value: object) -> bool:
-    return raw.is_class(value) or raw.kind_of(value) == "m"
+    return (raw.is_class(value) and not peek_enums.members(value)) or raw.kind_of(value) == "m"
 
 
 def _callable_name(value: Any, path: list[Step]) -> str:
