@@ -258,12 +258,10 @@ def serve(questions: queue.SimpleQueue[Query], writing: BinaryIO) -> None:
 
 
 def _memory() -> int:
-    """The most that this process has had, in bytes; 0 where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    """What this process has, in bytes. Not the most that it has had: that counts its parent before the exec, too."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
 
 
 def _listen(reading: BinaryIO, questions: queue.SimpleQueue[Query]) -> None:

@@ -203,9 +203,10 @@ class FakeHub:
         return worker
 
     async def worker(self, kind: str = "session", **more: Any) -> str:
-        """A worker whose two lanes have said hello; its id."""
+        """A worker whose two lanes have said hello and whose agent has told its process; its id."""
         worker = self.fork(kind, **more)
         await self.until(lambda: ("call", worker) in self.peers and ("control", worker) in self.peers, "two lanes")
+        await self.until(lambda: self.find(wire.Forked, worker=worker), "its process")
         return worker
 
     def pid(self, worker: str) -> int:

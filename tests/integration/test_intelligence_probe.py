@@ -26,6 +26,8 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from tests.core import test_peek_safety as spies
 globals().update(spies.namespace())
+import yonder
+pool = yonder.Pool(max=1)  # so that something can be kept; it starts nothing
 spies.RECORD.watching = True
 """
 NAMES = [
@@ -82,6 +84,7 @@ NEVER_LOOKS = {
         [f"yonder/{name}" for name in ["run", "interrupt", "restartSession", "stopCluster", "answer", "provide"]],
         "runs, ends or answers what a person runs",
     ),
+    **dict.fromkeys(["yonder/stacks"], "where threads stand, from outside of the interpreter"),
     **dict.fromkeys(["yonder/heartbeat", "yonder/settings", "workspace/didChangeWorkspaceFolders"], "about the window"),
 }
 Row = Callable[[Desk, str], Awaitable[list[Any]]]

@@ -120,11 +120,11 @@ def test_a_callback_may_itself_call_and_wait(tmp_path, program):
         with yonder.Pool(max=2) as pool:
             said = threading.Semaphore(0)
             def again(future):
-                print(pool.call(abs, -future.result() - 1), flush=True)
+                print(f"{pool.call(abs, -future.result() - 1)}\\n", end="", flush=True)  # one write: others print, too
                 said.release()
             for number in (1, 2):
                 pool.submit(abs, -number).add_done_callback(again)
-            print(pool.call(abs, -7))
+            print(f"{pool.call(abs, -7)}\\n", end="")
             said.acquire(), said.acquire()
         """,
     )
